@@ -1,0 +1,68 @@
+"""The port through which everything calls the SQL functions of `tickctl/sql` by name."""
+
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+from tickctl.core.json import JsonObject
+from tickctl.core.secrets import Secret
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceRole:
+    """The caller is an operator who holds the secret key or a direct connection."""
+
+    role: Literal["service_role"] = "service_role"
+
+    @property
+    def claims(self) -> JsonObject:
+        """What `request.jwt.claims` holds for this caller."""
+        return {"role": self.role}
+
+
+@dataclass(frozen=True, slots=True)
+class SignedInUser:
+    """The caller is a user: `claims` are verified ones, `token` the compact JWS that they came in.
+
+    A connection to PostgreSQL passes the claims on; PostgREST wants the token and reads the claims itself.
+    """
+
+    claims: JsonObject
+    token: Secret
+    role: Literal["authenticated"] = "authenticated"
+
+
+@dataclass(frozen=True, slots=True)
+class Anonymous:
+    """The caller shows nothing but the publishable key."""
+
+    role: Literal["anon"] = "anon"
+
+    @property
+    def claims(self) -> JsonObject:
+        """What `request.jwt.claims` holds for this caller."""
+        return {"role": self.role}
+
+
+Caller = ServiceRole | SignedInUser | Anonymous
+
+
+class SqlFunctions(Protocol):
+    """Calls functions of the `public` schema by name, each call one transaction."""
+
+    def call(self, name: str, arguments: JsonObject, *, caller: Caller) -> list[JsonObject]:
+        """Call `public.<name>` with named arguments and return its rows as JSON objects.
+
+        Args:
+            name: the function, as in `consume_ticks`.
+            arguments: by parameter name; omitted ones take their SQL default.
+            caller: whose rights and identity the call has.
+
+        Raises:
+            InvalidInputError: SQLSTATE class 22 (a value out of range or malformed).
+            CredentialsRefusedError: the caller may not do this, or the credentials were refused.
+            NotFoundError: SQLSTATE P0002, raised by functions for an unknown user.
+            ConflictError: SQLSTATE 23505, or an ambiguous name.
+            ConfigurationError: the function does not exist: the schema is not installed.
+            UnreachableError: no answer, a time-out, a full disk, an answer that makes no sense.
+        """
+        ...

@@ -1,0 +1,70 @@
+"""The arrows between the packages point one way, and the core stays free of the outside world."""
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+SOURCE = Path(__file__).parents[2] / "src"
+PACKAGE = SOURCE / "tickctl"
+
+# Which parts of tickctl a part may import, besides itself.
+ALLOWED = {
+    "errors": set(),
+    "core": {"errors"},
+    "sql": set(),
+    "settings": {"core", "errors"},
+    "adapters": {"core", "errors", "settings", "sql"},
+    "gateway": {"adapters", "core", "errors", "settings"},
+    "cli": {"adapters", "core", "errors", "gateway", "settings", ""},
+    "": {"core", "errors", "gateway"},
+}
+OUTSIDE_THE_CORE = {
+    "boto3",
+    "botocore",
+    "httpx",
+    "psycopg",
+    "rich",
+    "supabase",
+    "typer",
+    "dotenv",
+    "platformdirs",
+}
+OUTSIDE_THE_GATEWAY = {"boto3", "botocore", "rich", "typer"}
+
+
+def part_of(module: str) -> str:
+    """Return the part of tickctl that a dotted module name belongs to; "" is the package itself."""
+    return (module.split(".") + [""])[1]
+
+
+def imports() -> Iterator[tuple[str, str]]:
+    """Yield (importing module, imported module) for every import statement at any level of nesting."""
+    for path in sorted(PACKAGE.rglob("*.py")):
+        importer = ".".join(path.relative_to(SOURCE).with_suffix("").parts).removesuffix(".__init__")
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Import):
+                yield from ((importer, alias.name) for alias in node.names)
+            elif isinstance(node, ast.ImportFrom):
+                assert node.level == 0, f"{importer} uses a relative import"
+                yield importer, str(node.module)
+
+
+def test_parts_import_only_what_they_may() -> None:
+    """cli → gateway → adapters → core → errors, and never back."""
+    for importer, imported in imports():
+        if imported.split(".")[0] == "tickctl":
+            source, target = part_of(importer), part_of(imported)
+            assert source == target or target in ALLOWED[source], f"{importer} imports {imported}"
+
+
+@pytest.mark.parametrize(
+    ("part", "forbidden"),
+    [("core", OUTSIDE_THE_CORE), ("errors", OUTSIDE_THE_CORE), ("gateway", OUTSIDE_THE_GATEWAY)],
+)
+def test_inner_parts_know_no_outside_system(part: str, forbidden: set[str]) -> None:
+    """Neither a terminal nor a network nor a database client is imported by the inner parts."""
+    for importer, imported in imports():
+        if part_of(importer) == part:
+            assert imported.split(".")[0] not in forbidden, f"{importer} imports {imported}"
