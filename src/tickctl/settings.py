@@ -1,0 +1,188 @@
+"""Settings: the process environment and env files, read once, at the edge.
+
+Nothing else in tickctl looks at `os.environ`. Secret values travel in `Secret` from here on.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+from tickctl.core.secrets import Secret
+from tickctl.errors import ConfigurationError
+
+DEFAULT_ENV_FILES: Final = ("services/.env", "services/keys.env", ".env", "keys.env")
+LARGEST_ENV_FILE: Final = 1024 * 1024
+"""Bytes. A larger file is a mistake (a database dump, a device) and is not read."""
+
+# Any of these says that somebody means a real project, so that the embedded database is no longer the answer.
+PROJECT_VARIABLES: Final = (
+    "SUPABASE_URL",
+    "SUPABASE_ANON_KEY",
+    "SUPABASE_JWT_SECRET",
+    "SUPABASE_JWT_ISSUER",
+    "SUPABASE_JWKS_URL",
+    "SUPABASE_JWKS",
+    "SUPABASE_SECRET_KEY",
+    "SUPABASE_SERVICE_ROLE_KEY",
+    "SUPABASE_DB_URL",
+    "TICKCTL_ADMIN_TOKEN",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What tickctl was told. `None` means not given; an empty value counts as not given."""
+
+    supabase_url: str | None = None
+    anon_key: Secret | None = None
+    jwt_secret: Secret | None = None
+    jwt_issuer: str | None = None
+    jwt_audience: str = "authenticated"
+    jwks_url: str | None = None
+    jwks: str | None = None
+    confirmed_claim: str | None = None
+    allow_unconfirmed: bool = False
+    secret_key: Secret | None = None
+    db_url: Secret | None = None
+    admin_token: Secret | None = None
+    token: Secret | None = None
+    home: Path | None = None
+    sources: Mapping[str, str] = field(default_factory=dict)
+    """Where each variable was found: `environment` or a file name. Never a value."""
+
+    @property
+    def names_a_project(self) -> bool:
+        """Whether anything at all points to a Supabase project or a database."""
+        return any(name in self.sources for name in PROJECT_VARIABLES)
+
+    @property
+    def secrets(self) -> tuple[Secret, ...]:
+        """Every secret value, for removing them from whatever is about to be shown."""
+        values = (self.anon_key, self.jwt_secret, self.secret_key, self.db_url, self.admin_token, self.token)
+        return tuple(value for value in values if value)
+
+
+def load(environ: Mapping[str, str], env_files: Sequence[Path] | None = None) -> Settings:
+    """Read the settings: the environment first, then files, later files over earlier ones.
+
+    Args:
+        environ: the process environment.
+        env_files: the files to read, each of which must exist; `None` reads those of `DEFAULT_ENV_FILES` that do.
+
+    Raises:
+        ConfigurationError: a file can't be read, or a value is not of its variable's form.
+    """
+    found: dict[str, tuple[str, str]] = {}
+    files = [Path(name) for name in DEFAULT_ENV_FILES if Path(name).is_file()] if env_files is None else env_files
+    for path in files:
+        found |= {name: (value, str(path)) for name, value in read_env_file(path) if value}
+    found |= {name: (value, "environment") for name, value in environ.items() if value}
+    return _settings(found)
+
+
+def read_env_file(path: Path) -> Iterable[tuple[str, str | None]]:
+    """Return the names and values of an env file in their order, taken literally: `$` expands to nothing else.
+
+    Raises:
+        ConfigurationError: the file can't be read, or a line is not `NAME=value`; the line's text is not repeated.
+    """
+    from io import StringIO  # noqa: PLC0415 - most runs have no env file
+
+    from dotenv.parser import parse_stream  # noqa: PLC0415
+
+    try:
+        if path.stat().st_size > LARGEST_ENV_FILE:
+            raise ConfigurationError(f"{path} is too large for an env file", hint="name the right file")
+        text = path.read_text(encoding="utf-8-sig")
+    except OSError as error:
+        raise ConfigurationError(
+            f"can't read {path}: {error.strerror}", hint="check the path given with --env-file"
+        ) from None
+    except UnicodeDecodeError:
+        raise ConfigurationError(f"{path} is not UTF-8 text", hint="save the file as UTF-8") from None
+    pairs = []
+    for binding in parse_stream(StringIO(text)):
+        if binding.error:
+            raise ConfigurationError(
+                f"{path}:{binding.original.line} is not of the form NAME=value",
+                hint="quote values that contain quotes, spaces or line breaks",
+            )
+        if binding.key is not None:
+            pairs.append((binding.key, binding.value))
+    return pairs
+
+
+def _settings(found: Mapping[str, tuple[str, str]]) -> Settings:
+    def text(name: str) -> str | None:
+        return found[name][0].strip() if name in found else None
+
+    def secret(*names: str) -> Secret | None:
+        # Not stripped: white space is part of a secret, and the container would get it too.
+        return next((Secret(found[name][0]) for name in names if name in found), None)
+
+    home = text("TICKCTL_HOME")
+    return Settings(
+        supabase_url=_url("SUPABASE_URL", text("SUPABASE_URL")),
+        anon_key=secret("SUPABASE_ANON_KEY"),
+        jwt_secret=secret("SUPABASE_JWT_SECRET"),
+        jwt_issuer=text("SUPABASE_JWT_ISSUER"),
+        jwt_audience=text("SUPABASE_JWT_AUDIENCE") or "authenticated",
+        jwks_url=_url("SUPABASE_JWKS_URL", text("SUPABASE_JWKS_URL")),
+        jwks=text("SUPABASE_JWKS"),
+        confirmed_claim=text("SUPABASE_CONFIRMED_CLAIM"),
+        allow_unconfirmed=_boolean("SUPABASE_ALLOW_UNCONFIRMED", text("SUPABASE_ALLOW_UNCONFIRMED")),
+        secret_key=secret("SUPABASE_SECRET_KEY", "SUPABASE_SERVICE_ROLE_KEY"),
+        db_url=secret("SUPABASE_DB_URL"),
+        admin_token=secret("TICKCTL_ADMIN_TOKEN"),
+        token=secret("TICKCTL_TOKEN"),
+        home=Path(home) if home else None,
+        sources={
+            name: source
+            for name, (_, source) in sorted(found.items())
+            if name.startswith(("SUPABASE_", "TICKCTL_", "AWS_"))
+        },
+    )
+
+
+def _boolean(name: str, value: str | None) -> bool:
+    match (value or "false").lower():
+        case "true":
+            return True
+        case "false":
+            return False
+        case _:
+            raise ConfigurationError(f"{name} is neither true nor false", hint=f"write {name}=true or leave it out")
+
+
+def _url(name: str, value: str | None) -> str | None:
+    """Check a base URL: https, or http on the loopback interface, without credentials, query or fragment."""
+    if value is None:
+        return None
+    from urllib.parse import urlsplit  # noqa: PLC0415 - only with a project configured
+
+    example = "write it like https://<project-ref>.supabase.co"
+    try:
+        parts = urlsplit(value)
+        host, _ = parts.hostname, parts.port
+    except ValueError:
+        raise ConfigurationError(f"{name} is not a URL", hint=example) from None
+    if parts.scheme not in {"http", "https"} or not host or any(char.isspace() for char in value):
+        raise ConfigurationError(f"{name} is not an http(s) URL", hint=example)
+    if parts.username is not None or parts.query or parts.fragment:
+        raise ConfigurationError(f"{name} carries credentials, a query or a fragment", hint=example)
+    if parts.scheme == "http" and not is_loopback(host):
+        raise ConfigurationError(f"{name} is not https", hint="plain http is accepted on the loopback interface only")
+    return value.rstrip("/")
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a host name or address can only be this machine (RFC 6761 section 6.3, RFC 1122 section 3.2.1.3)."""
+    import ipaddress  # noqa: PLC0415 - only with a project configured
+
+    if host == "localhost" or host.endswith(".localhost"):
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
