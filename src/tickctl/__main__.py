@@ -1,0 +1,6 @@
+"""`python -m tickctl`."""
+
+from tickctl.cli.main import main
+
+if __name__ == "__main__":
+    main()

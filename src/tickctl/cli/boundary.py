@@ -1,0 +1,75 @@
+"""Turns whatever went wrong into one line of error, one of hint and an exit code. No traceback, no secret."""
+
+import json
+import os
+import sys
+import traceback
+
+import typer
+
+from tickctl import errors
+from tickctl.cli.exit_codes import BY_ERROR, ExitCode
+from tickctl.cli.redact import printable, redact
+from tickctl.core.secrets import Secret
+
+BROKEN_PIPE = 128 + 13
+"""The reader of our output went away: what a shell reports for SIGPIPE."""
+
+
+def report(error: BaseException, *, as_json: bool) -> int:
+    """Write an error to stderr and return the exit code that it deserves."""
+    match error:
+        case errors.TickctlError():
+            return _write(BY_ERROR[type(error)], error.code, error.message, error.hint, error, as_json=as_json)
+        case typer.TyperException():
+            message = error.format_message().rstrip(".")
+            context = getattr(error, "ctx", None)
+            command = context.command_path if context else "tickctl"
+            hint = f"see '{command} --help'"
+            return _write(ExitCode.USAGE, "usage", message, hint, error, as_json=as_json)
+        case KeyboardInterrupt() | typer.Abort():
+            return _write(ExitCode.INTERRUPTED, "interrupted", "interrupted", None, error, as_json=as_json)
+        case BrokenPipeError():
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            return BROKEN_PIPE
+        case SystemExit():
+            return error.code if isinstance(error.code, int) else int(ExitCode.BUG)
+        case _:
+            # The exception's own text may hold anything, so its kind has to do.
+            message = f"tickctl has a bug here ({type(error).__name__})"
+            hint = "run it again with TICKCTL_DEBUG=1 and report what it prints"
+            return _write(ExitCode.BUG, "bug", message, hint, error, as_json=as_json)
+
+
+def _write(
+    exit_code: ExitCode, code: str, message: str, hint: str | None, error: BaseException, *, as_json: bool
+) -> int:
+    known = _secrets_in_sight()
+    message, hint = (printable(redact(text, known)) if text else None for text in (message, hint))
+    lines = [f"error: {message}"]
+    if hint:
+        lines.append(f"hint: {hint}")
+    if os.environ.get("TICKCTL_DEBUG") == "1":
+        lines.append(redact(_trace(error), known))
+    if as_json:
+        lines.append(json.dumps({"error": {"code": code, "message": message, "hint": hint}}))
+    sys.stderr.write("\n".join(lines) + "\n")
+    sys.stderr.flush()
+    return int(exit_code)
+
+
+def _trace(error: BaseException) -> str:
+    """Return files, lines and exception types; not the exceptions' texts and no local values."""
+    parts = []
+    current: BaseException | None = error
+    while current is not None:
+        parts += [f"{type(current).__module__}.{type(current).__qualname__} at:"]
+        parts += [f"  {f.filename}:{f.lineno} in {f.name}" for f in traceback.extract_tb(current.__traceback__)]
+        current = current.__cause__ or current.__context__
+    return "\n".join(parts)
+
+
+def _secrets_in_sight() -> list[Secret]:
+    """Return the secret values of the environment, for masking; env files may be what failed, so they are not read."""
+    names = ("KEY", "SECRET", "TOKEN", "PASSWORD", "DB_URL")
+    return [Secret(value) for name, value in os.environ.items() if name.endswith(names) or "SECRET" in name]

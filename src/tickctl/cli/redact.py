@@ -1,0 +1,57 @@
+"""The last sieve: removes what looks like a secret from text that is about to be shown.
+
+Errors are written so that they hold no secret. This catches what people paste into the wrong place, which comes
+back in messages such as "no such command" or "no such user".
+"""
+
+import re
+import unicodedata
+from collections.abc import Iterable
+from typing import Final
+
+from tickctl.core.secrets import Secret
+from tickctl.core.secrets.masked import MASK
+
+_SHAPES: Final = re.compile(
+    r"""
+      eyJ[\w-]{5,}(?:\.[\w-]*)+            # JWS: a JSON object, base64url-encoded, begins with eyJ
+    | \bsb_(?:secret|publishable)_[\w-]+   # Supabase API keys
+    | (?<=://)[^\s/@]*@(?=[^\s/])          # user and password in a URL
+    """,
+    re.VERBOSE,
+)
+_WORD: Final = re.compile(r"""[^\s'"`(),;<>]{20,}""")
+_UUID: Final = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
+_HEX: Final = re.compile(r"[0-9a-fA-F]{32,}")
+
+
+def redact(text: str, known: Iterable[Secret] = ()) -> str:
+    """Mask known secrets, tokens, keys, URL passwords and long random-looking words."""
+    for secret in known:
+        if len(value := secret.reveal()) >= 6:  # noqa: PLR2004 - shorter ones would blank out ordinary words
+            text = text.replace(value, MASK)
+    text = _SHAPES.sub(MASK, text)
+    return _WORD.sub(lambda match: MASK if _looks_random(match[0]) else match[0], text)
+
+
+def _looks_random(word: str) -> bool:
+    if word[0] in "/~." or "@" in word or "://" in word or _UUID.fullmatch(word):
+        return False  # paths, e-mails, addresses and user ids are what messages are about
+    if _HEX.fullmatch(word):
+        return True
+    return any(c.isdigit() for c in word) and any(c.isupper() for c in word) and any(c.islower() for c in word)
+
+
+def printable(text: str) -> str:
+    """Escape control, format and invisible characters, so that a user's e-mail can't drive the operator's terminal.
+
+    Covers C0 and C1 controls (escape sequences), bidirectional overrides and line separators (Unicode categories
+    Cc, Cf, Cs, Co, Cn, Zl, Zp).
+    """
+    if text.isascii() and text.isprintable():
+        return text
+    return "".join(c if _shows(c) else c.encode("unicode_escape").decode() for c in text)
+
+
+def _shows(character: str) -> bool:
+    return unicodedata.category(character)[0] != "C" and unicodedata.category(character) not in {"Zl", "Zp"}

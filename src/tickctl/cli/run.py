@@ -1,0 +1,113 @@
+"""One run of a command: its options, settings and output; and the options that every command has."""
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import StrEnum
+from functools import cached_property, wraps
+from inspect import Parameter, Signature, signature
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from tickctl.cli.exit_codes import ExitCode
+from tickctl.cli.output import Output, Style
+from tickctl.settings import Settings, load
+
+Command = Callable[..., ExitCode | None]
+_PANEL = "Common options"
+
+
+class BackendName(StrEnum):
+    """Where quotas live."""
+
+    AUTO = "auto"
+    LOCAL = "local"
+    POSTGRES = "postgres"
+    SUPABASE = "supabase"
+
+
+@dataclass(frozen=True)
+class Run:
+    """What a command needs from the outside: how to answer, and what was configured."""
+
+    output: Output
+    backend: BackendName
+    env_files: tuple[Path, ...] | None
+
+    @property
+    def json(self) -> bool:
+        """Whether the answer is to be JSON."""
+        return self.output.style.json
+
+    @cached_property
+    def settings(self) -> Settings:
+        """The settings, read when first asked for.
+
+        Raises:
+            ConfigurationError: a file or value is unusable.
+        """
+        return load(os.environ, self.env_files)
+
+
+def command(app: typer.Typer, name: str, *, backend: bool = False, examples: str = "") -> Callable[[Command], Command]:
+    """Register a command that takes a `Run` first; adds the common options, and `--backend` where asked for.
+
+    Examples are shown at the end of the command's help, one a line.
+    """
+
+    def register(function: Command) -> Command:
+        own = list(signature(function, eval_str=True).parameters.values())[1:]
+        common = [option for option in _COMMON if backend or option.name != "backend"]
+
+        @wraps(function)
+        def run_command(**options: Any) -> int:
+            run = _run(**{option.name: options.pop(option.name) for option in common})
+            return int(function(run, **options) or ExitCode.YES)
+
+        run_command.__signature__ = Signature([*own, *common])  # type: ignore[attr-defined] # Typer reads options here
+        help_text = (function.__doc__ or "").strip()
+        epilog = "\b\nExamples:\n" + "\n".join(f"  {line}" for line in examples.splitlines()) if examples else None
+        app.command(name, help=help_text, epilog=epilog)(run_command)
+        return function
+
+    return register
+
+
+def _run(
+    *,
+    json: bool,
+    quiet: bool,
+    no_color: bool,
+    env_file: list[Path] | None,
+    backend: BackendName = BackendName.AUTO,
+) -> Run:
+    style = Style.decide(os.environ, json=json, quiet=quiet, no_color=no_color)
+    return Run(output=Output(style), backend=backend, env_files=tuple(env_file) if env_file else None)
+
+
+def _option(name: str, kind: Any, default: object, *flags: str, text: str) -> Parameter:
+    option = typer.Option(*flags, help=text, rich_help_panel=_PANEL, show_default=False)
+    return Parameter(name, Parameter.KEYWORD_ONLY, default=default, annotation=Annotated[kind, option])
+
+
+_COMMON = (
+    _option("json", bool, False, "--json", text="Answer with one JSON document on stdout."),
+    _option("quiet", bool, False, "--quiet", "-q", text="Leave only the answer and errors."),
+    _option("no_color", bool, False, "--no-color", text="No colours; NO_COLOR works as well."),
+    _option(
+        "env_file",
+        list[Path] | None,
+        None,
+        "--env-file",
+        text="An env file to read instead of services/.env, services/keys.env, .env and keys.env; repeatable.",
+    ),
+    _option(
+        "backend",
+        BackendName,
+        BackendName.AUTO,
+        "--backend",
+        text="Where quotas live: auto, local (embedded), postgres (SUPABASE_DB_URL) or supabase.",
+    ),
+)

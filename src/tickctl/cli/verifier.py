@@ -1,0 +1,68 @@
+"""Builds the token verifier that the configuration asks for."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+from tickctl.cli.backend import choose, embedded, open_functions
+from tickctl.cli.run import BackendName, Run
+
+if TYPE_CHECKING:
+    from tickctl.core.tokens import TokenVerifier
+
+
+class Network(StrEnum):
+    """Whether the Auth server may be asked."""
+
+    AUTO = "auto"
+    ONLINE = "online"
+    OFFLINE = "offline"
+
+
+@contextmanager
+def open_verifier(run: Run, *, network: Network, leeway: int) -> Iterator["TokenVerifier"]:
+    """Open the verifier for the configured project, or for the embedded database where nothing is configured.
+
+    Raises:
+        ConfigurationError: nothing to check signatures with, or a setting that can't be used.
+    """
+    from tickctl.core.tokens import TokenVerifier
+
+    settings = run.settings
+    if settings.allow_unconfirmed:
+        run.output.warning("SUPABASE_ALLOW_UNCONFIRMED lets users in whose e-mail is not confirmed")
+    backend = choose(settings, run.backend)
+    if backend is BackendName.LOCAL:
+        with _embedded_project(run, network, leeway) as verifier:
+            yield verifier
+        return
+    from tickctl.adapters import project
+
+    policy = project.policy(settings, leeway=leeway)
+    keys = project.keys(settings, cache_folder=project.cache_folder(), fetch=network is not Network.OFFLINE)
+    if backend is BackendName.POSTGRES and network is not Network.OFFLINE:
+        from tickctl.adapters.users import DatabaseUsers
+
+        with open_functions(run) as (functions, _target):
+            yield TokenVerifier(keys, policy, DatabaseUsers(functions))
+    elif network is Network.ONLINE or (network is Network.AUTO and project.needs_auth_server(settings)):
+        yield TokenVerifier(keys, policy, project.auth_server(settings))
+    else:
+        yield TokenVerifier(keys, policy)
+
+
+@contextmanager
+def _embedded_project(run: Run, network: Network, leeway: int) -> Iterator["TokenVerifier"]:
+    """Verify with the folder's own secret; its database knows who confirmed the e-mail."""
+    from tickctl.adapters.embedded import LOCAL_ISSUER
+    from tickctl.adapters.postgres import PostgresFunctions
+    from tickctl.adapters.users import DatabaseUsers
+    from tickctl.core.secrets import Secret
+    from tickctl.core.tokens import KeySet, Policy, StaticKeys, TokenVerifier
+
+    database = embedded(run)
+    policy = Policy(issuer=LOCAL_ISSUER, leeway=leeway, require_confirmed=not run.settings.allow_unconfirmed)
+    with database.use() as server, PostgresFunctions(Secret(server.url())) as functions:
+        keys = StaticKeys(KeySet.from_secret(database.jwt_secret()))
+        yield TokenVerifier(keys, policy, None if network is Network.OFFLINE else DatabaseUsers(functions))
