@@ -1,0 +1,92 @@
+"""What makes a fresh PostgreSQL look like a hosted Supabase project: roles, the schema `auth`, our migrations."""
+
+from __future__ import annotations
+
+import hashlib
+from contextlib import contextmanager
+from importlib import import_module, resources
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, Final
+
+import psycopg
+from psycopg import sql
+
+from tickctl.adapters.embedded.failures import disk_full
+from tickctl.adapters.embedded.postmaster import SUPERUSER
+from tickctl.errors import UnreachableError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from importlib.resources.abc import Traversable
+    from pathlib import Path
+
+    from tickctl.adapters.embedded.server import Server
+
+_CONNECT_SECONDS: Final = 10
+
+
+def bootstrap(server: Server, home: Path) -> None:
+    """Bring the database up to what this tickctl wants; one query when it already is.
+
+    Everything can be run again, so that a process killed half-way leaves nothing to repair: the stamp comes last.
+
+    Raises:
+        UnreachableError: the database does not answer, or its disk is full.
+    """
+    with _reported(home), _connect(server, SUPERUSER) as connection:
+        wanted = _fingerprint()
+        if _stamp(connection) == wanted:
+            return
+        with connection.transaction():
+            for file in _sql_files(resources.files("tickctl.sql") / "embedded"):
+                connection.execute(file.read_bytes())
+        _apply_migrations(server)
+        connection.execute(sql.SQL("comment on schema auth is {}").format(wanted))
+
+
+def _apply_migrations(server: Server) -> None:
+    if find_spec("tickctl.adapters.schema") is None:
+        return
+    schema = import_module("tickctl.adapters.schema")
+    # As the role that runs migrations in a hosted project, which is no superuser there either.
+    with _connect(server, "postgres") as connection:
+        schema.apply(connection)
+
+
+def _stamp(connection: psycopg.Connection) -> str | None:
+    row = connection.execute("select pg_catalog.obj_description(to_regnamespace('auth'), 'pg_namespace')").fetchone()
+    return None if row is None else row[0]
+
+
+def _fingerprint() -> str:
+    """Return a digest of all SQL that comes with this tickctl."""
+    digest = hashlib.sha256()
+    for file in _sql_files(resources.files("tickctl.sql")):
+        digest.update(file.name.encode() + b"\0" + file.read_bytes() + b"\0")
+    return f"tickctl {digest.hexdigest()[:32]}"
+
+
+def _sql_files(folder: Traversable) -> Iterator[Traversable]:
+    """Yield the .sql files in a folder and below it, in the order of their names."""
+    for entry in sorted(folder.iterdir(), key=lambda entry: entry.name):
+        if entry.is_dir():
+            yield from _sql_files(entry)
+        elif entry.name.endswith(".sql"):
+            yield entry
+
+
+def _connect(server: Server, user: str) -> psycopg.Connection:
+    return psycopg.connect(server.url(user), autocommit=True, connect_timeout=_CONNECT_SECONDS)
+
+
+@contextmanager
+def _reported(home: Path) -> Iterator[None]:
+    try:
+        yield
+    except psycopg.errors.DiskFull as error:
+        raise disk_full(home) from error
+    except psycopg.Error as error:
+        raise UnreachableError(
+            f"the embedded database could not be set up: {error.diag.message_primary or type(error).__name__}",
+            hint=f"see {home / 'server.log'}; `tickctl local reset` makes a new one",
+        ) from error

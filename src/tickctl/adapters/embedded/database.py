@@ -1,0 +1,193 @@
+"""The embedded database: started by who needs it, stopped by the last who used it, without a daemon.
+
+Two locks make that work. `lock` is held, for moments, by whoever starts or stops the server. `users.lock` is held,
+shared, by everybody who uses it; so who gets it exclusively is the last. Both go with their process, however it ends: a
+killed command leaves a running server, and the next one's end stops it.
+"""
+
+import fcntl
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from tickctl.adapters.embedded.account import find_account
+from tickctl.adapters.embedded.binaries import find_binaries
+from tickctl.adapters.embedded.failures import reported
+from tickctl.adapters.embedded.home import Home, remove, write_new
+from tickctl.adapters.embedded.locks import held, open_lock_file, try_lock
+from tickctl.adapters.embedded.postmaster import Postmaster, is_alive, read_small
+from tickctl.adapters.embedded.server import Server
+from tickctl.adapters.embedded.sockets import socket_folder
+from tickctl.core.secrets import Secret
+from tickctl.errors import ConflictError
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """How the embedded database is.
+
+    Attributes:
+        running: whether it can be connected to.
+        kept: whether it goes on when nobody uses it.
+        pid: the server's process.
+        home: its folder.
+        version: of PostgreSQL, as the data folder has it; None before the first use.
+        size_bytes: of the data folder; None before the first use.
+        started_at: when the server was started.
+    """
+
+    running: bool
+    kept: bool
+    pid: int | None
+    home: Path
+    version: str | None
+    size_bytes: int | None
+    started_at: datetime | None
+
+
+class EmbeddedDatabase:
+    """A PostgreSQL of our own in a folder, shaped like the database of a Supabase project.
+
+    Args:
+        home: its folder, created on first use.
+        durable: False spares the disk, for tests and demonstrations: a power cut may destroy the data.
+        notify: called with a sentence when something takes longer than a person expects.
+
+    Every method may raise ConfigurationError (the folder, the programs or the account can't be used) and
+    UnreachableError (the server does not start, somebody else is busy with the folder, the disk is full).
+    """
+
+    def __init__(self, home: Path, *, durable: bool = True, notify: Callable[[str], None] | None = None) -> None:
+        self._home = Home.at(home)
+        self._durable = durable
+        self._notify = notify or (lambda _message: None)
+
+    @property
+    def home(self) -> Path:
+        """The folder, with symbolic links resolved."""
+        return self._home.path
+
+    @contextmanager
+    def use(self) -> Iterator[Server]:
+        """Give a running server for as long as the block lasts.
+
+        It is started if need be, and stopped at the end if nobody else uses it and it isn't kept.
+        """
+        with reported(self._home.path):
+            self._home.claim()
+            users = open_lock_file(self._home.users_lock)
+        try:
+            with self._changing():
+                fcntl.flock(users, fcntl.LOCK_SH)
+                server = self._start()
+            yield server
+        finally:
+            try:
+                self._leave(users)
+            finally:
+                os.close(users)
+
+    def start(self) -> Server:
+        """Start the server and keep it running until `stop`."""
+        with self._changing():
+            server = self._start()
+            write_new(self._home.keep, "", mode=0o600)
+            return server
+
+    def stop(self) -> bool:
+        """Stop the server, whoever uses it, and return whether it was running."""
+        if not self._is_there():
+            return False
+        with self._changing():
+            remove(self._home.keep)
+            return self._postmaster().stop()
+
+    def status(self) -> Status:
+        """Return how things are, changing nothing."""
+        if not self._is_there():
+            return Status(False, False, None, self._home.path, None, None, None)
+        with reported(self._home.path):
+            found = self._postmaster().running()
+            there = self._home.data.is_dir()
+            return Status(
+                running=found is not None,
+                kept=self._home.keep.exists(),
+                pid=found.pid if found else None,
+                home=self._home.path,
+                version=read_small(self._home.data / "PG_VERSION").strip() if there else None,
+                size_bytes=_size(self._home.data) if there else None,
+                started_at=found.started_at if found else None,
+            )
+
+    def reset(self) -> None:
+        """Stop the server and remove all data and the key; the folder itself stays.
+
+        Raises:
+            ConflictError: somebody else uses the database.
+        """
+        if not self._is_there():
+            return
+        with self._changing():
+            users = open_lock_file(self._home.users_lock)
+            try:
+                if not try_lock(users):
+                    raise ConflictError(
+                        f"somebody else uses the database in {self._home.path}",
+                        hint="try again when they have finished",
+                    )
+                self._postmaster().stop()
+                home = self._home
+                for ours in (home.keep, home.data, home.unfinished_data, home.configuration, home.jwt_secret, home.log):
+                    remove(ours)
+            finally:
+                os.close(users)
+
+    def jwt_secret(self) -> Secret:
+        """Return the key that signs the tokens of this database's users, made on the first call."""
+        with self._changing():
+            return self._home.read_or_make_secret()
+
+    def _start(self) -> Server:
+        from tickctl.adapters.embedded.bootstrap import bootstrap  # noqa: PLC0415  (psycopg takes its time)
+
+        postmaster = self._postmaster()
+        if not self._home.data.exists():
+            self._notify(f"setting up the embedded database in {self._home.path}, once")
+        found = postmaster.start()
+        server = Server(socket_folder(self._home), found.pid, postmaster.binaries.path("psql"))
+        bootstrap(server, self._home.path)
+        return server
+
+    def _leave(self, users: int) -> None:
+        """End one use of the server; stop it if it was the last."""
+        with self._changing():
+            # Trading the shared lock for the exclusive one: if that fails, ours is gone too, as it should be.
+            if try_lock(users) and not self._home.keep.exists() and is_alive(self._home):
+                self._postmaster().stop()
+
+    @contextmanager
+    def _changing(self) -> Iterator[None]:
+        with reported(self._home.path):
+            self._home.claim()
+            with held(self._home.lock, self._notify):
+                self._home.check_format()
+                yield
+
+    def _is_there(self) -> bool:
+        with reported(self._home.path):
+            return self._home.is_claimed()
+
+    def _postmaster(self) -> Postmaster:
+        return Postmaster(self._home, find_account(), find_binaries(), self._durable)
+
+
+def _size(folder: Path) -> int:
+    """Return how many bytes the files in a folder have; those that vanish meanwhile count nothing."""
+    total = 0
+    for path in folder.rglob("*"):
+        with suppress(FileNotFoundError):
+            total += path.lstat().st_size
+    return total

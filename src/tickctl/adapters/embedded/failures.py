@@ -1,0 +1,61 @@
+"""What went wrong underneath, in the words and classes of `tickctl.errors`."""
+
+import errno
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final
+
+from tickctl.errors import ConfigurationError, TickctlError, UnreachableError
+
+_FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT})
+_MISCONFIGURED: Final = frozenset(
+    {
+        errno.EACCES,
+        errno.EPERM,
+        errno.EROFS,
+        errno.ENOTDIR,
+        errno.EISDIR,
+        errno.ELOOP,
+        errno.ENAMETOOLONG,
+        errno.EINVAL,
+    }
+)
+# How PostgreSQL, initdb and setpriv mark the line that says why they gave up.
+_REASON: Final = re.compile(
+    r"(?:\b(?:FATAL|PANIC|ERROR):|^(?:initdb|setpriv|postgres): (?:error:)?) *(.+)", re.MULTILINE
+)
+_FULL_TEXT: Final = re.compile(r"No space left on device|Disk quota exceeded")
+
+
+def disk_full(home: Path) -> UnreachableError:
+    """Return the error for a full disk, which no retry mends and which is nobody's fault here."""
+    return UnreachableError("the disk is full", hint=f"make room on the disk that holds {home}, then try again")
+
+
+def server_failure(log: str, home: Path) -> TickctlError:
+    """Return the error for a server that did not start, from what it wrote to its log in that attempt."""
+    if _FULL_TEXT.search(log):
+        return disk_full(home)
+    reasons: list[str] = _REASON.findall(log)
+    reason = reasons[-1].strip() if reasons else "it gave no reason"
+    return UnreachableError(
+        f"the embedded database did not start: {reason}", hint=f"the whole log is {home / 'server.log'}"
+    )
+
+
+@contextmanager
+def reported(home: Path) -> Iterator[None]:
+    """Turn the operating system's refusals into errors that name the folder."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno in _FULL:
+            raise disk_full(home) from error
+        about = f"can't use {error.filename or home}: {error.strerror}"
+        if error.errno in _MISCONFIGURED:
+            raise ConfigurationError(
+                about, hint=f"check owner and permissions of {home}, or set TICKCTL_HOME"
+            ) from error
+        raise UnreachableError(about) from error
