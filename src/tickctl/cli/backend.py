@@ -1,25 +1,22 @@
 """Opens the place where quotas live, by `--backend` and what is configured."""
 
 import os
-import pwd
-import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tickctl.cli.run import BackendName, Run
-from tickctl.core.secrets import Secret
 from tickctl.errors import ConfigurationError
-from tickctl.settings import Settings
 
 if TYPE_CHECKING:
     from tickctl.adapters.embedded import EmbeddedDatabase
     from tickctl.adapters.postgres import PostgresFunctions
     from tickctl.core.quota import QuotaAdmin
+    from tickctl.settings import Settings
 
 
-def choose(settings: Settings, asked: BackendName) -> BackendName:
+def choose(settings: "Settings", asked: BackendName) -> BackendName:
     """Return the backend that `auto` stands for: the project if one is named, else the embedded database.
 
     Raises:
@@ -63,6 +60,7 @@ def open_functions(run: Run) -> Iterator[tuple["PostgresFunctions", str]]:
         ConfigurationError: the backend's settings are missing.
     """
     from tickctl.adapters.postgres import PostgresFunctions
+    from tickctl.core.secrets import Secret
 
     match choose(run.settings, run.backend):
         case BackendName.LOCAL:
@@ -91,6 +89,9 @@ def open_quotas(run: Run) -> Iterator[tuple["QuotaAdmin", str]]:
 
 def operator_name() -> str:
     """Return who is typing, as far as the machine knows: `user@host`. A label for the audit log, not a proof."""
+    import pwd
+    import socket
+
     user = os.environ.get("SUDO_USER")
     if not user:
         try:

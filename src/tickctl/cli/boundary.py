@@ -1,9 +1,7 @@
 """Turns whatever went wrong into one line of error, one of hint and an exit code. No traceback, no secret."""
 
-import json
 import os
 import sys
-import traceback
 
 import typer
 
@@ -52,6 +50,8 @@ def _write(
     if os.environ.get("TICKCTL_DEBUG") == "1":
         lines.append(redact(_trace(error), known))
     if as_json:
+        import json
+
         lines.append(json.dumps({"error": {"code": code, "message": message, "hint": hint}}))
     sys.stderr.write("\n".join(lines) + "\n")
     sys.stderr.flush()
@@ -60,6 +60,8 @@ def _write(
 
 def _trace(error: BaseException) -> str:
     """Return files, lines and exception types; not the exceptions' texts and no local values."""
+    import traceback
+
     parts = []
     current: BaseException | None = error
     while current is not None:

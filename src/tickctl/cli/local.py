@@ -1,7 +1,6 @@
 """`tickctl local`: the embedded database."""
 
 import os
-import subprocess
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -96,6 +95,8 @@ def psql(
     user: Annotated[str, typer.Option("--user", "-U", help="The database role to connect as.")] = "postgres",
 ) -> int:
     """Open psql on the embedded database."""
+    import subprocess
+
     with _database(run).use() as server:
         try:
             return subprocess.run(  # noqa: S603 - the wheel's own psql, no shell

@@ -4,7 +4,6 @@ A person at a terminal gets tables; a pipe gets tab-separated lines; `--json` ge
 for terminals.
 """
 
-import json
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -63,6 +62,8 @@ class Output:
 
     def document(self, value: object) -> None:
         """Write one JSON document on one line of stdout; escapes keep terminals safe."""
+        import json
+
         sys.stdout.write(json.dumps(value, default=_json_value) + "\n")
         sys.stdout.flush()
 

@@ -1,7 +1,5 @@
 """`tickctl quota import|export`: limits of many users as CSV."""
 
-import csv
-import io
 import sys
 from collections.abc import Iterator
 from contextlib import nullcontext
@@ -12,7 +10,6 @@ import typer
 
 from tickctl.cli.backend import open_quotas
 from tickctl.cli.confirm import AssumeYes, DryRun, confirm
-from tickctl.cli.files import private_file
 from tickctl.cli.quota import Reason
 from tickctl.cli.run import Run, command
 from tickctl.errors import InvalidInputError
@@ -81,6 +78,9 @@ def export_limits(
 
     `tickctl quota import` reads the same form.
     """
+    import csv
+
+    from tickctl.cli.files import private_file
     from tickctl.core.quota.limits_csv import write_limits
 
     if output and output.exists():
@@ -99,6 +99,8 @@ def export_limits(
 
 
 def _read(file: str) -> "list[LimitRow]":
+    import io
+
     from tickctl.core.quota.limits_csv import read_limits
 
     try:

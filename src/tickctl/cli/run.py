@@ -7,13 +7,15 @@ from enum import StrEnum
 from functools import cached_property, wraps
 from inspect import Parameter, Signature, signature
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from tickctl.cli.exit_codes import ExitCode
 from tickctl.cli.output import Output, Style
-from tickctl.settings import Settings, load
+
+if TYPE_CHECKING:
+    from tickctl.settings import Settings
 
 Command = Callable[..., ExitCode | None]
 _PANEL = "Common options"
@@ -42,12 +44,14 @@ class Run:
         return self.output.style.json
 
     @cached_property
-    def settings(self) -> Settings:
+    def settings(self) -> "Settings":
         """The settings, read when first asked for.
 
         Raises:
             ConfigurationError: a file or value is unusable.
         """
+        from tickctl.settings import load
+
         return load(os.environ, self.env_files)
 
 

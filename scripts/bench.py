@@ -1,0 +1,20 @@
+"""Runs the measurements `bench_*.py` beside it and prints a line for each ratio."""
+
+import importlib
+import sys
+from pathlib import Path
+
+
+def main(names: list[str]) -> None:
+    """Measure the named parts, or all of them."""
+    parts = sorted(path.stem.removeprefix("bench_") for path in Path(__file__).parent.glob("bench_*.py"))
+    for part in names or parts:
+        if part not in parts:
+            sys.exit(f"error: no measurement {part!r}\nhint: there are {', '.join(parts)}")
+        print(f"{part}:")
+        for what, ratio, target in importlib.import_module(f"bench_{part}").measure():
+            print(f"  {what:64} {ratio:8.2f}   target {target}", flush=True)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
