@@ -14,8 +14,8 @@ from uuid import UUID, uuid4
 import psycopg
 from psycopg.types.json import Jsonb
 
-from tickctl.adapters.embedded.postmaster import SUPERUSER
 from tickctl.adapters.embedded.server import LOCAL_ISSUER, Server
+from tickctl.adapters.embedded.startup import SUPERUSER
 from tickctl.core.json import JsonObject
 from tickctl.core.secrets import Secret
 from tickctl.errors import ConflictError, InvalidInputError, NotFoundError, UnreachableError

@@ -11,21 +11,22 @@ from typing import TYPE_CHECKING, Final
 import psycopg
 from psycopg import sql
 
-from tickctl.adapters.embedded.failures import disk_full
-from tickctl.adapters.embedded.postmaster import SUPERUSER
+from tickctl.adapters.embedded.failures import disk_full, says_disk_full
+from tickctl.adapters.embedded.postmaster import latest_log
+from tickctl.adapters.embedded.startup import SUPERUSER
 from tickctl.errors import UnreachableError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from importlib.resources.abc import Traversable
-    from pathlib import Path
 
+    from tickctl.adapters.embedded.home import Home
     from tickctl.adapters.embedded.server import Server
 
 _CONNECT_SECONDS: Final = 10
 
 
-def bootstrap(server: Server, home: Path) -> None:
+def bootstrap(server: Server, home: Home) -> None:
     """Bring the database up to what this tickctl wants; one query when it already is.
 
     Everything can be run again, so that a process killed half-way leaves nothing to repair: the stamp comes last.
@@ -34,6 +35,7 @@ def bootstrap(server: Server, home: Path) -> None:
         UnreachableError: the database does not answer, or its disk is full.
     """
     with _reported(home), _connect(server, SUPERUSER) as connection:
+        connection.autocommit = True
         wanted = _fingerprint()
         if _stamp(connection) == wanted:
             return
@@ -76,17 +78,18 @@ def _sql_files(folder: Traversable) -> Iterator[Traversable]:
 
 
 def _connect(server: Server, user: str) -> psycopg.Connection:
-    return psycopg.connect(server.url(user), autocommit=True, connect_timeout=_CONNECT_SECONDS)
+    return psycopg.connect(server.url(user), connect_timeout=_CONNECT_SECONDS)
 
 
 @contextmanager
-def _reported(home: Path) -> Iterator[None]:
+def _reported(home: Home) -> Iterator[None]:
     try:
         yield
-    except psycopg.errors.DiskFull as error:
-        raise disk_full(home) from error
     except psycopg.Error as error:
+        # A server whose disk is full may be too far gone to say so to its clients.
+        if isinstance(error, psycopg.errors.DiskFull) or says_disk_full(latest_log(home)):
+            raise disk_full(home.path) from error
         raise UnreachableError(
             f"the embedded database could not be set up: {error.diag.message_primary or type(error).__name__}",
-            hint=f"see {home / 'server.log'}; `tickctl local reset` makes a new one",
+            hint=f"see {home.log}; `tickctl local reset` makes a new one",
         ) from error

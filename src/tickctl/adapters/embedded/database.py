@@ -12,17 +12,22 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+from typing import Final
 
 from tickctl.adapters.embedded.account import find_account
 from tickctl.adapters.embedded.binaries import find_binaries
 from tickctl.adapters.embedded.failures import reported
 from tickctl.adapters.embedded.home import Home, remove, write_new
 from tickctl.adapters.embedded.locks import held, open_lock_file, try_lock
-from tickctl.adapters.embedded.postmaster import Postmaster, is_alive, read_small
+from tickctl.adapters.embedded.postmaster import read_small, running, stop
 from tickctl.adapters.embedded.server import Server
 from tickctl.adapters.embedded.sockets import socket_folder
+from tickctl.adapters.embedded.startup import Startup
 from tickctl.core.secrets import Secret
-from tickctl.errors import ConflictError
+from tickctl.errors import ConflictError, TickctlError
+
+# Whoever is busy for longer than that is starting the server, and will stop it, too.
+_LEAVING_SECONDS: Final = 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,25 +81,17 @@ class EmbeddedDatabase:
 
         It is started if need be, and stopped at the end if nobody else uses it and it isn't kept.
         """
-        with reported(self._home.path):
-            self._home.claim()
-            users = open_lock_file(self._home.users_lock)
+        users, server = self._enter()
         try:
-            with self._changing():
-                fcntl.flock(users, fcntl.LOCK_SH)
-                server = self._start()
             yield server
         finally:
-            try:
-                self._leave(users)
-            finally:
-                os.close(users)
+            self._leave(users)
 
     def start(self) -> Server:
         """Start the server and keep it running until `stop`."""
-        with self._changing():
-            server = self._start()
-            write_new(self._home.keep, "", mode=0o600)
+        with self.use() as server:
+            with self._changing():
+                write_new(self._home.keep, "", mode=0o600)
             return server
 
     def stop(self) -> bool:
@@ -103,14 +100,14 @@ class EmbeddedDatabase:
             return False
         with self._changing():
             remove(self._home.keep)
-            return self._postmaster().stop()
+            return stop(self._home)
 
     def status(self) -> Status:
         """Return how things are, changing nothing."""
         if not self._is_there():
             return Status(False, False, None, self._home.path, None, None, None)
         with reported(self._home.path):
-            found = self._postmaster().running()
+            found = running(self._home)
             there = self._home.data.is_dir()
             return Status(
                 running=found is not None,
@@ -138,7 +135,7 @@ class EmbeddedDatabase:
                         f"somebody else uses the database in {self._home.path}",
                         hint="try again when they have finished",
                     )
-                self._postmaster().stop()
+                stop(self._home)
                 home = self._home
                 for ours in (home.keep, home.data, home.unfinished_data, home.configuration, home.jwt_secret, home.log):
                     remove(ours)
@@ -150,23 +147,45 @@ class EmbeddedDatabase:
         with self._changing():
             return self._home.read_or_make_secret()
 
+    def _enter(self) -> tuple[int, Server]:
+        """Begin to use the server: return the descriptor whose shared lock says so, and the server."""
+        with self._changing():
+            users = open_lock_file(self._home.users_lock)
+            try:
+                fcntl.flock(users, fcntl.LOCK_SH)
+                return users, self._start()
+            except BaseException:
+                with suppress(TickctlError):
+                    self._stop_if_last(users)
+                os.close(users)
+                raise
+
+    def _leave(self, users: int) -> None:
+        """End one use. The work is done by now: if the server can't be stopped, that is worth a notice, no error."""
+        try:
+            with reported(self._home.path):
+                fcntl.flock(users, fcntl.LOCK_UN)
+                with held(self._home.lock, self._notify, patience=_LEAVING_SECONDS):
+                    self._stop_if_last(users)
+        except TickctlError as error:
+            self._notify(error.message)
+        finally:
+            os.close(users)
+
+    def _stop_if_last(self, users: int) -> None:
+        if try_lock(users) and not self._home.keep.exists():
+            stop(self._home)
+
     def _start(self) -> Server:
         from tickctl.adapters.embedded.bootstrap import bootstrap  # noqa: PLC0415  (psycopg takes its time)
 
-        postmaster = self._postmaster()
+        startup = Startup(self._home, find_account(), find_binaries(), self._durable)
         if not self._home.data.exists():
             self._notify(f"setting up the embedded database in {self._home.path}, once")
-        found = postmaster.start()
-        server = Server(socket_folder(self._home), found.pid, postmaster.binaries.path("psql"))
-        bootstrap(server, self._home.path)
+        found = startup.start()
+        server = Server(socket_folder(self._home), found.pid, startup.binaries.path("psql"))
+        bootstrap(server, self._home)
         return server
-
-    def _leave(self, users: int) -> None:
-        """End one use of the server; stop it if it was the last."""
-        with self._changing():
-            # Trading the shared lock for the exclusive one: if that fails, ours is gone too, as it should be.
-            if try_lock(users) and not self._home.keep.exists() and is_alive(self._home):
-                self._postmaster().stop()
 
     @contextmanager
     def _changing(self) -> Iterator[None]:
@@ -179,9 +198,6 @@ class EmbeddedDatabase:
     def _is_there(self) -> bool:
         with reported(self._home.path):
             return self._home.is_claimed()
-
-    def _postmaster(self) -> Postmaster:
-        return Postmaster(self._home, find_account(), find_binaries(), self._durable)
 
 
 def _size(folder: Path) -> int:

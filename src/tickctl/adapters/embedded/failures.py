@@ -10,17 +10,9 @@ from typing import Final
 from tickctl.errors import ConfigurationError, TickctlError, UnreachableError
 
 _FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT})
-_MISCONFIGURED: Final = frozenset(
-    {
-        errno.EACCES,
-        errno.EPERM,
-        errno.EROFS,
-        errno.ENOTDIR,
-        errno.EISDIR,
-        errno.ELOOP,
-        errno.ENAMETOOLONG,
-        errno.EINVAL,
-    }
+# The others that open, mkdir and chown know are a machine in trouble, not a wrong setting.
+_TROUBLE: Final = frozenset(
+    {errno.EIO, errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EINTR, errno.ESTALE, errno.ENOENT}
 )
 # How PostgreSQL, initdb and setpriv mark the line that says why they gave up.
 _REASON: Final = re.compile(
@@ -34,15 +26,24 @@ def disk_full(home: Path) -> UnreachableError:
     return UnreachableError("the disk is full", hint=f"make room on the disk that holds {home}, then try again")
 
 
+def says_disk_full(log: str) -> bool:
+    """Return whether the server, or initdb, complained about a full disk."""
+    return _FULL_TEXT.search(log) is not None
+
+
 def server_failure(log: str, home: Path) -> TickctlError:
     """Return the error for a server that did not start, from what it wrote to its log in that attempt."""
-    if _FULL_TEXT.search(log):
+    if says_disk_full(log):
         return disk_full(home)
     reasons: list[str] = _REASON.findall(log)
-    reason = reasons[-1].strip() if reasons else "it gave no reason"
-    return UnreachableError(
-        f"the embedded database did not start: {reason}", hint=f"the whole log is {home / 'server.log'}"
-    )
+    what = f"the embedded database did not start: {reasons[-1].strip() if reasons else 'it gave no reason'}"
+    if "Permission denied" in log:
+        return ConfigurationError(
+            what,
+            hint="the server's user can't reach its programs or its folder: run tickctl as an ordinary user, or, as"
+            " root, with the capability DAC_READ_SEARCH",
+        )
+    return UnreachableError(what, hint=f"the whole log is {home / 'server.log'}")
 
 
 @contextmanager
@@ -54,8 +55,6 @@ def reported(home: Path) -> Iterator[None]:
         if error.errno in _FULL:
             raise disk_full(home) from error
         about = f"can't use {error.filename or home}: {error.strerror}"
-        if error.errno in _MISCONFIGURED:
-            raise ConfigurationError(
-                about, hint=f"check owner and permissions of {home}, or set TICKCTL_HOME"
-            ) from error
-        raise UnreachableError(about) from error
+        if error.errno in _TROUBLE:
+            raise UnreachableError(about, hint=f"see what is wrong with the disk or folder of {home}") from error
+        raise ConfigurationError(about, hint=f"check owner and permissions of {home}, or set TICKCTL_HOME") from error

@@ -10,10 +10,10 @@ from typing import Final
 _PROC: Final = Path("/proc")
 
 
-def reap(pid: int, *, wait: bool = False) -> None:
-    """Let go of a child that has ended; nothing happens if it is not ours to wait for."""
+def reap(pid: int) -> None:
+    """Let go of a child that has ended or is about to; nothing happens if it is no child of ours."""
     with suppress(ChildProcessError):
-        os.waitpid(pid, 0 if wait else os.WNOHANG)
+        os.waitpid(pid, 0)
 
 
 def is_server_of(pid: int, data: Path) -> bool:
