@@ -1,0 +1,183 @@
+"""Where the keys come from: a fixed set, or a published one that is fetched, aged and bounded."""
+
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final, Protocol
+
+from tickctl.core.tokens.algorithms import Algorithm
+from tickctl.core.tokens.jws import Header
+from tickctl.core.tokens.keys import KeySet
+from tickctl.errors import ConfigurationError, UnreachableError
+
+# Supabase's edge keeps a published set for 10 minutes, so asking more often brings nothing new.
+MAX_AGE: Final = 600.0
+# An unknown `kid` is unauthenticated input; it buys one request in this time.
+COOLDOWN: Final = 30.0
+# While nothing at all is held, a failed request is repeated sooner.
+RETRY: Final = 5.0
+# How long an outage of the key server may go unnoticed; a revoked key is trusted no longer than this.
+LAST_GOOD: Final = 3600.0
+
+
+class KeySource(Protocol):
+    """Gives the set of keys by which to judge a token with a given (unverified) header."""
+
+    def current(self, header: Header) -> KeySet:
+        """Return the set in force, the same object as long as its keys are the same.
+
+        Raises:
+            UnreachableError: there is none, and none could be had.
+        """
+        ...
+
+    def refreshed(self, header: Header) -> KeySet:
+        """Return the set after at most one attempt to renew it, because the header names an unknown key.
+
+        Raises:
+            UnreachableError: as `current`.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class StaticKeys:
+    """A set that never changes: a configured secret, or a JWK set from a file."""
+
+    keys: KeySet
+
+    def current(self, header: Header) -> KeySet:  # noqa: ARG002 - the protocol has it
+        """Return the set."""
+        return self.keys
+
+    def refreshed(self, header: Header) -> KeySet:  # noqa: ARG002 - the protocol has it
+        """Return the set: there is nothing to renew."""
+        return self.keys
+
+
+class KeyCopy(Protocol):
+    """A copy of the published document that outlives the process, with the time at which it was fetched."""
+
+    def load(self) -> tuple[bytes, float] | None:
+        """Return the document and its epoch seconds, or `None` if there is no copy that can be trusted."""
+        ...
+
+    def save(self, document: bytes, fetched_at: float) -> None:
+        """Keep the document; failing to is not an error."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class _Held:
+    """The published keys with the configured ones, and when they were fetched (seconds of the source's clock)."""
+
+    published: KeySet
+    merged: KeySet
+    fetched_at: float
+
+
+class RemoteKeys:
+    """The set that a project publishes, together with keys that were configured by hand.
+
+    What the configured keys decide causes no request. HS256 never does: published sets hold no symmetric keys, and
+    one that is found there is not used. A set is used for 10 minutes, after that until it could be renewed, and for
+    an hour at most. However many threads want the set, one of them fetches it while the others wait.
+
+    Args:
+        fetch: gets the JWK set document from its URL, or raises `UnreachableError`.
+        clock: seconds; wall-clock time where `copy` is given, since that is the time which a copy is labelled with.
+        local: the configured keys.
+        copy: keeps the document for the next process.
+    """
+
+    def __init__(
+        self,
+        fetch: Callable[[], bytes],
+        *,
+        clock: Callable[[], float] = time.time,
+        local: KeySet | None = None,
+        copy: KeyCopy | None = None,
+    ) -> None:
+        self._fetch = fetch
+        self._clock = clock
+        self._local = KeySet() if local is None else local
+        self._copy = copy
+        self._lock = threading.Lock()
+        self._held: _Held | None = None
+        self._attempted_at: float | None = None
+        self._copy_was_read = copy is None
+
+    def current(self, header: Header) -> KeySet:
+        """Return the configured keys if they decide, else the published ones too, fetched where they are too old."""
+        if self._is_local(header):
+            return self._local
+        held = self._held
+        if held is not None and _younger(held.fetched_at, MAX_AGE, self._clock()):
+            return held.merged
+        return self._renewed(MAX_AGE)
+
+    def refreshed(self, header: Header) -> KeySet:
+        """Return the keys after at most one request, and none within 30 s of the one before."""
+        return self._local if self._is_local(header) else self._renewed(COOLDOWN)
+
+    def _is_local(self, header: Header) -> bool:
+        if header.algorithm is Algorithm.HS256:
+            return True
+        return header.key_id is not None and bool(self._local.candidates(header.key_id, header.algorithm))
+
+    def _renewed(self, oldest: float) -> KeySet:
+        """Return keys that are younger than `oldest` seconds if they can be had, else the last good ones."""
+        with self._lock:
+            self._read_copy()
+            now = self._clock()
+            held = self._held
+            # Another thread may have fetched while this one waited for the lock.
+            if held is not None and _younger(held.fetched_at, oldest, now):
+                return held.merged
+            usable = held is not None and _younger(held.fetched_at, LAST_GOOD, now)
+            pause = COOLDOWN if usable else RETRY
+            reason = "it was asked in vain a moment ago"
+            if self._attempted_at is None or not _younger(self._attempted_at, pause, now):
+                self._attempted_at = now
+                try:
+                    return self._take(self._fetch(), now, save=True).merged
+                except (UnreachableError, ConfigurationError) as error:
+                    reason = error.message
+            if held is not None and usable:
+                return held.merged
+            raise UnreachableError(
+                f"the project's signing keys can't be fetched: {reason}",
+                hint="check SUPABASE_URL and the network, or configure the keys by hand",
+            )
+
+    def _read_copy(self) -> None:
+        if self._copy is None or self._copy_was_read:
+            return
+        self._copy_was_read = True
+        if (found := self._copy.load()) is None:
+            return
+        document, fetched_at = found
+        try:
+            self._take(document, fetched_at, save=False)
+        except ConfigurationError:
+            return
+        # The process that wrote the copy made this attempt; the pause after it holds for all of them.
+        self._attempted_at = fetched_at
+
+    def _take(self, document: bytes, fetched_at: float, *, save: bool) -> _Held:
+        published = KeySet.from_jwks(document, allow_symmetric=False)
+        held = self._held
+        # The same keys stay the same object: caches of verified tokens are bound to it.
+        if held is not None and held.published == published:
+            self._held = _Held(held.published, held.merged, fetched_at)
+        else:
+            self._held = _Held(published, self._local.merge(published), fetched_at)
+        if save and self._copy is not None:
+            self._copy.save(document, fetched_at)
+        return self._held
+
+
+def _younger(then: float, seconds: float, now: float) -> bool:
+    # A time in the future is no time to rely on: the clock was set back, or a copy was labelled wrongly.
+    return 0 <= now - then < seconds
