@@ -1,0 +1,56 @@
+"""Ticks per user and day: the values, the arithmetic, and the calls of the SQL functions that count them."""
+
+from tickctl.core.quota.arithmetic import Facts, allowance, day_ends, day_of, decide, remaining
+from tickctl.core.quota.model import (
+    AuditEntry,
+    Consumption,
+    DayUsage,
+    Decision,
+    ImportedLimit,
+    LimitChange,
+    LimitOutcome,
+    Page,
+    QuotaFilter,
+    QuotaState,
+    ResolvedUser,
+    Settlement,
+    SettleOutcome,
+    TopEntry,
+    UserRecord,
+)
+from tickctl.core.quota.port import Anonymous, Caller, ServiceRole, SignedInUser, SqlFunctions
+from tickctl.core.quota.service import LARGEST_CHUNK, QuotaAdmin, consume, my_ticks, settle
+
+__all__ = [
+    "LARGEST_CHUNK",
+    "Anonymous",
+    "AuditEntry",
+    "Caller",
+    "Consumption",
+    "DayUsage",
+    "Decision",
+    "Facts",
+    "ImportedLimit",
+    "LimitChange",
+    "LimitOutcome",
+    "Page",
+    "QuotaAdmin",
+    "QuotaFilter",
+    "QuotaState",
+    "ResolvedUser",
+    "ServiceRole",
+    "SettleOutcome",
+    "Settlement",
+    "SignedInUser",
+    "SqlFunctions",
+    "TopEntry",
+    "UserRecord",
+    "allowance",
+    "consume",
+    "day_ends",
+    "day_of",
+    "decide",
+    "my_ticks",
+    "remaining",
+    "settle",
+]

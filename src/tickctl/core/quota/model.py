@@ -1,0 +1,345 @@
+"""What the SQL functions answer: codes and values.
+
+Ticks are whole numbers. A limit or a remainder of `None` is unlimited; a limit of 0 is blocked. Instants are in UTC,
+dates are days of the time zone stored in the database. User, session and charge ids are UUIDs in lower case.
+"""
+
+from dataclasses import dataclass
+from datetime import date, datetime
+from enum import StrEnum
+from typing import Generic, TypeVar
+
+from tickctl.core.json import JsonObject
+from tickctl.core.quota.rows import Row
+
+T = TypeVar("T")
+
+
+class Decision(StrEnum):
+    """What `consume_ticks` decided; the first that applies, in this order. Only `GRANTED` has counted anything."""
+
+    USER_NOT_FOUND = "user_not_found"
+    USER_DELETED = "user_deleted"
+    USER_BANNED = "user_banned"
+    SESSION_REVOKED = "session_revoked"
+    ANONYMOUS = "anonymous"
+    EMAIL_NOT_CONFIRMED = "email_not_confirmed"
+    KEY_CONFLICT = "key_conflict"
+    """The request key was used before for another amount or another body."""
+    ALREADY_ACCEPTED = "already_accepted"
+    """The same request was granted before: not to be carried out again."""
+    COST_EXCEEDS_LIMIT = "cost_exceeds_limit"
+    """More than the whole day allows: waiting will not help."""
+    QUOTA_EXHAUSTED = "quota_exhausted"
+    GRANTED = "granted"
+
+
+class SettleOutcome(StrEnum):
+    """What `settle_ticks` did."""
+
+    SETTLED = "settled"
+    ALREADY_SETTLED = "already_settled"
+    NOT_FOUND = "not_found"
+
+
+class LimitOutcome(StrEnum):
+    """What became of a limit that was to be set."""
+
+    CHANGED = "changed"
+    UNCHANGED = "unchanged"
+    CONFLICT = "conflict"
+    NOT_FOUND = "not_found"
+
+
+class QuotaFilter(StrEnum):
+    """Which users a list shows."""
+
+    ALL = "all"
+    EXHAUSTED = "exhausted"
+    UNLIMITED = "unlimited"
+    BLOCKED = "blocked"
+
+
+@dataclass(frozen=True, slots=True)
+class Consumption:
+    """The answer of `consume_ticks`: the decision and the caller's day after it.
+
+    Of a user who does not exist, the numbers are all 0. `charge_id` is the charge that was made now or, for
+    `ALREADY_ACCEPTED` and `KEY_CONFLICT`, then.
+    """
+
+    decision: Decision
+    charge_id: str | None
+    daily_tick_limit: int | None
+    ticks_granted: int
+    ticks_used: int
+    ticks_remaining: int | None
+    usage_date: date
+    resets_at: datetime
+    now: datetime
+
+    @classmethod
+    def from_row(cls, fields: JsonObject) -> "Consumption":
+        """Read a `tick.consumption`; rubbish raises `UnreachableError`."""
+        row = Row(fields)
+        return cls(
+            decision=row.code("decision", Decision),
+            charge_id=row.optional(row.text, "charge_id"),
+            daily_tick_limit=row.optional(row.integer, "daily_tick_limit"),
+            ticks_granted=row.integer("ticks_granted"),
+            ticks_used=row.integer("ticks_used"),
+            ticks_remaining=row.optional(row.integer, "ticks_remaining"),
+            usage_date=row.day("usage_date"),
+            resets_at=row.moment("resets_at"),
+            now=row.moment("now"),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Settlement:
+    """The answer of `settle_ticks`; everything but the outcome is `None` when there is no such charge."""
+
+    outcome: SettleOutcome
+    charge_id: str | None
+    user_id: str | None
+    usage_date: date | None
+    ticks_charged: int | None
+    ticks_settled: int | None
+    settled_at: datetime | None
+
+    @classmethod
+    def from_row(cls, fields: JsonObject) -> "Settlement":
+        """Read a `tick.settlement`; rubbish raises `UnreachableError`."""
+        row = Row(fields)
+        return cls(
+            outcome=row.code("outcome", SettleOutcome),
+            charge_id=row.optional(row.text, "charge_id"),
+            user_id=row.optional(row.text, "user_id"),
+            usage_date=row.optional(row.day, "usage_date"),
+            ticks_charged=row.optional(row.integer, "ticks_charged"),
+            ticks_settled=row.optional(row.integer, "ticks_settled"),
+            settled_at=row.optional(row.moment, "settled_at"),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class QuotaState:
+    """One user's quota today. `email` is `None` for users who signed up by phone."""
+
+    user_id: str
+    email: str | None
+    email_confirmed: bool
+    daily_tick_limit: int | None
+    usage_date: date
+    ticks_used: int
+    ticks_granted: int
+    ticks_remaining: int | None
+    resets_at: datetime
+    time_zone: str
+
+    @classmethod
+    def from_row(cls, fields: JsonObject) -> "QuotaState":
+        """Read a `tick.quota_state`; rubbish raises `UnreachableError`."""
+        row = Row(fields)
+        return cls(
+            user_id=row.text("user_id"),
+            email=row.optional(row.text, "email"),
+            email_confirmed=row.boolean("email_confirmed"),
+            daily_tick_limit=row.optional(row.integer, "daily_tick_limit"),
+            usage_date=row.day("usage_date"),
+            ticks_used=row.integer("ticks_used"),
+            ticks_granted=row.integer("ticks_granted"),
+            ticks_remaining=row.optional(row.integer, "ticks_remaining"),
+            resets_at=row.moment("resets_at"),
+            time_zone=row.text("time_zone"),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Page(Generic[T]):
+    """A part of a list; `next` is the cursor that asks for what follows, and `None` on the last page."""
+
+    items: tuple[T, ...]
+    next: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class LimitChange:
+    """What `set_limit` did, and the user's state after it."""
+
+    outcome: LimitOutcome
+    previous_limit: int | None
+    state: QuotaState
+
+    @property
+    def changed(self) -> bool:
+        """Whether the limit is another one now."""
+        return self.outcome is LimitOutcome.CHANGED
+
+    @property
+    def conflict(self) -> bool:
+        """Whether the limit was left alone because it was not the expected one."""
+        return self.outcome is LimitOutcome.CONFLICT
+
+    @classmethod
+    def from_row(cls, fields: JsonObject) -> "LimitChange":
+        """Read a `tick.limit_change`; rubbish raises `UnreachableError`."""
+        row = Row(fields)
+        return cls(
+            outcome=row.code("outcome", LimitOutcome),
+            previous_limit=row.optional(row.integer, "previous_limit"),
+            state=QuotaState.from_row(fields),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class ImportedLimit:
+    """What became of one entry of an import."""
+
+    user_id: str
+    outcome: LimitOutcome
+    previous_limit: int | None
+
+    @property
+    def changed(self) -> bool:
+        """Whether the limit is another one now."""
+        return self.outcome is LimitOutcome.CHANGED
+
+    @classmethod
+    def from_row(cls, fields: JsonObject) -> "ImportedLimit":
+        """Read a `tick.limit_outcome`; rubbish raises `UnreachableError`."""
+        row = Row(fields)
+        return cls(
+            user_id=row.text("user_id"),
+            outcome=row.code("outcome", LimitOutcome),
+            previous_limit=row.optional(row.integer, "previous_limit"),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class ResolvedUser:
+    """Whom a reference means; `user_id` is `None` when nobody or several users are meant."""
+
+    user_ref: str
+    user_id: str | None
+    email: str | None
+    daily_tick_limit: int | None
+
+    @classmethod
+    def from_row(cls, fields: JsonObject) -> "ResolvedUser":
+        """Read a `tick.resolved_user`; rubbish raises `UnreachableError`."""
+        row = Row(fields)
+        return cls(
+            user_ref=row.text("user_ref"),
+            user_id=row.optional(row.text, "user_id"),
+            email=row.optional(row.text, "email"),
+            daily_tick_limit=row.optional(row.integer, "daily_tick_limit"),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class DayUsage:
+    """One day of a user's history."""
+
+    usage_date: date
+    ticks_used: int
+    ticks_granted: int
+    charges: int
+
+    @classmethod
+    def from_row(cls, fields: JsonObject) -> "DayUsage":
+        """Read a `tick.day_usage`; rubbish raises `UnreachableError`."""
+        row = Row(fields)
+        return cls(
+            usage_date=row.day("usage_date"),
+            ticks_used=row.integer("ticks_used"),
+            ticks_granted=row.integer("ticks_granted"),
+            charges=row.integer("charges"),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class TopEntry:
+    """A user among those who used most."""
+
+    user_id: str
+    email: str | None
+    ticks_used: int
+    daily_tick_limit: int | None
+
+    @classmethod
+    def from_row(cls, fields: JsonObject) -> "TopEntry":
+        """Read a `tick.top_entry`; rubbish raises `UnreachableError`."""
+        row = Row(fields)
+        return cls(
+            user_id=row.text("user_id"),
+            email=row.optional(row.text, "email"),
+            ticks_used=row.integer("ticks_used"),
+            daily_tick_limit=row.optional(row.integer, "daily_tick_limit"),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class AuditEntry:
+    """One change, as the log keeps it.
+
+    `actor` is who the database knows it was (`service_role`, a user id, or the session user of a direct connection),
+    `operator` what the caller said. `before` and `after` hold the values that changed.
+    """
+
+    id: int
+    at: datetime
+    action: str
+    actor: str
+    actor_id: str | None
+    operator: str | None
+    user_id: str
+    email: str | None
+    before: JsonObject
+    after: JsonObject
+    reason: str | None
+
+    @classmethod
+    def from_row(cls, fields: JsonObject) -> "AuditEntry":
+        """Read a row of `tick.audit`; rubbish raises `UnreachableError`."""
+        row = Row(fields)
+        return cls(
+            id=row.integer("id"),
+            at=row.moment("at"),
+            action=row.text("action"),
+            actor=row.text("actor"),
+            actor_id=row.optional(row.text, "actor_id"),
+            operator=row.optional(row.text, "operator"),
+            user_id=row.text("user_id"),
+            email=row.optional(row.text, "email"),
+            before=row.mapping("before"),
+            after=row.mapping("after"),
+            reason=row.optional(row.text, "reason"),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class UserRecord:
+    """The live row of a user in `auth.users`; `session_active` is `None` when no session was asked about."""
+
+    user_id: str
+    email: str | None
+    email_confirmed_at: datetime | None
+    banned_until: datetime | None
+    deleted_at: datetime | None
+    is_anonymous: bool
+    session_active: bool | None
+
+    @classmethod
+    def from_row(cls, fields: JsonObject) -> "UserRecord":
+        """Read a `tick.user_state`; rubbish raises `UnreachableError`."""
+        row = Row(fields)
+        return cls(
+            user_id=row.text("user_id"),
+            email=row.optional(row.text, "email"),
+            email_confirmed_at=row.optional(row.moment, "email_confirmed_at"),
+            banned_until=row.optional(row.moment, "banned_until"),
+            deleted_at=row.optional(row.moment, "deleted_at"),
+            is_anonymous=row.boolean("is_anonymous"),
+            session_active=row.optional(row.boolean, "session_active"),
+        )

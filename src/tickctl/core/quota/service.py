@@ -1,0 +1,252 @@
+"""What the command line and the gateway do with quotas: each a call of one SQL function, its rows read strictly."""
+
+import difflib
+from collections.abc import Sequence
+from typing import Final, TypeAlias
+
+from tickctl.core.json import Json, JsonObject
+from tickctl.core.quota.cursor import Cursor
+from tickctl.core.quota.model import (
+    AuditEntry,
+    Consumption,
+    DayUsage,
+    ImportedLimit,
+    LimitChange,
+    Page,
+    QuotaFilter,
+    QuotaState,
+    ResolvedUser,
+    Settlement,
+    TopEntry,
+    UserRecord,
+)
+from tickctl.core.quota.port import Caller, ServiceRole, SqlFunctions
+from tickctl.core.quota.rows import Row
+from tickctl.errors import InvalidInputError, NotFoundError, TickctlError, UnreachableError
+
+LARGEST_CHUNK: Final = 1000
+"""Entries that one call of `set_limits` or `resolve` takes, and rows that one call of a list gives."""
+_SUGGESTIONS: Final = 3
+_LONGEST_ID: Final = 18
+
+Rows: TypeAlias = Sequence[JsonObject]
+
+
+def consume(
+    functions: SqlFunctions,
+    caller: Caller,
+    ticks: int,
+    request_key: str | None = None,
+    request_digest: str | None = None,
+    *,
+    require_confirmed: bool = True,
+) -> Consumption:
+    """Subtract ticks from the caller's day, or learn why not.
+
+    Args:
+        functions: the database.
+        caller: the user whose ticks they are.
+        ticks: how many, 1 or more.
+        request_key: 1…255 characters that stand for this request; the same key is never granted twice.
+        request_digest: up to 128 characters that differ when the request does.
+        require_confirmed: whether the e-mail must be confirmed.
+
+    Raises:
+        InvalidInputError: an argument is out of range.
+        UnreachableError: no answer came; with a request key it is safe to ask again.
+    """
+    arguments: dict[str, Json] = {"ticks": ticks, "require_confirmed": require_confirmed}
+    if request_key is not None:
+        arguments |= {"request_key": request_key, "request_digest": request_digest}
+    return Consumption.from_row(_only_row(functions.call("consume_ticks", arguments, caller=caller)))
+
+
+def settle(functions: SqlFunctions, caller: Caller, charge_id: str, ticks_actual: int) -> Settlement:
+    """Give back, once, what a charge did not use; `ticks_actual` is what it did, 0 up to the charge.
+
+    Raises:
+        CredentialsRefusedError: the caller is neither an operator nor the gateway's own identity.
+    """
+    arguments: JsonObject = {"charge_id": charge_id, "ticks_actual": ticks_actual}
+    return Settlement.from_row(_only_row(functions.call("settle_ticks", arguments, caller=caller)))
+
+
+def my_ticks(functions: SqlFunctions, caller: Caller) -> QuotaState:
+    """Return the caller's own state, consuming nothing."""
+    return QuotaState.from_row(_only_row(functions.call("my_ticks", {}, caller=caller)))
+
+
+class QuotaAdmin:
+    """The operator's calls. A `user_ref` is a user id or an e-mail in any case.
+
+    All raise `CredentialsRefusedError` for callers who are no administrators; those that take a `user_ref` raise
+    `NotFoundError` with near matches, and `ConflictError` for an e-mail that several users have.
+
+    Args:
+        functions: the database.
+        operator: who the log shall say did it; a label that nobody verifies, up to 255 characters.
+        caller: as whom to call; an operator with the secret key or a direct connection unless said otherwise.
+    """
+
+    def __init__(self, functions: SqlFunctions, operator: str, *, caller: Caller | None = None) -> None:
+        self._functions = functions
+        self._operator = operator
+        self._caller = ServiceRole() if caller is None else caller
+
+    def show(self, user_ref: str) -> QuotaState:
+        """Return a user's quota today."""
+        return QuotaState.from_row(self._one("tick_admin_show", user_ref, {}))
+
+    def user(self, user_ref: str, session_id: str | None = None) -> UserRecord:
+        """Return what the Auth tables say of a user and, where asked, of a session."""
+        return UserRecord.from_row(self._one("tick_admin_user", user_ref, {"session_id": session_id}))
+
+    def suggest(self, user_ref: str) -> tuple[str, ...]:
+        """Return up to three e-mails that resemble a mistyped one, the most similar first."""
+        rows = self._call("tick_admin_suggest", {"user_ref": user_ref})
+        emails = {email.lower(): email for email in (Row(row).text("email") for row in rows)}
+        return tuple(emails[match] for match in difflib.get_close_matches(user_ref.lower(), emails, _SUGGESTIONS))
+
+    def list(
+        self,
+        kind: QuotaFilter = QuotaFilter.ALL,
+        *,
+        search: str | None = None,
+        limit: int = 50,
+        after: str | None = None,
+    ) -> Page[QuotaState]:
+        """Return users in the order of their e-mails.
+
+        Args:
+            kind: which users.
+            search: a part of the e-mail, taken literally, in any case.
+            limit: how many at most.
+            after: `next` of the page before.
+
+        Raises:
+            InvalidInputError: `after` is not one of ours.
+        """
+        cursor = None if after is None else Cursor.from_text(after)
+        items: tuple[QuotaState, ...] = ()
+        while True:
+            place: JsonObject = {} if cursor is None else {"after_email": cursor.email, "after_id": cursor.user_id}
+            rows, more = self._chunk("tick_admin_list", {"filter": kind, "search": search, **place}, limit - len(items))
+            items += tuple(QuotaState.from_row(row) for row in rows)
+            cursor = Cursor(items[-1].email, items[-1].user_id) if more else None
+            if cursor is None or len(items) == limit:
+                return Page(items, None if cursor is None else cursor.to_text())
+
+    def set_limit(
+        self,
+        user_ref: str,
+        limit: int | None,
+        *,
+        reason: str | None = None,
+        check_expected: bool = False,
+        expected_limit: int | None = None,
+    ) -> LimitChange:
+        """Set a user's limit per day: 0…10⁹, `None` for unlimited.
+
+        With `check_expected`, a limit that is not `expected_limit` is left alone, and the answer is a conflict.
+        """
+        arguments: JsonObject = {
+            "new_limit": limit,
+            "check_expected": check_expected,
+            "expected_limit": expected_limit,
+            **self._labels(reason),
+        }
+        return LimitChange.from_row(self._one("tick_admin_set_limit", user_ref, arguments))
+
+    def set_limits(
+        self, limits: Sequence[tuple[str, int | None]], *, reason: str | None = None
+    ) -> tuple[ImportedLimit, ...]:
+        """Set the limits of up to 1000 users, given by id, all or none; the answer is in the order of the ids."""
+        entries = [{"user_id": user_id, "daily_tick_limit": limit} for user_id, limit in limits]
+        arguments: JsonObject = {"entries": entries, **self._labels(reason)}
+        return tuple(ImportedLimit.from_row(row) for row in self._call("tick_admin_set_limits", arguments))
+
+    def resolve(self, user_refs: Sequence[str]) -> tuple[ResolvedUser, ...]:
+        """Return whom up to 1000 references mean, in their order."""
+        rows = self._call("tick_admin_resolve", {"user_refs": user_refs})
+        return tuple(ResolvedUser.from_row(row) for row in rows)
+
+    def grant(self, user_ref: str, ticks: int, *, reason: str | None = None) -> QuotaState:
+        """Add 1…10⁹ ticks to a user's allowance of today."""
+        arguments: JsonObject = {"ticks": ticks, **self._labels(reason)}
+        return QuotaState.from_row(self._one("tick_admin_grant", user_ref, arguments))
+
+    def reset(self, user_ref: str, *, reason: str | None = None) -> QuotaState:
+        """Set what a user has used today back to 0; what was granted stays."""
+        return QuotaState.from_row(self._one("tick_admin_reset", user_ref, self._labels(reason)))
+
+    def history(self, user_ref: str, days: int = 30) -> tuple[DayUsage, ...]:
+        """Return each of the last 1…366 days, oldest first, today last."""
+        rows = self._about("tick_admin_history", user_ref, {"days": days})
+        return tuple(DayUsage.from_row(row) for row in rows)
+
+    def top(self, days: int = 1, how_many: int = 10) -> tuple[TopEntry, ...]:
+        """Return who used most over the last 1…366 days, most first."""
+        rows = self._call("tick_admin_top", {"days": days, "how_many": how_many})
+        return tuple(TopEntry.from_row(row) for row in rows)
+
+    def audit_log(self, user_ref: str | None = None, *, limit: int = 50, after: str | None = None) -> Page[AuditEntry]:
+        """Return changes, newest first; those of one user, also a deleted one, or of all.
+
+        `limit` and `after` are as for `list`.
+        """
+        before_id = None if after is None else _entry_id(after)
+        items: tuple[AuditEntry, ...] = ()
+        while True:
+            arguments: JsonObject = {"before_id": before_id}
+            rows, more = self._chunk("tick_admin_audit", arguments, limit - len(items), user_ref)
+            items += tuple(AuditEntry.from_row(row) for row in rows)
+            before_id = items[-1].id if more else None
+            if before_id is None or len(items) == limit:
+                return Page(items, None if before_id is None else str(before_id))
+
+    def _labels(self, reason: str | None) -> JsonObject:
+        return {"reason": reason, "operator": self._operator}
+
+    def _call(self, name: str, arguments: JsonObject) -> Rows:
+        return self._functions.call(name, arguments, caller=self._caller)
+
+    def _about(self, name: str, user_ref: str, arguments: JsonObject) -> Rows:
+        try:
+            return self._call(name, {"user_ref": user_ref, **arguments})
+        except NotFoundError:
+            raise NotFoundError(
+                f"there is no user {user_ref!r}",
+                hint="look for them with `tickctl quota list --search`",
+                suggestions=self._suggestions(user_ref),
+            ) from None
+
+    def _chunk(self, name: str, arguments: JsonObject, wanted: int, user_ref: str | None = None) -> tuple[Rows, bool]:
+        """Return the next rows, as many as wanted and as one call gives, and whether more follow."""
+        if wanted < 1:
+            raise InvalidInputError("a list can't be shorter than 1")
+        size = min(wanted, LARGEST_CHUNK)
+        # One more than needed shows whether more follow.
+        arguments = {**arguments, "page_size": size + 1}
+        rows = self._call(name, arguments) if user_ref is None else self._about(name, user_ref, arguments)
+        return rows[:size], len(rows) > size
+
+    def _one(self, name: str, user_ref: str, arguments: JsonObject) -> JsonObject:
+        return _only_row(self._about(name, user_ref, arguments))
+
+    def _suggestions(self, user_ref: str) -> tuple[str, ...]:
+        try:
+            return self.suggest(user_ref)
+        except TickctlError:
+            return ()  # The user is unknown all the same.
+
+
+def _only_row(rows: Sequence[JsonObject]) -> JsonObject:
+    if len(rows) != 1:
+        raise UnreachableError(f"the database gave {len(rows)} rows where one was due")
+    return rows[0]
+
+
+def _entry_id(cursor: str) -> int:
+    if not (cursor.isascii() and cursor.isdigit() and len(cursor) <= _LONGEST_ID):
+        raise InvalidInputError("the cursor is not one that the log gave", hint="start again without a cursor")
+    return int(cursor)

@@ -1,0 +1,44 @@
+"""Reads the SQL files of this package, in the order in which they run."""
+
+import hashlib
+from dataclasses import dataclass
+from importlib.resources import files
+from typing import Final
+
+POLICIES: Final = "policies.sql"
+
+
+@dataclass(frozen=True, slots=True)
+class SqlFile:
+    """One file: `name` is its path below `tickctl/sql`, by which `tick.migration` remembers it."""
+
+    name: str
+    text: str
+
+    @property
+    def digest(self) -> str:
+        """The SHA-256 of the text, in hexadecimal."""
+        return hashlib.sha256(self.text.encode()).hexdigest()
+
+
+def migrations() -> tuple[SqlFile, ...]:
+    """Tables and types: each runs once, in the order of the numbers, and is never edited afterwards."""
+    return _folder("migrations")
+
+
+def repeatables() -> tuple[SqlFile, ...]:
+    """Functions, views and triggers in the order of their numbers, then grants and policies.
+
+    They run again, all of them, when the text of any has changed: a function that is created anew may be
+    executed by everybody until the policies have run.
+    """
+    return (*_folder("functions"), _read(POLICIES))
+
+
+def _folder(folder: str) -> tuple[SqlFile, ...]:
+    entries = sorted(entry.name for entry in files(__package__).joinpath(folder).iterdir())
+    return tuple(_read(f"{folder}/{name}") for name in entries if name.endswith(".sql"))
+
+
+def _read(name: str) -> SqlFile:
+    return SqlFile(name, files(__package__).joinpath(name).read_text(encoding="utf-8"))

@@ -1,0 +1,179 @@
+-- Counting: the calls that move ticks_used.
+
+-- Decides, and when it grants, counts and records the charge; a refusal writes nothing.
+--
+-- Each round looks once, so that all it decides on is one snapshot, and the first refusal that holds is the answer. A
+-- grant then has to stand while counting: the guarded UPDATE is the only statement that counts, and it sees the row as
+-- it is at that moment. When it finds that others were quicker, the next round tells why.
+--
+-- A request key is settled by the unique index on the charges: its charge is inserted before counting, so that of two
+-- simultaneous requests with one key the second waits for the first and then meets the charge, or, if the first was
+-- refused, goes on alone. The charge of a refused request is taken back.
+create or replace function tick.consume_ticks(cost integer, key text, digest text, require_confirmed boolean)
+returns tick.consumption
+language plpgsql volatile security definer set search_path = ''
+as $$
+declare
+    caller constant tick.signed_in_user := tick.signed_in_user();
+    moment constant timestamptz := tick.clock();
+    seen record;
+    answer tick.consumption;
+begin
+    if cost is null or cost < 1 then
+        raise exception 'ticks must be a positive integer' using errcode = '22023';
+    elsif key = '' or length(key) > 255 then
+        raise exception 'request_key must have 1 to 255 characters' using errcode = '22023';
+    elsif length(digest) > 128 then
+        raise exception 'request_digest must have at most 128 characters' using errcode = '22023';
+    end if;
+    answer.now := moment;
+
+    for round in 1 .. 8 loop
+        select
+            a.*,
+            tick.allowance(a.daily_tick_limit, a.ticks_granted) as allowance,
+            s.id is not null as session_active,
+            c.id as charge_id,
+            -- Null where the key is new.
+            case when c.id is not null then c.ticks = cost and c.request_digest is not distinct from digest end
+                as same_request
+        into seen
+        from tick.account as a
+        left join auth.sessions as s
+            on s.id = caller.session_id and s.user_id = a.user_id and (s.not_after is null or s.not_after > moment)
+        left join tick.charge as c on c.user_id = a.user_id and c.request_key = key
+        where a.user_id = caller.user_id;
+
+        if not found then
+            select 'user_not_found', 0, 0, 0, 0, (moment at time zone s.time_zone)::date,
+                tick.day_ends(moment, s.time_zone)
+            into answer.decision, answer.daily_tick_limit, answer.ticks_granted, answer.ticks_used,
+                answer.ticks_remaining, answer.usage_date, answer.resets_at
+            from tick.settings as s;
+            return answer;
+        end if;
+        if cost > seen.largest_cost then
+            raise exception 'ticks must be at most %', seen.largest_cost using errcode = '22023';
+        end if;
+
+        answer.daily_tick_limit := seen.daily_tick_limit;
+        answer.ticks_granted := seen.ticks_granted;
+        answer.ticks_used := seen.ticks_used;
+        answer.usage_date := seen.usage_date;
+        answer.charge_id := seen.charge_id;
+        answer.decision := case
+            when seen.deleted_at is not null then 'user_deleted'
+            when seen.banned_until > moment then 'user_banned'
+            when not seen.session_active then 'session_revoked'
+            when seen.is_anonymous then 'anonymous'
+            when seen.email_confirmed_at is null and require_confirmed is not false then 'email_not_confirmed'
+            when not seen.same_request then 'key_conflict'
+            when seen.same_request then 'already_accepted'
+            when cost > seen.allowance then 'cost_exceeds_limit'
+            when seen.ticks_used + cost > seen.allowance then 'quota_exhausted'
+            else 'granted'
+        end;
+
+        if answer.decision = 'granted' then
+            if not seen.day_is_open then
+                perform tick.open_day(seen.user_id, seen.usage_date);
+            end if;
+            if key is not null then
+                insert into tick.charge (user_id, usage_date, ticks, request_key, request_digest, created_at)
+                values (seen.user_id, seen.usage_date, cost, key, digest, moment)
+                on conflict do nothing
+                returning id into answer.charge_id;
+                continue when not found;
+            end if;
+
+            update public.user_daily_usage as d
+            set ticks_used = d.ticks_used + cost
+            where d.user_id = seen.user_id
+                and d.usage_date = seen.usage_date
+                and coalesce(d.ticks_used + cost <= tick.allowance(seen.daily_tick_limit, d.ticks_granted), true)
+            returning d.ticks_used, d.ticks_granted into answer.ticks_used, answer.ticks_granted;
+            if not found then
+                delete from tick.charge as c where c.id = answer.charge_id;
+                continue;
+            end if;
+
+            if key is null then
+                insert into tick.charge (user_id, usage_date, ticks, request_digest, created_at)
+                values (seen.user_id, seen.usage_date, cost, digest, moment)
+                returning id into answer.charge_id;
+            end if;
+        end if;
+
+        answer.ticks_remaining := tick.remaining(answer.daily_tick_limit, answer.ticks_granted, answer.ticks_used);
+        answer.resets_at := tick.day_ends(moment, seen.time_zone);
+        return answer;
+    end loop;
+
+    -- Not 40001, which PostgREST would repeat by itself.
+    raise exception 'too many requests of one user at once' using errcode = '55P03';
+end
+$$;
+
+-- Gives back what a charge did not use, once, into the day of the charge. Only the gateway and operators may: with a
+-- user's own token this would be free ticks.
+create or replace function tick.settle_ticks(whose_charge uuid, ticks_actual integer) returns tick.settlement
+language plpgsql volatile security definer set search_path = ''
+as $$
+declare
+    charge tick.charge;
+    answer tick.settlement;
+begin
+    if tick.trusted_caller() is null and not tick.is_gateway() then
+        raise exception 'this needs the gateway''s own identity' using errcode = '42501';
+    end if;
+
+    select c.* into charge from tick.charge as c where c.id = whose_charge;
+    if not found then
+        answer.outcome := 'not_found';
+        return answer;
+    end if;
+    if ticks_actual is null or ticks_actual not between 0 and charge.ticks then
+        raise exception 'ticks_actual must be from 0 to the ticks charged' using errcode = '22023';
+    end if;
+
+    -- The day first, then the charge: the order in which everything locks.
+    perform from public.user_daily_usage as d
+    where d.user_id = charge.user_id and d.usage_date = charge.usage_date for no key update;
+    update tick.charge as c
+    set ticks_settled = ticks_actual, settled_at = tick.clock()
+    where c.id = whose_charge and c.settled_at is null
+    returning c.* into charge;
+    if found then
+        answer.outcome := 'settled';
+        update public.user_daily_usage as d
+        set ticks_used = d.ticks_used - (charge.ticks - ticks_actual)
+        where d.user_id = charge.user_id and d.usage_date = charge.usage_date and charge.ticks > ticks_actual;
+    else
+        answer.outcome := 'already_settled';
+        select c.* into charge from tick.charge as c where c.id = whose_charge;
+    end if;
+    answer.charge_id := charge.id;
+    answer.user_id := charge.user_id;
+    answer.usage_date := charge.usage_date;
+    answer.ticks_charged := charge.ticks;
+    answer.ticks_settled := charge.ticks_settled;
+    answer.settled_at := charge.settled_at;
+    return answer;
+end
+$$;
+
+-- The state of the caller; nothing is consumed and nothing written.
+create or replace function tick.my_ticks() returns tick.quota_state
+language plpgsql stable security definer set search_path = ''
+as $$
+declare
+    caller constant tick.signed_in_user := tick.signed_in_user();
+    state tick.quota_state;
+begin
+    select q.* into state from tick.quota as q where q.user_id = caller.user_id;
+    if not found then
+        raise exception 'no such user' using errcode = 'P0002';
+    end if;
+    return state;
+end
+$$;

@@ -1,0 +1,194 @@
+-- What administrators change. Each change writes the log in the same transaction; what changes nothing, writes nothing.
+
+create or replace function tick.refuse_change() returns trigger
+language plpgsql set search_path = ''
+as $$
+begin
+    raise exception 'the log is only ever added to' using errcode = '42501';
+end
+$$;
+
+create or replace trigger append_only before update or delete or truncate on tick.audit
+for each statement execute function tick.refuse_change();
+
+create or replace function tick.record(
+    actor tick.actor, operator_label text, action text, whose uuid, before jsonb, after jsonb, reason text
+) returns void
+language plpgsql volatile set search_path = ''
+as $$
+begin
+    insert into tick.audit (at, action, actor, actor_id, operator, user_id, email, before, after, reason)
+    select tick.clock(), record.action, actor.name, actor.user_id, operator_label, whose, u.email,
+        record.before, record.after, record.reason
+    from auth.users as u where u.id = whose;
+end
+$$;
+
+create or replace function tick.check_labels(operator_label text, reason text) returns void
+language plpgsql immutable set search_path = ''
+as $$
+begin
+    if length(operator_label) > 255 then
+        raise exception 'operator must have at most 255 characters' using errcode = '22023';
+    elsif length(reason) > 1000 then
+        raise exception 'reason must have at most 1000 characters' using errcode = '22023';
+    end if;
+end
+$$;
+
+-- Locks the profile, compares, writes and logs; the one place where a limit changes.
+create or replace function tick.change_limit(
+    actor tick.actor, operator_label text, reason text, whose uuid, new_limit integer,
+    check_expected boolean, expected_limit integer
+) returns tick.limit_outcome
+language plpgsql volatile set search_path = ''
+as $$
+declare
+    answer tick.limit_outcome;
+begin
+    if new_limit not between 0 and 1000000000 then
+        raise exception 'a limit must be from 0 to 1000000000, or null' using errcode = '22023';
+    end if;
+    answer.user_id := whose;
+    insert into public.profiles (user_id, email, daily_tick_limit)
+    select u.id, u.email, s.default_limit from auth.users as u cross join tick.settings as s where u.id = whose
+    on conflict do nothing;
+    select p.daily_tick_limit into answer.previous_limit
+    from public.profiles as p where p.user_id = whose for no key update;
+    if not found then
+        answer.outcome := 'not_found';
+    elsif check_expected and answer.previous_limit is distinct from expected_limit then
+        answer.outcome := 'conflict';
+    elsif answer.previous_limit is not distinct from new_limit then
+        answer.outcome := 'unchanged';
+    else
+        answer.outcome := 'changed';
+        update public.profiles as p set daily_tick_limit = new_limit where p.user_id = whose;
+        perform tick.record(
+            actor, operator_label, 'set_limit', whose,
+            jsonb_build_object('daily_tick_limit', answer.previous_limit),
+            jsonb_build_object('daily_tick_limit', new_limit),
+            reason
+        );
+    end if;
+    return answer;
+end
+$$;
+
+create or replace function tick.admin_set_limit(
+    user_ref text, new_limit integer, reason text, operator_label text, check_expected boolean, expected_limit integer
+) returns tick.limit_change
+language plpgsql volatile security definer set search_path = ''
+as $$
+declare
+    actor constant tick.actor := tick.require_admin();
+    change tick.limit_outcome;
+    answer tick.limit_change;
+begin
+    perform tick.check_labels(operator_label, reason);
+    change := tick.change_limit(
+        actor, operator_label, reason, tick.user_named(user_ref), new_limit, check_expected, expected_limit
+    );
+    select change.outcome, change.previous_limit, q.* into answer
+    from tick.quota as q where q.user_id = change.user_id;
+    if not found then
+        raise exception 'no such user' using errcode = 'P0002';
+    end if;
+    return answer;
+end
+$$;
+
+-- One chunk of an import: all of it or nothing. In the order of the ids, so that two imports can't lock crosswise.
+create or replace function tick.admin_set_limits(entries jsonb, reason text, operator_label text)
+returns setof tick.limit_outcome
+language plpgsql volatile security definer set search_path = ''
+as $$
+declare
+    actor constant tick.actor := tick.require_admin();
+    entry record;
+begin
+    perform tick.check_labels(operator_label, reason);
+    if jsonb_typeof(entries) is distinct from 'array' or jsonb_array_length(entries) > 1000 then
+        raise exception 'entries must be an array of at most 1000' using errcode = '22023';
+    elsif exists (
+        select from jsonb_array_elements(entries) as e
+        -- A missing limit must not pass for null, which is unlimited.
+        where jsonb_typeof(e) <> 'object' or tick.uuid_or_null(e ->> 'user_id') is null or not e ? 'daily_tick_limit'
+    ) then
+        raise exception 'each entry must have a user_id and a daily_tick_limit' using errcode = '22023';
+    elsif (select count(distinct (e ->> 'user_id')::uuid) < count(*) from jsonb_array_elements(entries) as e) then
+        raise exception 'a user_id stands in more than one entry' using errcode = '22023';
+    end if;
+    for entry in
+        select e.user_id, e.daily_tick_limit
+        from jsonb_to_recordset(entries) as e (user_id uuid, daily_tick_limit integer)
+        order by e.user_id
+    loop
+        return next tick.change_limit(
+            actor, operator_label, reason, entry.user_id, entry.daily_tick_limit, false, null
+        );
+    end loop;
+end
+$$;
+
+create or replace function tick.admin_grant(user_ref text, ticks integer, reason text, operator_label text)
+returns tick.quota_state
+language plpgsql volatile security definer set search_path = ''
+as $$
+declare
+    actor constant tick.actor := tick.require_admin();
+    state tick.quota_state;
+    granted bigint;
+begin
+    perform tick.check_labels(operator_label, reason);
+    if ticks is null or ticks not between 1 and 1000000000 then
+        raise exception 'ticks must be from 1 to 1000000000' using errcode = '22023';
+    end if;
+    state := tick.state_of(tick.user_named(user_ref));
+    perform tick.open_day(state.user_id, state.usage_date);
+    update public.user_daily_usage as d
+    set ticks_granted = d.ticks_granted + ticks
+    where d.user_id = state.user_id and d.usage_date = state.usage_date
+    returning d.ticks_granted into granted;
+    perform tick.record(
+        actor, operator_label, 'grant', state.user_id,
+        jsonb_build_object('usage_date', state.usage_date, 'ticks_granted', granted - ticks),
+        jsonb_build_object('usage_date', state.usage_date, 'ticks_granted', granted),
+        reason
+    );
+    return tick.state_of(state.user_id);
+end
+$$;
+
+-- Today's use back to nothing. Today's charges are settled to 0, so that they still add up to the day's use and a
+-- later settlement gives nothing back twice. What was granted stays.
+create or replace function tick.admin_reset(user_ref text, reason text, operator_label text) returns tick.quota_state
+language plpgsql volatile security definer set search_path = ''
+as $$
+declare
+    actor constant tick.actor := tick.require_admin();
+    state tick.quota_state;
+    used bigint;
+begin
+    perform tick.check_labels(operator_label, reason);
+    state := tick.state_of(tick.user_named(user_ref));
+    select d.ticks_used into used
+    from public.user_daily_usage as d
+    where d.user_id = state.user_id and d.usage_date = state.usage_date for no key update;
+    if used > 0 then
+        update tick.charge as c
+        set ticks_settled = 0, settled_at = coalesce(c.settled_at, tick.clock())
+        where c.user_id = state.user_id and c.usage_date = state.usage_date and c.ticks_settled is distinct from 0;
+        update public.user_daily_usage as d
+        set ticks_used = 0
+        where d.user_id = state.user_id and d.usage_date = state.usage_date;
+        perform tick.record(
+            actor, operator_label, 'reset', state.user_id,
+            jsonb_build_object('usage_date', state.usage_date, 'ticks_used', used),
+            jsonb_build_object('usage_date', state.usage_date, 'ticks_used', 0),
+            reason
+        );
+    end if;
+    return tick.state_of(state.user_id);
+end
+$$;

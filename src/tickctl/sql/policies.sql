@@ -1,0 +1,67 @@
+-- Who may what. Everything is taken away first and given back by name: Supabase's default privileges have granted new
+-- objects to everybody in some years and to nobody in others.
+
+alter table public.profiles enable row level security;
+alter table public.user_daily_usage enable row level security;
+alter table tick.charge enable row level security;
+alter table tick.settings enable row level security;
+alter table tick.admin enable row level security;
+alter table tick.audit enable row level security;
+alter table tick.migration enable row level security;
+
+-- Users read their own rows; the subselect makes PostgreSQL evaluate auth.uid() once per query, not once per row.
+drop policy if exists profiles_read_own on public.profiles;
+create policy profiles_read_own on public.profiles
+for select to authenticated using ((select auth.uid()) = user_id);
+
+drop policy if exists user_daily_usage_read_own on public.user_daily_usage;
+create policy user_daily_usage_read_own on public.user_daily_usage
+for select to authenticated using ((select auth.uid()) = user_id);
+
+revoke all on public.profiles, public.user_daily_usage from public, anon, authenticated, service_role;
+-- The secret key may read as well; it changes limits through functions only, so that the log is complete.
+grant select on public.profiles, public.user_daily_usage to authenticated, service_role;
+
+revoke all on schema tick from public, anon, authenticated, service_role;
+revoke all on all tables in schema tick from public, anon, authenticated, service_role;
+revoke all on all sequences in schema tick from public, anon, authenticated, service_role;
+revoke all on all functions in schema tick from public, anon, authenticated, service_role;
+revoke all on function
+    public.consume_ticks,
+    public.settle_ticks,
+    public.my_ticks,
+    public.tick_admin_show,
+    public.tick_admin_suggest,
+    public.tick_admin_list,
+    public.tick_admin_resolve,
+    public.tick_admin_history,
+    public.tick_admin_top,
+    public.tick_admin_audit,
+    public.tick_admin_user,
+    public.tick_admin_set_limit,
+    public.tick_admin_set_limits,
+    public.tick_admin_grant,
+    public.tick_admin_reset
+from public, anon, authenticated, service_role;
+
+-- The functions in public run with the caller's rights, so the caller needs those that they call as well.
+grant usage on schema tick to authenticated, service_role;
+grant execute on function
+    public.consume_ticks, tick.consume_ticks,
+    public.my_ticks, tick.my_ticks
+to authenticated;
+grant execute on function
+    public.settle_ticks, tick.settle_ticks,
+    public.tick_admin_show, tick.admin_show,
+    public.tick_admin_suggest, tick.admin_suggest,
+    public.tick_admin_list, tick.admin_list,
+    public.tick_admin_resolve, tick.admin_resolve,
+    public.tick_admin_history, tick.admin_history,
+    public.tick_admin_top, tick.admin_top,
+    public.tick_admin_audit, tick.admin_audit,
+    public.tick_admin_user, tick.admin_user,
+    public.tick_admin_set_limit, tick.admin_set_limit,
+    public.tick_admin_set_limits, tick.admin_set_limits,
+    public.tick_admin_grant, tick.admin_grant,
+    public.tick_admin_reset, tick.admin_reset
+to authenticated, service_role;
