@@ -16,7 +16,8 @@ _TROUBLE: Final = frozenset(
 )
 # How PostgreSQL, initdb and setpriv mark the line that says why they gave up.
 _REASON: Final = re.compile(
-    r"(?:\b(?:FATAL|PANIC|ERROR):|^(?:initdb|setpriv|postgres): (?:error:)?) *(.+)", re.MULTILINE
+    r"(?:\b(?:FATAL|PANIC|ERROR): +|^(?:initdb|postgres|setpriv): (?!hint|detail|warning|removing)(?:error: )?)(.+)",
+    re.MULTILINE,
 )
 _FULL_TEXT: Final = re.compile(r"No space left on device|Disk quota exceeded")
 
