@@ -18,7 +18,7 @@ def report(error: BaseException, *, as_json: bool) -> int:
     """Write an error to stderr and return the exit code that it deserves."""
     match error:
         case errors.TickctlError():
-            return _write(BY_ERROR[type(error)], error.code, error.message, error.hint, error, as_json=as_json)
+            return _write(BY_ERROR[type(error)], error.code, error.message, _hint(error), error, as_json=as_json)
         case typer.TyperException():
             message = error.format_message().rstrip(".")
             context = getattr(error, "ctx", None)
@@ -39,11 +39,18 @@ def report(error: BaseException, *, as_json: bool) -> int:
             return _write(ExitCode.BUG, "bug", message, hint, error, as_json=as_json)
 
 
+def _hint(error: errors.TickctlError) -> str | None:
+    if isinstance(error, errors.NotFoundError) and error.suggestions:
+        return f"did you mean {' or '.join(error.suggestions)}?"
+    return error.hint
+
+
 def _write(
     exit_code: ExitCode, code: str, message: str, hint: str | None, error: BaseException, *, as_json: bool
 ) -> int:
     known = _secrets_in_sight()
-    message, hint = (printable(redact(text, known)) if text else None for text in (message, hint))
+    message = printable(redact(message, known))
+    hint = printable(redact(hint, known)) if hint else None
     lines = [f"error: {message}"]
     if hint:
         lines.append(f"hint: {hint}")

@@ -166,7 +166,7 @@ def _write(run: Run, quotas: "QuotaAdmin", plan: list[tuple[str, int | None]], r
 def _everybody(quotas: "QuotaAdmin") -> "Iterator[QuotaState]":
     after = None
     while True:
-        page = quotas.list("all", limit=CHUNK, after=after)
+        page = quotas.list(limit=CHUNK, after=after)
         yield from page.items
         if not (after := page.next):
             return

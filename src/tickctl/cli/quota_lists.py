@@ -51,9 +51,11 @@ def list_users(
         raise InvalidInputError(
             "--exhausted, --unlimited and --blocked exclude each other", hint="ask for one of them at a time"
         )
+    from tickctl.core.quota import QuotaFilter
+
     chosen = "exhausted" if exhausted else "unlimited" if unlimited else "blocked" if blocked else "all"
     with open_quotas(run) as (quotas, _target):
-        page = quotas.list(chosen, search=search, limit=limit, after=after)
+        page = quotas.list(QuotaFilter(chosen), search=search, limit=limit, after=after)
     rows = [state_json(state) for state in page.items]
     if ndjson:
         _lines(run, rows)

@@ -17,7 +17,8 @@ from tickctl.cli.output import Output, Style
 if TYPE_CHECKING:
     from tickctl.settings import Settings
 
-Command = Callable[..., ExitCode | None]
+Command = Callable[..., int | None]
+"""A command returns its exit code; None is 0."""
 _PANEL = "Common options"
 
 

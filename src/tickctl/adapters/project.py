@@ -1,0 +1,108 @@
+"""Builds what verification needs for the Supabase project that the settings name."""
+
+from pathlib import Path
+from typing import Final
+from urllib.parse import urlsplit
+
+from tickctl.adapters.auth_server import AuthServer
+from tickctl.adapters.jwks import DiskCopy, fetch_jwks
+from tickctl.core.tokens import KeySet, KeySource, Policy, RemoteKeys, StaticKeys
+from tickctl.errors import ConfigurationError, UnreachableError
+from tickctl.settings import Settings, is_loopback
+
+LARGEST_JWKS_FILE: Final = 256 * 1024
+
+
+def policy(settings: Settings, *, leeway: int) -> Policy:
+    """Return the rules for this project's tokens.
+
+    Without SUPABASE_URL and SUPABASE_JWT_ISSUER the issuer stays unchecked, and verdicts say so.
+    """
+    issuer = settings.jwt_issuer
+    if issuer is None and settings.supabase_url:
+        # A custom domain doesn't change the issuer of hosted projects; SUPABASE_JWT_ISSUER is for them.
+        issuer = f"{settings.supabase_url}/auth/v1"
+    return Policy(
+        issuer=issuer,
+        audience=settings.jwt_audience,
+        leeway=leeway,
+        require_confirmed=not settings.allow_unconfirmed,
+        confirmed_claim=tuple(settings.confirmed_claim.split(".")) if settings.confirmed_claim else (),
+    )
+
+
+def keys(settings: Settings, *, cache_folder: Path | None, fetch: bool = True) -> KeySource:
+    """Return the keys: the configured secret and key set, and the published ones where there is an address.
+
+    Args:
+        settings: what was configured.
+        cache_folder: where published keys are kept between processes; None keeps them in memory only.
+        fetch: whether the network may be used; without it only the kept copy is.
+
+    Raises:
+        ConfigurationError: there is nothing to check signatures with, or what there is can't be used.
+    """
+    local = KeySet()
+    if settings.jwt_secret:
+        local = local.merge(KeySet.from_secret(settings.jwt_secret, loopback=_on_loopback(settings)))
+    if settings.jwks:
+        local = local.merge(KeySet.from_jwks(_jwks_text(settings.jwks), allow_symmetric=True))
+    url = settings.jwks_url or (settings.supabase_url and f"{settings.supabase_url}/auth/v1/.well-known/jwks.json")
+    if url:
+        copy = DiskCopy(cache_folder, url) if cache_folder else None
+        return RemoteKeys((lambda: fetch_jwks(url)) if fetch else _no_network, local=local, copy=copy)
+    if not (settings.jwt_secret or settings.jwks):
+        raise ConfigurationError(
+            "there is no key to check signatures with",
+            hint="set SUPABASE_URL, and SUPABASE_JWT_SECRET if the project signs with HS256",
+        )
+    return StaticKeys(local)
+
+
+def needs_auth_server(settings: Settings) -> bool:
+    """Whether only the Auth server can say if an e-mail is confirmed, and it can be asked."""
+    decided = settings.allow_unconfirmed or settings.confirmed_claim
+    return bool(settings.supabase_url and settings.anon_key and not decided)
+
+
+def auth_server(settings: Settings) -> AuthServer:
+    """Return the project's Auth server.
+
+    Raises:
+        ConfigurationError: its address or the publishable key is missing.
+    """
+    if not (settings.supabase_url and settings.anon_key):
+        raise ConfigurationError(
+            "SUPABASE_URL and SUPABASE_ANON_KEY are needed to ask the Auth server",
+            hint="set both, or use --offline",
+        )
+    return AuthServer(settings.supabase_url, settings.anon_key)
+
+
+def cache_folder() -> Path:
+    """Return the folder for published keys between commands."""
+    from platformdirs import user_cache_path  # noqa: PLC0415 - HS256 needs no cache
+
+    return user_cache_path("tickctl")
+
+
+def _on_loopback(settings: Settings) -> bool:
+    return settings.supabase_url is not None and is_loopback(urlsplit(settings.supabase_url).hostname or "")
+
+
+def _jwks_text(value: str) -> str:
+    """Return SUPABASE_JWKS itself if it is JSON, else what the file of that name holds."""
+    if value.startswith("{"):
+        return value
+    hint = 'give the JSON text {"keys": [...]} or the path of a file with it'
+    try:
+        path = Path(value)
+        if path.stat().st_size > LARGEST_JWKS_FILE:
+            raise ConfigurationError("the file of SUPABASE_JWKS is too large for a key set", hint=hint)
+        return path.read_text(encoding="utf-8")
+    except (OSError, ValueError):
+        raise ConfigurationError("SUPABASE_JWKS is neither JSON nor a readable file", hint=hint) from None
+
+
+def _no_network() -> bytes:
+    raise UnreachableError("--offline allows no request")

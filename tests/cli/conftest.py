@@ -1,0 +1,97 @@
+"""Runs the real command as a process, in a pipe or on a terminal, against a database of its own."""
+
+import fcntl
+import os
+import pty
+import struct
+import subprocess
+import termios
+import uuid
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import pytest
+from cli_support import COMMAND, Result, Tickctl, environment
+
+
+@pytest.fixture(scope="session")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """The folder of an embedded database that runs for the whole session."""
+    folder = tmp_path_factory.mktemp("cli") / "home"
+    folder.mkdir(mode=0o700)
+    started = subprocess.run(
+        [*COMMAND, "local", "start"], env=environment(folder), capture_output=True, text=True, check=False
+    )
+    assert started.returncode == 0, started.stderr
+    yield folder
+    subprocess.run([*COMMAND, "local", "stop"], env=environment(folder), capture_output=True, check=True)
+
+
+@pytest.fixture
+def tickctl(home: Path, tmp_path: Path) -> Tickctl:
+    """Run `tickctl` in a pipe, in an empty folder."""
+
+    def run(
+        *arguments: str, stdin: str | bytes = b"", env: Mapping[str, str] | None = None, timeout: float = 60
+    ) -> Result:
+        result = subprocess.run(
+            [*COMMAND, *arguments],
+            input=stdin.encode() if isinstance(stdin, str) else stdin,
+            env=environment(home, env),
+            cwd=tmp_path,
+            capture_output=True,
+            check=False,
+            timeout=timeout,
+        )
+        return Result(result.returncode, result.stdout.decode(), result.stderr.decode())
+
+    return run
+
+
+@pytest.fixture
+def terminal(home: Path, tmp_path: Path) -> Tickctl:
+    """Run `tickctl` on a terminal of 80 columns; stdout and stderr come back as one text."""
+
+    def run(*arguments: str, typed: str = "", env: Mapping[str, str] | None = None, columns: int = 80) -> Result:
+        ours, theirs = pty.openpty()
+        fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
+        process = subprocess.Popen(
+            [*COMMAND, *arguments],
+            stdin=theirs,
+            stdout=theirs,
+            stderr=theirs,
+            env=environment(home, {"TERM": "xterm-256color", **(env or {})}),
+            cwd=tmp_path,
+            start_new_session=True,
+        )
+        os.close(theirs)
+        os.write(ours, typed.encode())
+        written = b""
+        while chunk := _read(ours):
+            written += chunk
+        os.close(ours)
+        return Result(process.wait(timeout=60), written.decode().replace("\r\n", "\n"))
+
+    return run
+
+
+def _read(terminal: int) -> bytes:
+    try:
+        return os.read(terminal, 65536)
+    except OSError:  # Linux says EIO when the last process has left the terminal
+        return b""
+
+
+@pytest.fixture
+def user(tickctl: Tickctl) -> str:
+    """The e-mail address of a fresh user."""
+    email = f"user-{uuid.uuid4().hex[:12]}@example.com"
+    added = tickctl("local", "add-user", email)
+    assert added.code == 0, added.err
+    return email
+
+
+@pytest.fixture
+def token(tickctl: Tickctl, user: str) -> str:
+    """An access token of the fresh user."""
+    return tickctl("local", "token", user).out.strip()
