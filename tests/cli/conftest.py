@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pytest
+
 from cli_support import COMMAND, Result, Tickctl, environment
 
 

@@ -8,6 +8,7 @@ import uuid
 from pathlib import Path
 
 import pytest
+
 from cli_support import Tickctl
 
 

@@ -4,6 +4,7 @@ import json
 import uuid
 
 import pytest
+
 from cli_support import Tickctl
 
 
@@ -73,7 +74,7 @@ def test_bad_cursor_is_wrong_usage(tickctl: Tickctl, cursor: str) -> None:
 
 
 def test_list_in_a_pipe_is_tab_separated_and_whole(tickctl: Tickctl, team: list[str]) -> None:
-    """cut and awk see every column and nothing is shortened."""
+    """Cut and awk see every column and nothing is shortened."""
     header, *rows = tickctl("quota", "list", "--search", domain_of(team)).out.splitlines()
     names = header.split("\t")
     assert [dict(zip(names, row.split("\t"), strict=True))["email"] for row in rows] == team

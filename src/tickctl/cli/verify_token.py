@@ -62,11 +62,13 @@ def verify_token(
     """
     now = parse_time(at) if at else time.time()
     network = Network.AUTO if online is None else Network.ONLINE if online else Network.OFFLINE
-    lines = _tokens(run, token, file, batch=batch)
-    with open_verifier(run, network=network, leeway=leeway) as verifier:
+    with (
+        _tokens(run, token, file, batch=batch) as tokens,
+        open_verifier(run, network=network, leeway=leeway) as verifier,
+    ):
         if batch:
-            return _verify_all(run, verifier, lines, now)
-        verdict = verifier.verify(next(lines), now)
+            return _verify_all(run, verifier, tokens, now)
+        verdict = verifier.verify(next(tokens), now)
     if run.json:
         run.output.document(verdict_json(verdict))
     else:
@@ -131,32 +133,28 @@ def parse_time(text: str) -> float:
     return parsed.timestamp()
 
 
-def _tokens(run: Run, token: str | None, file: Path | None, *, batch: bool) -> Iterator[str]:
-    """Find the token, or the lines of a batch, in the one place that was named."""
+@contextmanager
+def _tokens(run: Run, token: str | None, file: Path | None, *, batch: bool) -> Iterator[Iterator[str]]:
+    """Open the one place that was named and yield its token, or its lines as tokens of a batch."""
     if token and file:
         raise InvalidInputError("both a token and --file were given", hint="give one of them")
     if file:
-        with _readable(file) as stream:
-            yield from _lines(stream, batch=batch)
+        try:
+            stream = file.open("rb")
+        except OSError as error:
+            raise InvalidInputError(f"can't read {file}: {error.strerror}", hint="check the path") from None
+        with stream:
+            yield _lines(stream, batch=batch)
     elif token == "-":  # noqa: S105 - the sign for standard input
-        yield from _lines(sys.stdin.buffer, batch=batch)
+        yield _lines(sys.stdin.buffer, batch=batch)
+    elif batch:
+        raise InvalidInputError("--batch reads tokens from a file or standard input", hint="use --file or '-'")
     elif token:
-        if batch:
-            raise InvalidInputError("--batch reads tokens from a file or standard input", hint="use --file or '-'")
-        yield token
-    elif run.settings.token and not batch:
-        yield run.settings.token.reveal()
+        yield iter([token])
+    elif run.settings.token:
+        yield iter([run.settings.token.reveal()])
     else:
         raise InvalidInputError("no token was given", hint="pipe it in with '-', or use --file or TICKCTL_TOKEN")
-
-
-@contextmanager
-def _readable(file: Path) -> Iterator[BinaryIO]:
-    try:
-        with file.open("rb") as stream:
-            yield stream
-    except OSError as error:
-        raise InvalidInputError(f"can't read {file}: {error.strerror}", hint="check the path") from None
 
 
 def _lines(stream: BinaryIO, *, batch: bool) -> Iterator[str]:
