@@ -1,6 +1,7 @@
 """Whether a process id is the server of a folder."""
 
 import os
+import shutil
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -20,7 +21,7 @@ def test_a_process_that_is_no_postgres_is_not_the_server(tmp_path: Path) -> None
 
 def test_a_dead_process_that_nobody_waited_for_is_not_the_server(tmp_path: Path) -> None:
     """It has an entry in the process table, and no command line."""
-    pid = os.posix_spawn("/bin/true", ["postgres"], {})
+    pid = os.posix_spawn(str(shutil.which("true")), ["postgres"], {})
     os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)
     assert not is_server_of(pid, tmp_path)
     reap(pid)
