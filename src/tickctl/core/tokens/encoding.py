@@ -7,16 +7,21 @@ read in more than one way is not read at all.
 import json
 import re
 from binascii import Error as Base64Error
-from binascii import a2b_base64, b2a_base64
+from binascii import a2b_base64
 from typing import Final
 
 from tickctl.core.json import Json, JsonObject
 
 MAX_DEPTH: Final = 32
-MAX_DIGITS: Final = 100
 
-_TO_STANDARD: Final = bytes.maketrans(b"-_", b"+/")
-_TO_URL_SAFE: Final = bytes.maketrans(b"+/", b"-_")
+_WHITE_SPACE: Final = " \t\r\n"
+
+# The standard alphabet's own two characters, and padding, become one that the strict decoder refuses.
+_TO_STANDARD: Final = bytes.maketrans(b"-_+/=", b"+/!!!")
+# By the number of characters beyond whole groups of four: what to add, and which may come last, as the bits
+# that no byte needs must be zero. A single one can't be decoded at all.
+_PADDING: Final = (b"", b"", b"==", b"=")
+_LAST_CHARACTERS: Final = (b"", b"", b"AQgw", b"AEIMQUYcgkosw048")
 # A string, or a bracket outside strings. The closing quote is optional and nothing backtracks: linear on any text.
 _STRING_OR_BRACKET: Final = re.compile(r'"(?:[^"\\]++|\\.)*+"?|[\[\]{}]', re.DOTALL)
 
@@ -33,12 +38,12 @@ def decode_base64url(text: bytes) -> bytes:
     Raises:
         EncodingError: any other spelling.
     """
+    surplus = len(text) % 4
     try:
-        # The lenient decoder skips what it does not know; encoding again shows whether it skipped anything.
-        data = a2b_base64(text.translate(_TO_STANDARD) + b"==")
+        data = a2b_base64(text.translate(_TO_STANDARD) + _PADDING[surplus], strict_mode=True)
     except Base64Error:
         raise EncodingError("not base64url") from None
-    if b2a_base64(data, newline=False).translate(_TO_URL_SAFE).rstrip(b"=") != text:
+    if surplus and text[-1] not in _LAST_CHARACTERS[surplus]:
         raise EncodingError("not canonical base64url")
     return data
 
@@ -48,12 +53,6 @@ def _object(pairs: list[tuple[str, Json]]) -> dict[str, Json]:
     if len(members) != len(pairs):
         raise EncodingError("a name appears twice in one JSON object")
     return members
-
-
-def _integer(digits: str) -> int:
-    if len(digits) > MAX_DIGITS:
-        raise EncodingError("a number has too many digits")
-    return int(digits)
 
 
 def _float(text: str) -> float:
@@ -68,9 +67,7 @@ def _constant(_name: str) -> Json:
 
 
 # Built once: `json.loads` with hooks builds a decoder for every call.
-_DECODER: Final = json.JSONDecoder(
-    object_pairs_hook=_object, parse_int=_integer, parse_float=_float, parse_constant=_constant
-)
+_DECODER: Final = json.JSONDecoder(object_pairs_hook=_object, parse_float=_float, parse_constant=_constant)
 
 
 def _depth(text: str) -> int:
@@ -87,8 +84,8 @@ def _depth(text: str) -> int:
 def parse_object(data: bytes) -> JsonObject:
     """Parse one JSON object (RFC 8259, restricted as RFC 7515 section 4 and RFC 7493 recommend).
 
-    Strict UTF-8 without byte-order mark, unique names at every level, finite numbers of at most `MAX_DIGITS`
-    digits, at most `MAX_DEPTH` levels, no lone surrogates.
+    Strict UTF-8 without byte-order mark, unique names at every level, finite numbers (whole ones of no more digits
+    than Python converts, 4300), at most `MAX_DEPTH` levels, no lone surrogates.
 
     Raises:
         EncodingError: anything else.
@@ -101,12 +98,18 @@ def parse_object(data: bytes) -> JsonObject:
     if text.count("[") + text.count("{") > MAX_DEPTH and _depth(text) > MAX_DEPTH:
         raise EncodingError("nested too deeply")
     try:
-        value: Json = _DECODER.decode(text)
-    except json.JSONDecodeError:
+        text = text.strip(_WHITE_SPACE)
+        value: Json
+        value, end = _DECODER.raw_decode(text)
+    except EncodingError:
+        raise
+    except ValueError:  # the syntax, or a number of too many digits
         raise EncodingError("not JSON") from None
+    if end != len(text):
+        raise EncodingError("followed by something else")
     if not isinstance(value, dict):
         raise EncodingError("not a JSON object")
-    if "\\u" in text:
+    if "\\" in text:
         try:
             json.dumps(value, ensure_ascii=False).encode("utf-8")
         except UnicodeEncodeError:

@@ -6,7 +6,7 @@ choice among keys that are held already.
 
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Final
+from typing import Final, NamedTuple
 
 from tickctl.core.tokens.algorithms import ALGORITHM_NAMES, Algorithm, Key
 from tickctl.core.tokens.encoding import EncodingError, decode_base64url, parse_object
@@ -32,8 +32,7 @@ class Header:
     key_id: str | None
 
 
-@dataclass(frozen=True, slots=True)
-class CompactJws:
+class CompactJws(NamedTuple):
     """The parts of a token, decoded; nothing of it is proven yet."""
 
     header: Header
@@ -132,12 +131,14 @@ def check_signature(jws: CompactJws, keys: KeySet) -> Key:
     named = keys.candidates(key_id, algorithm)
     if not named:
         raise _unknown_key(jws.header)
-    agreeing = [key for key in named if key.algorithm is algorithm]
+    agreeing = False
+    for key in named:
+        if key.algorithm is algorithm:
+            agreeing = True
+            if key.verifies(jws.signing_input, jws.signature):
+                return key
     if not agreeing:
         raise _unsupported(f"the token says {algorithm.value}, its key is for another algorithm", Step.KEY)
-    for key in agreeing:
-        if key.verifies(jws.signing_input, jws.signature):
-            return key
     raise Refusal(
         Reason.BAD_SIGNATURE,
         Step.SIGNATURE,

@@ -1,9 +1,9 @@
 """Layer 3: the verdict about a token, joining its signature, its claims, the live account and a cache."""
 
 import threading
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from types import MappingProxyType
-from typing import Final
+from typing import Final, NamedTuple
 
 from tickctl.core.json import JsonObject
 from tickctl.core.secrets import Secret
@@ -30,8 +30,7 @@ from tickctl.errors import TickctlError
 DEFAULT_CACHE_SIZE: Final = 1024
 
 
-@dataclass(frozen=True, slots=True)
-class _Admitted:
+class _Admitted(NamedTuple):
     """A token that passed all that its own text decides, the keys that said so, and the verdict so far."""
 
     keys: KeySet
@@ -67,6 +66,7 @@ class TokenVerifier:
         self._cache: dict[str, _Admitted] = {}
         self._cache_lock = threading.Lock()
         self._passed_offline = steps_before(Step.DELETION) - _switched_off(policy)
+        self._passed_confirmed = self._passed_offline | {Step.EMAIL}
 
     def verify(self, token: str | bytes, now: float) -> Verdict:
         """Return the verdict about a token at the time `now` (epoch seconds); no token makes this raise."""
@@ -157,13 +157,13 @@ class TokenVerifier:
             email_confirmed=True if confirmed else None,
             confirmation_source=ConfirmationSource.CLAIM if confirmed else None,
             role=user.role,
-            algorithm=header.algorithm.value,
+            algorithm=header.algorithm,
             key_id=header.key_id,
             issued_at=user.issued_at,
             expires_at=user.expires_at,
             session_id=user.session_id,
             claims=MappingProxyType(claims),
-            passed=self._passed_offline | {Step.EMAIL} if confirmed else self._passed_offline,
+            passed=self._passed_confirmed if confirmed else self._passed_offline,
             stopped_at=None if admit else Step.EMAIL,
         )
 
@@ -209,7 +209,7 @@ class TokenVerifier:
             email_confirmed=False if denied else None,
             confirmation_source=ConfirmationSource.CLAIM if denied else None,
             role=user.role if user else None,
-            algorithm=header.algorithm.value if header else None,
+            algorithm=header.algorithm if header else None,
             key_id=header.key_id if header else None,
             issued_at=user.issued_at if user else None,
             expires_at=user.expires_at if user else None,
