@@ -1,0 +1,53 @@
+"""The pages say what the commands do."""
+
+import importlib.util
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+import typer
+
+from tickctl.cli.exit_codes import ExitCode
+from tickctl.cli.main import app
+from tickctl.core.tokens import Reason
+
+ROOT = Path(__file__).parents[2]
+PAGE = (ROOT / "docs" / "CLI.md").read_text()
+
+
+@pytest.fixture(scope="module")
+def docs() -> ModuleType:
+    """The script that writes the help blocks."""
+    spec = importlib.util.spec_from_file_location("docs", ROOT / "scripts" / "docs.py")
+    assert spec
+    assert spec.loader
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def commands() -> list[str]:
+    """Return every command line of the tool, by asking the tool."""
+    root = typer.main.get_command(app)
+    lines = []
+    for name, command in root.commands.items():
+        below = getattr(command, "commands", None)
+        lines += [f"tickctl {name} {part}" for part in below] if below else [f"tickctl {name}"]
+    return lines
+
+
+@pytest.mark.parametrize("command", commands())
+def test_every_command_has_its_help_on_the_page(command: str) -> None:
+    """A command that nobody can read about isn't finished."""
+    assert f"$ {command} --help" in PAGE
+
+
+def test_help_blocks_are_what_the_commands_print(docs: ModuleType) -> None:
+    """`python scripts/docs.py` brings them up to date."""
+    assert docs.updated(PAGE) == PAGE
+
+
+def test_every_reason_and_exit_code_is_on_the_page() -> None:
+    """Stable codes are documented codes."""
+    assert [reason for reason in Reason if f"`{reason.value}`" not in PAGE] == []
+    assert [code for code in ExitCode if f"| {int(code)} | {code.meaning} |" not in PAGE] == []
