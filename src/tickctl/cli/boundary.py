@@ -25,7 +25,10 @@ def report(error: BaseException, *, as_json: bool) -> int:
             command = context.command_path if context else "tickctl"
             hint = f"see '{command} --help'"
             return _write(ExitCode.USAGE, "usage", message, hint, error, as_json=as_json)
-        case KeyboardInterrupt() | typer.Abort():
+        case typer.Abort():
+            message = "not confirmed; nothing was changed"
+            return _write(ExitCode.INTERRUPTED, "interrupted", message, None, error, as_json=as_json)
+        case KeyboardInterrupt():
             return _write(ExitCode.INTERRUPTED, "interrupted", "interrupted", None, error, as_json=as_json)
         case BrokenPipeError():
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -72,8 +72,8 @@ class Stage:
     def say(self, text: str) -> None:
         """Tell what comes."""
         if not self.run.json:
-            colour = self.run.output.style.colour
-            self.run.output.text(f"\n\033[1m# {text}\033[0m" if colour else f"\n# {text}")
+            self.run.output.text()
+            self.run.output.paragraph(text, first="# ")
             sys.stdout.flush()
 
     def type(
@@ -116,7 +116,7 @@ class Stage:
         clean = {name: value for name, value in os.environ.items() if not name.startswith(("SUPABASE_", "TICKCTL_"))}
         clean |= {"TICKCTL_HOME": str(self.home)}
         if self.run.output.style.terminal:
-            clean |= {"FORCE_COLOR": "1", "COLUMNS": str(self.run.output.console().width)}
+            clean |= {"FORCE_COLOR": "1", "COLUMNS": str(self.run.output.width)}
             if not self.run.output.style.colour:
                 clean |= {"NO_COLOR": "1"}
         return clean

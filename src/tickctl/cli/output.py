@@ -95,7 +95,26 @@ class Output:
             return
         width = max(map(len, fields), default=0)
         for name, value in fields.items():
-            self.text(f"{name.replace('_', ' '):{width}}  {cell_text(value, empty='-')}")
+            self.paragraph(cell_text(value, empty="-"), first=f"{name.replace('_', ' '):{width}}  ")
+
+    def paragraph(self, text: str, *, first: str = "") -> None:
+        """Write text after `first`; on a terminal broken between words, the lines after the first one indented."""
+        text = printable(text)
+        if self.style.terminal:
+            import textwrap
+
+            indent = " " * len(first)
+            width = max(20 + len(first), self.width)
+            lines = textwrap.wrap(text, width - len(first), break_on_hyphens=False, break_long_words=False)
+            text = f"\n{indent}".join(lines)
+        self.text(first + text)
+
+    @property
+    def width(self) -> int:
+        """Columns of the terminal; 80 where there is none."""
+        import shutil
+
+        return shutil.get_terminal_size().columns
 
     def table(self, columns: Sequence[str], rows: Iterable[Sequence[Cell]], *, empty: str = "nothing to show") -> None:
         """Write rows under column names: a table on a terminal, tab-separated lines with a header in a pipe."""

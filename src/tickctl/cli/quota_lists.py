@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from tickctl.cli.backend import open_quotas
-from tickctl.cli.output import Cell
+from tickctl.cli.output import Cell, rfc3339
 from tickctl.cli.quota import User, bar_of, limit_text, state_json
 from tickctl.cli.run import Run, command
 from tickctl.errors import InvalidInputError
@@ -87,7 +87,7 @@ def history(run: Run, user: User, days: Days = 14, ndjson: NdJson = False) -> No
         about = {name: state_json(state)[name] for name in ("user_id", "email", "daily_tick_limit", "time_zone")}
         run.output.document({**about, "days": rows})
     elif run.output.style.terminal:
-        width = max(10, min(50, run.output.console().width - 34))
+        width = max(10, min(50, run.output.width - 34))
         full = max([day.ticks_used for day in past] + [state.daily_tick_limit or 0])
         for day in past:
             extra = f"  +{day.ticks_granted} granted" if day.ticks_granted else ""
@@ -141,14 +141,30 @@ def audit_log(
         _lines(run, rows)
     elif run.json:
         run.output.document({"entries": rows, "next": page.next})
+    elif run.output.style.terminal:
+        _tell(run, page.items)
     else:
         columns = ("at", "actor", "operator", "action", "email", "change", "reason")
         shown = [
             (e.at, e.actor, e.operator, e.action, e.email or str(e.user_id), _change(e), e.reason) for e in page.items
         ]
-        run.output.table(columns, shown, empty="no changes recorded")
+        run.output.table(columns, shown)
     if page.next and not run.json:
         run.output.notice(f"there are more: --after {page.next}")
+
+
+def _tell(run: Run, entries: "Iterable[AuditEntry]") -> None:
+    """Write entries for a person: what was changed on one line, who did it and why below."""
+    told = False
+    for entry in entries:
+        at = f"{rfc3339(entry.at)}  "
+        by = f"{entry.operator} (as {entry.actor})" if entry.operator else entry.actor
+        why = f": {entry.reason}" if entry.reason else ""
+        run.output.paragraph(f"{entry.email or entry.user_id}: {_change(entry)}", first=at)
+        run.output.paragraph(f"by {by}{why}", first=" " * len(at))
+        told = True
+    if not told:
+        run.output.notice("no changes recorded")
 
 
 def _lines(run: Run, rows: Iterable[Mapping[str, object]]) -> None:
