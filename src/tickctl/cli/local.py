@@ -18,9 +18,9 @@ Email = Annotated[str, typer.Argument(metavar="EMAIL", help="The user's e-mail a
 
 def register(app: typer.Typer) -> None:
     """Add the commands."""
-    command(app, "start")(start)
-    command(app, "stop")(stop)
-    command(app, "status")(status)
+    command(app, "start", examples="tickctl local start")(start)
+    command(app, "stop", examples="tickctl local stop")(stop)
+    command(app, "status", examples="tickctl local status && echo it runs")(status)
     command(app, "reset", examples="tickctl local reset --yes")(reset)
     command(
         app,

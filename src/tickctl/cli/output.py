@@ -148,8 +148,8 @@ class Output:
         )
 
     @contextmanager
-    def progress(self, label: str, total: int) -> Iterator[Advance]:
-        """Show a bar on stderr while something of known length goes on, where stderr is a terminal."""
+    def progress(self, label: str, total: int | None = None) -> Iterator[Advance]:
+        """Show a bar on stderr while something goes on, where stderr is a terminal; a count where no end is known."""
         if not self.style.progress:
             yield lambda _steps=1: None
             return

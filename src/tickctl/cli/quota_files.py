@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from tickctl.core.quota.limits_csv import BadLine, LimitRow
 
 CHUNK = 500
-"""Rows in one transaction of an import; one more than a page of an export."""
+"""Rows in one transaction of an import, and in one page of an export."""
 LARGEST_FILE = 64 * 1024 * 1024
 """Bytes: about a million users. A larger file is a mistake."""
 SHOWN_PROBLEMS = 20
@@ -86,16 +86,19 @@ def export_limits(
     if output and output.exists():
         confirm(f"overwrite {output}", assume_yes=yes)
     with open_quotas(run) as (quotas, _target):
-        if run.json:
+        everybody = _everybody(run, quotas)
+        if output:
+            with private_file(output) as stream:
+                csv.writer(stream, lineterminator="\n").writerows(write_limits(everybody))
+            run.output.notice(f"wrote {output}")
+            if run.json:
+                run.output.document({"file": str(output)})
+        elif run.json:
             from tickctl.cli.quota import state_json
 
-            run.output.document({"users": [state_json(state) for state in _everybody(quotas)]})
-        elif output:
-            with private_file(output) as stream:
-                csv.writer(stream, lineterminator="\n").writerows(write_limits(_everybody(quotas)))
-            run.output.notice(f"wrote {output}")
+            run.output.document({"users": [state_json(state) for state in everybody]})
         else:
-            csv.writer(sys.stdout, lineterminator="\n").writerows(write_limits(_everybody(quotas)))
+            csv.writer(sys.stdout, lineterminator="\n").writerows(write_limits(everybody))
 
 
 def _read(file: str) -> "list[LimitRow]":
@@ -163,13 +166,15 @@ def _write(run: Run, quotas: "QuotaAdmin", plan: list[tuple[str, int | None]], r
     return changed
 
 
-def _everybody(quotas: "QuotaAdmin") -> "Iterator[QuotaState]":
+def _everybody(run: Run, quotas: "QuotaAdmin") -> "Iterator[QuotaState]":
     after = None
-    while True:
-        page = quotas.list(limit=CHUNK, after=after)
-        yield from page.items
-        if not (after := page.next):
-            return
+    with run.output.progress("reading users") as advance:
+        while True:
+            page = quotas.list(limit=CHUNK, after=after)
+            yield from page.items
+            advance(len(page.items))
+            if not (after := page.next):
+                return
 
 
 def _refusal(bad: "list[BadLine]") -> InvalidInputError:
