@@ -14,6 +14,7 @@ from tickctl.core.tokens.verdict import Reason, Refusal, Step, quoted
 _UUID: Final = re.compile(r"[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}\Z")
 _NIL: Final = "00000000-0000-0000-0000-000000000000"
 _LARGEST_TIME: Final = 2**53
+_UNUSED_STRINGS: Final = ("phone", "aal", "scope")
 _REQUIRED: Final = ("exp", "iat", "sub", "session_id", "role", "aud")
 
 
@@ -62,9 +63,9 @@ def read_claims(claims: JsonObject, policy: Policy) -> UserClaims:
     issuer = _optional_string("iss", claims)
     if issuer is None and policy.issuer is not None:
         raise _missing("iss")
-    # Nothing is decided by these two, but a hook that breaks their type breaks other readers of the token.
-    _optional_string("phone", claims)
-    _optional_string("aal", claims)
+    # Nothing is decided by these, but a hook that breaks their type breaks other readers of the token.
+    for name in _UNUSED_STRINGS:
+        _optional_string(name, claims)
     is_anonymous = claims.get("is_anonymous", False)
     if not isinstance(is_anonymous, bool):
         raise _malformed("is_anonymous", "is not a boolean")
