@@ -55,15 +55,15 @@ class DiskCopy:
         except (OSError, ValueError, RecursionError):
             return None
         match members:
-            case {"url": self._url, "fetched_at": int() | float() as fetched_at, "document": str(document)}:
-                return document.encode("utf-8", "surrogatepass"), float(fetched_at)
+            case {"url": self._url, "fetched_at": float(fetched_at), "document": str(document)}:
+                return document.encode("utf-8", "surrogatepass"), fetched_at
             case _:
                 return None
 
     def save(self, document: bytes, fetched_at: float) -> None:
         """Replace the copy in one step; it is private from its first byte."""
         with suppress(OSError, UnicodeDecodeError):
-            text = json.dumps({"url": self._url, "fetched_at": fetched_at, "document": document.decode("utf-8")})
+            text = json.dumps({"url": self._url, "fetched_at": float(fetched_at), "document": document.decode("utf-8")})
             self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             self._replace(text.encode("ascii"))
 
