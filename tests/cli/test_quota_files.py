@@ -4,12 +4,13 @@ import csv
 import io
 import os
 import stat
+import subprocess
 import uuid
 from pathlib import Path
 
 import pytest
 
-from cli_support import Tickctl
+from cli_support import COMMAND, Tickctl, environment
 
 
 def limit_of(tickctl: Tickctl, user: str) -> int | None:
@@ -160,10 +161,6 @@ def test_export_is_safe_to_open_in_a_spreadsheet(tickctl: Tickctl) -> None:
 
 def test_export_into_a_closed_pipe_ends_quietly(tickctl: Tickctl, home: Path, user: str) -> None:
     """`| head -1` is no error to complain about."""
-    import subprocess  # noqa: PLC0415
-
-    from cli_support import COMMAND, environment  # noqa: PLC0415
-
     read, write = os.pipe()
     os.close(read)
     process = subprocess.run(

@@ -17,29 +17,34 @@ BROKEN_PIPE = 128 + 13
 def report(error: BaseException, *, as_json: bool) -> int:
     """Write an error to stderr and return the exit code that it deserves."""
     match error:
-        case errors.TickctlError():
-            return _write(BY_ERROR[type(error)], error.code, error.message, _hint(error), error, as_json=as_json)
-        case typer.TyperException():
-            message = error.format_message().rstrip(".")
-            context = getattr(error, "ctx", None)
-            command = context.command_path if context else "tickctl"
-            hint = f"see '{command} --help'"
-            return _write(ExitCode.USAGE, "usage", message, hint, error, as_json=as_json)
-        case typer.Abort():
-            message = "not confirmed; nothing was changed"
-            return _write(ExitCode.INTERRUPTED, "interrupted", message, None, error, as_json=as_json)
-        case KeyboardInterrupt():
-            return _write(ExitCode.INTERRUPTED, "interrupted", "interrupted", None, error, as_json=as_json)
-        case BrokenPipeError():
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        case BrokenPipeError() | SystemExit(__context__=BrokenPipeError()):  # Typer makes the second of the first
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.__stdout__.fileno() if sys.__stdout__ else 1)
             return BROKEN_PIPE
         case SystemExit():
             return error.code if isinstance(error.code, int) else int(ExitCode.BUG)
         case _:
+            exit_code, code, message, hint = _explain(error)
+            _write(code, message, hint, error, as_json=as_json)
+            return int(exit_code)
+
+
+def _explain(error: BaseException) -> tuple[ExitCode, str, str, str | None]:
+    """Return the exit code, the stable code, what happened and what to do next."""
+    match error:
+        case errors.TickctlError():
+            return BY_ERROR[type(error)], error.code, error.message, _hint(error)
+        case typer.TyperException():
+            context = getattr(error, "ctx", None)
+            command = context.command_path if context else "tickctl"
+            return ExitCode.USAGE, "usage", error.format_message().rstrip("."), f"see '{command} --help'"
+        case typer.Abort():
+            return ExitCode.INTERRUPTED, "interrupted", "not confirmed; nothing was changed", None
+        case KeyboardInterrupt():
+            return ExitCode.INTERRUPTED, "interrupted", "interrupted", None
+        case _:
             # The exception's own text may hold anything, so its kind has to do.
             message = f"tickctl has a bug here ({type(error).__name__})"
-            hint = "run it again with TICKCTL_DEBUG=1 and report what it prints"
-            return _write(ExitCode.BUG, "bug", message, hint, error, as_json=as_json)
+            return ExitCode.BUG, "bug", message, "run it again with TICKCTL_DEBUG=1 and report what it prints"
 
 
 def _hint(error: errors.TickctlError) -> str | None:
@@ -48,9 +53,7 @@ def _hint(error: errors.TickctlError) -> str | None:
     return error.hint
 
 
-def _write(
-    exit_code: ExitCode, code: str, message: str, hint: str | None, error: BaseException, *, as_json: bool
-) -> int:
+def _write(code: str, message: str, hint: str | None, error: BaseException, *, as_json: bool) -> None:
     known = _secrets_in_sight()
     message = printable(redact(message, known))
     hint = printable(redact(hint, known)) if hint else None
@@ -65,7 +68,6 @@ def _write(
         lines.append(json.dumps({"error": {"code": code, "message": message, "hint": hint}}))
     sys.stderr.write("\n".join(lines) + "\n")
     sys.stderr.flush()
-    return int(exit_code)
 
 
 def _trace(error: BaseException) -> str:
