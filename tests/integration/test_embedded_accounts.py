@@ -100,3 +100,10 @@ def test_an_expired_token_can_be_made(server: Server) -> None:
     issued = datetime(2026, 1, 1, tzinfo=UTC)
     session = accounts.open_session(server, "expired@example.com", issued_at=issued, lifetime=timedelta(minutes=5))
     assert (session.claims["iat"], session.claims["exp"]) == (1767225600, 1767225900)
+
+
+def test_an_address_that_was_stored_otherwise_is_found_too(server: Server) -> None:
+    """Older projects have rows in mixed case."""
+    with psycopg.connect(server.url()) as connection:
+        connection.execute("insert into auth.users (id, email) values (gen_random_uuid(), 'Mixed@Example.com')")
+    assert accounts.open_session(server, "mixed@example.com").claims["email"] == "mixed@example.com"

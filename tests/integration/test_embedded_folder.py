@@ -93,7 +93,7 @@ def test_everything_has_its_owner_and_mode(tmp_path: Path) -> None:
         "users.lock": (us, 0o600),
         "jwt-secret": (us, 0o600),
         "server.log": (us, 0o600),
-        "conf": (us, 0o755),
+        "conf": (us, 0o700),
         "pgdata": (server_user, 0o700),
         "run": (server_user, 0o700),
     }

@@ -108,6 +108,23 @@ def test_the_owner_may_be_every_role(server: Server, role: str) -> None:
         assert connection.execute("select session_user").fetchone() == (role,)
 
 
+def test_the_environment_leads_nobody_astray(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Variables for another database don't divert a connection to this one, nor its psql."""
+    elsewhere = {"PGHOST": "192.0.2.1", "PGHOSTADDR": "192.0.2.1", "PGPORT": "1", "PGUSER": "x", "PGDATABASE": "y"}
+    for name, value in elsewhere.items():
+        monkeypatch.setenv(name, value)
+    with psycopg.connect(server.url(), connect_timeout=5) as connection:
+        assert connection.info.backend_pid
+    asked = subprocess.run(
+        [str(server.psql_path), "-XAtc", "select session_user"],
+        env=os.environ | server.environment(user="authenticator"),
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert asked.stdout == "authenticator\n"
+
+
 @pytest.mark.parametrize("role", ["anon", "authenticated", "service_role", "supabase_auth_admin"])
 def test_roles_that_stand_for_others_can_t_log_in(server: Server, role: str) -> None:
     """They are taken on by somebody who could."""
@@ -203,8 +220,8 @@ def test_it_works_with_what_a_container_leaves_to_root(tmp_path: Path) -> None:
 
 @as_root
 def test_where_root_has_no_reach_to_lend_that_is_the_message(tmp_path: Path) -> None:
-    """The folder is closed to the server's user then, and opening it is not ours to do."""
+    """The folder is closed to the server's user then, as its data are to this root."""
     prefix = ("setpriv", "--bounding-set", "-dac_override,-dac_read_search", "--")
     printed = report(tmp_path / "home", *prefix)
-    assert printed.startswith("ConfigurationError the embedded database did not start: ")
+    assert printed.startswith("ConfigurationError ")
     assert "DAC_READ_SEARCH" in printed

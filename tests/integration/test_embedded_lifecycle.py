@@ -7,7 +7,7 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import psycopg
@@ -16,6 +16,9 @@ import pytest
 from tickctl.adapters.embedded import EmbeddedDatabase, Server
 from tickctl.adapters.embedded.account import find_account
 from tickctl.adapters.embedded.binaries import find_binaries
+from tickctl.adapters.embedded.home import Home
+from tickctl.adapters.embedded.locks import held
+from tickctl.adapters.embedded.postmaster import is_alive, life_line
 from tickctl.adapters.embedded.processes import command_line
 from tickctl.adapters.embedded.waiting import wait_until
 from tickctl.errors import ConfigurationError, ConflictError, UnreachableError
@@ -387,3 +390,61 @@ def test_people_are_told_what_takes_its_time(home: Path) -> None:
         with database.use():
             pass
     assert notices == [f"setting up the embedded database in {home}, once"]
+
+
+@pytest.fixture
+def somebody_alive(home: Path) -> Iterator[None]:
+    """A process that holds the life line, is no server and does not go away: this one."""
+    Home(home).claim()
+    with life_line(Home(home)):
+        yield
+
+
+@pytest.mark.usefixtures("somebody_alive")
+def test_an_earlier_server_that_does_not_settle_is_named(
+    database: EmbeddedDatabase, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After a bounded time, and without starting another."""
+    monkeypatch.setattr("tickctl.adapters.embedded.startup._START_SECONDS", 0.05)
+    monkeypatch.setattr("tickctl.adapters.embedded.postmaster._STOP_SECONDS", 0.05)
+    with pytest.raises(UnreachableError, match="neither ready nor gone"), database.use():
+        pytest.fail("it started")
+    with pytest.raises(UnreachableError, match="does not stop"):
+        database.stop()
+    assert not (home / "pgdata").exists()
+
+
+def test_a_server_that_takes_too_long_is_ended(database: EmbeddedDatabase, monkeypatch: pytest.MonkeyPatch) -> None:
+    """And the next attempt works."""
+    with monkeypatch.context() as patch:
+        patch.setattr("tickctl.adapters.embedded.startup._START_SECONDS", 0)
+        with pytest.raises(UnreachableError, match="not ready after"), database.use():
+            pytest.fail("it started")
+    assert not is_alive(Home(database.home))
+    assert use_briefly(database)
+
+
+def test_a_server_that_is_just_starting_can_be_stopped(
+    database: EmbeddedDatabase, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its command was killed before it was ready."""
+    use_briefly(database)
+    killed_at_once = "import os, tickctl.adapters.embedded.startup as module\n"
+    killed_at_once += "module._ended_on_failure = lambda *_: os.kill(os.getpid(), 9)\n" + USER
+    with command(database.home, killed_at_once) as killed:
+        killed.wait()
+    database.stop()
+    assert not is_alive(Home(database.home))
+
+
+def test_who_can_t_stop_the_server_at_the_end_only_says_so(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The work is done by then, and its result counts."""
+    monkeypatch.setattr("tickctl.adapters.embedded.database._LEAVING_SECONDS", 0.02)
+    notices: list[str] = []
+    database = EmbeddedDatabase(home, durable=False, notify=notices.append)
+    with ExitStack() as use:
+        use.enter_context(database.use())
+        with held(home / "lock", notices.append):
+            use.close()
+    assert database.status().running
+    assert f"another tickctl has been busy with {home}" in notices[-1]

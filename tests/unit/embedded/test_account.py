@@ -74,11 +74,10 @@ def test_the_server_keeps_one_capability_and_the_smaller_if_it_can(bounding: int
     assert options[options.index("--securebits") + 1] == "+no_setuid_fixup"
 
 
-def test_without_either_capability_the_user_is_changed_all_the_same() -> None:
-    """Never root, whatever the container has left."""
-    assert setpriv_options(65534, 65533, 0) == (
-        "--reuid", "65534", "--regid", "65533", "--clear-groups", "--no-new-privs",
-    )  # fmt: skip
+def test_a_root_with_neither_is_told_to_be_somebody_else() -> None:
+    """It could not even read what the server's user writes; and the server never runs as root."""
+    with pytest.raises(ConfigurationError, match="no reach to lend"):
+        setpriv_options(65534, 65533, 0xFFFF & ~(DAC_OVERRIDE | DAC_READ_SEARCH))
 
 
 def test_the_bounding_set_is_read_from_proc() -> None:

@@ -168,7 +168,7 @@ def test_a_new_file_replaces_a_link_and_not_its_target(tmp_path: Path) -> None:
     """And has its mode from the first byte."""
     (tmp_path / "target").write_text("untouched")
     (tmp_path / "link").symlink_to(tmp_path / "target")
-    write_new(tmp_path / "link", "new", mode=0o600)
+    write_new(tmp_path / "link", "new")
     assert (tmp_path / "target").read_text() == "untouched"
     assert not (tmp_path / "link").is_symlink()
     assert mode(tmp_path / "link") == 0o600

@@ -68,9 +68,8 @@ def find_account() -> Account:
             hint="run tickctl as an ordinary user",
         ) from None
     bounding = bounding_set(Path("/proc/self/status").read_text())
-    return Account(
-        client, (setpriv, *setpriv_options(server.pw_uid, server.pw_gid, bounding), "--"), server.pw_uid, server.pw_gid
-    )
+    prefix = (setpriv, *setpriv_options(server.pw_uid, server.pw_gid, bounding), "--")
+    return Account(client, prefix, server.pw_uid, server.pw_gid)
 
 
 def bounding_set(status: str) -> int:
@@ -88,11 +87,17 @@ def setpriv_options(uid: int, gid: int, bounding: int) -> tuple[str, ...]:
     Our folder and often the programs' (a virtual environment under /root) are closed to other users. Rather than
     opening them, the server keeps one capability: to pass and read them. initdb asks access(2), which judges by the
     *real* user's capabilities, kept over the change of user by the securebit `no_setuid_fixup`.
+
+    Raises:
+        ConfigurationError: this root has neither capability, so that it can't even read what the server writes.
     """
-    drop = ("--reuid", str(uid), "--regid", str(gid), "--clear-groups", "--no-new-privs")
     for name, bit in _READ_ANYWHERE:
         if bounding >> bit & 1:
             only = f"-all,+{name}"
+            drop = ("--reuid", str(uid), "--regid", str(gid), "--clear-groups", "--no-new-privs")
             keep = ("--inh-caps", only, "--ambient-caps", only, "--bounding-set", only)
             return (*drop, "--securebits", "+no_setuid_fixup", *keep)
-    return drop
+    raise ConfigurationError(
+        "PostgreSQL does not run as root, and this root has no reach to lend to another user",
+        hint="run tickctl as an ordinary user, or give root the capability DAC_OVERRIDE or DAC_READ_SEARCH",
+    )

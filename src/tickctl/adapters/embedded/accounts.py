@@ -94,7 +94,7 @@ def open_session(
     with _auth_admin(server, database) as connection:
         row = connection.execute(
             "update auth.users set last_sign_in_at = now(), updated_at = now()"
-            " where email = %s and not is_sso_user"
+            " where id = (select id from auth.users where lower(email) = %s and not is_sso_user order by id limit 1)"
             " returning id, coalesce(phone, ''), raw_app_meta_data, raw_user_meta_data, is_anonymous, now()",
             [address],
         ).fetchone()

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import hashlib
 from contextlib import contextmanager
-from importlib import import_module, resources
-from importlib.util import find_spec
+from importlib import resources
 from typing import TYPE_CHECKING, Final
 
 import psycopg
 from psycopg import sql
 
+from tickctl.adapters import schema
 from tickctl.adapters.embedded.failures import disk_full, says_disk_full
 from tickctl.adapters.embedded.postmaster import latest_log
 from tickctl.adapters.embedded.startup import SUPERUSER
@@ -47,9 +47,6 @@ def bootstrap(server: Server, home: Home) -> None:
 
 
 def _apply_migrations(server: Server) -> None:
-    if find_spec("tickctl.adapters.schema") is None:
-        return
-    schema = import_module("tickctl.adapters.schema")
     # As the role that runs migrations in a hosted project, which is no superuser there either.
     with _connect(server, "postgres") as connection:
         schema.apply(connection)

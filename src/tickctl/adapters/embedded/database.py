@@ -91,7 +91,7 @@ class EmbeddedDatabase:
         """Start the server and keep it running until `stop`."""
         with self.use() as server:
             with self._changing():
-                write_new(self._home.keep, "", mode=0o600)
+                write_new(self._home.keep, "")
             return server
 
     def stop(self) -> bool:
@@ -203,7 +203,8 @@ class EmbeddedDatabase:
 def _size(folder: Path) -> int:
     """Return how many bytes the files in a folder have; those that vanish meanwhile count nothing."""
     total = 0
-    for path in folder.rglob("*"):
-        with suppress(FileNotFoundError):
-            total += path.lstat().st_size
+    for parent, _, names in os.walk(folder):
+        for name in names:
+            with suppress(FileNotFoundError):
+                total += Path(parent, name).lstat().st_size
     return total

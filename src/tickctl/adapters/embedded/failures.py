@@ -19,6 +19,7 @@ _REASON: Final = re.compile(
     r"(?:\b(?:FATAL|PANIC|ERROR): +|^(?:initdb|postgres|setpriv): (?!hint|detail|warning|removing)(?:error: )?)(.+)",
     re.MULTILINE,
 )
+_NOT_ALLOWED: Final = re.compile(r"^setpriv: |Permission denied|Operation not permitted", re.MULTILINE)
 _FULL_TEXT: Final = re.compile(r"No space left on device|Disk quota exceeded")
 
 
@@ -38,11 +39,9 @@ def server_failure(log: str, home: Path) -> TickctlError:
         return disk_full(home)
     reasons: list[str] = _REASON.findall(log)
     what = f"the embedded database did not start: {reasons[-1].strip() if reasons else 'it gave no reason'}"
-    if "Permission denied" in log:
+    if _NOT_ALLOWED.search(log):
         return ConfigurationError(
-            what,
-            hint="the server's user can't reach its programs or its folder: run tickctl as an ordinary user, or, as"
-            " root, with the capability DAC_READ_SEARCH",
+            what, hint="the server's user can't reach its programs or folder: run tickctl as an ordinary user"
         )
     return UnreachableError(what, hint=f"the whole log is {home / 'server.log'}")
 

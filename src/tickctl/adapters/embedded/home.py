@@ -159,7 +159,7 @@ class Home:
         if not os.path.lexists(self.jwt_secret):
             # Renamed when complete: a process killed in between leaves no half of a key.
             unfinished = self.jwt_secret.with_suffix(".new")
-            write_new(unfinished, secrets.token_urlsafe(48) + "\n", mode=0o600)
+            write_new(unfinished, secrets.token_urlsafe(48) + "\n")
             unfinished.rename(self.jwt_secret)
         descriptor = os.open(self.jwt_secret, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
         with os.fdopen(descriptor) as file:
@@ -172,10 +172,10 @@ class Home:
             return Secret(file.read().strip())
 
 
-def write_new(path: Path, text: str, *, mode: int) -> None:
-    """Write a file with this mode from the first byte, in place of whatever had its name."""
+def write_new(path: Path, text: str) -> None:
+    """Write a file, closed to others from the first byte, in place of whatever had its name."""
     path.unlink(missing_ok=True)
-    with os.fdopen(os.open(path, _OPEN_NEW, mode), "w", encoding="utf-8") as file:
+    with os.fdopen(os.open(path, _OPEN_NEW, 0o600), "w", encoding="utf-8") as file:
         file.write(text)
 
 

@@ -92,23 +92,39 @@ def stop(home: Home) -> bool:
     Raises:
         UnreachableError: it did not stop.
     """
-    if not is_alive(home):
-        remove_socket_folder(home)
-        return False
+    was_alive = is_alive(home)
     # SIGINT asks PostgreSQL for its "fast" shutdown, SIGQUIT for the "immediate" one, after which the next start
-    # recovers. The wait is for all its processes, those of a server that was killed included.
+    # recovers.
     for request in (signal.SIGINT, signal.SIGQUIT):
-        found = read_pid_file(home.data)
-        server = found.pid if found and is_server_of(found.pid, home.data) else None
-        if server:
-            with suppress(ProcessLookupError):
-                os.kill(server, request)
-        if wait_until(lambda: not is_alive(home), _STOP_SECONDS):
-            if server:
-                reap(server)
+        if _end(home, request):
             remove_socket_folder(home)
-            return True
+            return was_alive
     raise UnreachableError(f"the server in {home.path} does not stop", hint=f"see {home.log}")
+
+
+def _end(home: Home, request: signal.Signals) -> bool:
+    """Send the signal once there is somebody to get it, and return whether all processes are gone in time.
+
+    One that is just starting has no process id to be read yet; one that was killed has other processes left, which
+    notice it by themselves.
+    """
+    asked: set[int] = set()
+
+    def ended() -> bool:
+        if not is_alive(home):
+            return True
+        found = read_pid_file(home.data)
+        if found is not None and found.pid not in asked and is_server_of(found.pid, home.data):
+            asked.add(found.pid)
+            with suppress(ProcessLookupError):
+                os.kill(found.pid, request)
+        return False
+
+    gone = wait_until(ended, _STOP_SECONDS)
+    if gone:
+        for server in asked:
+            reap(server)
+    return gone
 
 
 def latest_log(home: Home) -> str:

@@ -110,11 +110,11 @@ class Startup:
     def _launch(self, log: Log) -> PidFile:
         sockets = make_socket_folder(self.home, self.account)
         files = self.home.configuration
-        files.mkdir(mode=0o755, exist_ok=True)
+        files.mkdir(mode=0o700, exist_ok=True)
         settings = server_settings(data=self.home.data, files=files, sockets=sockets, durable=self.durable)
-        write_new(files / "postgresql.conf", settings, mode=0o644)
-        write_new(files / "pg_hba.conf", HOST_BASED_AUTHENTICATION, mode=0o644)
-        write_new(files / "pg_ident.conf", user_map(self.account.client), mode=0o644)
+        write_new(files / "postgresql.conf", settings)
+        write_new(files / "pg_hba.conf", HOST_BASED_AUTHENTICATION)
+        write_new(files / "pg_ident.conf", user_map(self.account.client))
         settings_file = f"config_file={files / 'postgresql.conf'}"
         server = self._spawn(log, "postgres", "-D", str(self.home.data), "-c", settings_file)
         with _ended_on_failure(server):
