@@ -227,23 +227,27 @@ def test_a_killed_server_is_started_again_with_its_data(database: EmbeddedDataba
 
 def test_a_start_waits_for_the_other_processes_of_a_killed_server(database: EmbeddedDatabase, home: Path) -> None:
     """One of them may be at work for a while before it notices."""
-    busy = f"do $$ begin while pg_stat_file('{home}/go', true) is null loop end loop; end $$"
-    watch = "select pg_stat_file(%s, true) is null and state = 'active' from pg_stat_activity where pid = %s"
-    with database.use() as server, psycopg.connect(server.url("supabase_admin"), autocommit=True) as connection:
+    go = home / "go"
+    busy = f"do $$ begin while pg_stat_file('{go}', true) is null loop end loop; end $$"
+    watch = "select state = 'active' from pg_stat_activity where pid = %s"
+    with ExitStack() as stack:
+        server = stack.enter_context(database.use())
+        pool = stack.enter_context(ThreadPoolExecutor())
+        stack.callback(go.touch)
+        connection = stack.enter_context(psycopg.connect(server.url("supabase_admin"), autocommit=True))
         backend = connection.info.backend_pid
-        with ThreadPoolExecutor() as pool:
-            working = pool.submit(connection.execute, busy.encode())
-            with psycopg.connect(server.url("supabase_admin"), autocommit=True) as other:
-                assert wait_until(lambda: other.execute(watch, [f"{home}/go", backend]).fetchone() == (True,), 10)
-            os.kill(server.pid, signal.SIGKILL)
-            next_use = pool.submit(use_briefly, database)
-            assert wait_until(lambda: not command_line(server.pid), 10)
-            assert command_line(backend)
-            assert not next_use.done()
-            (home / "go").touch()
-            assert next_use.result() not in {server.pid, None}
-            assert not command_line(backend)
-            assert isinstance(working.exception(), psycopg.OperationalError | None)
+        working = pool.submit(connection.execute, busy.encode())
+        with psycopg.connect(server.url("supabase_admin"), autocommit=True) as other:
+            assert wait_until(lambda: other.execute(watch, [backend]).fetchone() == (True,), 10)
+        os.kill(server.pid, signal.SIGKILL)
+        assert wait_until(lambda: not command_line(server.pid), 10)
+        next_use = pool.submit(use_briefly, database)
+        assert command_line(backend)
+        assert not next_use.done()
+        go.touch()
+        assert next_use.result() != server.pid
+        assert not command_line(backend)
+        assert isinstance(working.exception(), psycopg.OperationalError | None)
 
 
 def test_a_process_id_that_is_somebody_else_s_now_is_not_believed(database: EmbeddedDatabase, home: Path) -> None:
