@@ -9,9 +9,11 @@ comment on function tick.clock() is 'The time of everything here; tests replace 
 -- The first instant after `moment` whose date in `zone` differs from that of `moment`.
 --
 -- Midnight is not always there once: clocks go forward over it (America/Havana), back over it (America/St_Johns until
--- 2011: the date changes, changes back and changes again), or over a whole day (Pacific/Apia in 2011). So: where the
--- zone's offset is the same now and at the next midnight, that midnight is it. Otherwise there is one change of offset
--- in between; find its second by halving, then try midnight by the old offset, the change itself, midnight by the new.
+-- 2011: the date changes, changes back and changes again), or over a whole day (Pacific/Apia in 2011). So: where as
+-- much time passes until the next midnight as the clocks show, that midnight is it. Otherwise there is one change of
+-- offset in between; find its second by halving, then try midnight by the old offset, the change itself, and midnight
+-- by the new offset. (PostgreSQL reads a midnight that is skipped by the offset before the change, and of two takes the
+-- later.)
 create or replace function tick.day_ends(moment timestamptz, zone text) returns timestamptz
 language plpgsql stable set search_path = ''
 as $$
@@ -19,13 +21,13 @@ declare
     local_now constant timestamp := moment at time zone zone;
     midnight constant timestamp := local_now::date + 1;
     candidate constant timestamptz := midnight at time zone zone;
-    by_old_offset constant timestamptz := moment + (midnight - local_now);
+    by_old_offset timestamptz;
     before_change bigint;
     after_change bigint;
     middle bigint;
     change timestamptz;
 begin
-    if candidate = by_old_offset and candidate at time zone zone = midnight then
+    if candidate - moment = midnight - local_now then
         return candidate;
     end if;
     -- Whole seconds since the epoch: all changes of offset fall on one.
@@ -40,6 +42,7 @@ begin
         end if;
     end loop;
     change := to_timestamp(after_change);
+    by_old_offset := moment + (midnight - local_now);
     if by_old_offset < change then
         return by_old_offset;
     elsif (change at time zone zone)::date <> local_now::date then

@@ -1,6 +1,7 @@
 -- Who calls. Identity comes from request.jwt.claims, which PostgREST sets from a token whose signature it has checked,
 -- and from the role that it has switched to; never from an argument.
 
+-- A reference to a user may be an id or something else; no token's claims come through here.
 create or replace function tick.uuid_or_null(value text) returns uuid
 language plpgsql immutable set search_path = ''
 as $$
@@ -9,17 +10,18 @@ begin
 end
 $$;
 
--- The user and session of the token, existing or not; 42501 where no user is signed in.
+-- The user and session of the token, existing or not; 42501 where no user is signed in, and 22P02 for a token whose
+-- ids are no UUIDs, which Supabase Auth does not issue.
 create or replace function tick.signed_in_user() returns tick.signed_in_user
 language plpgsql stable set search_path = ''
 as $$
 declare
-    claims constant jsonb := nullif(current_setting('request.jwt.claims', true), '');
+    claims constant jsonb := nullif(current_setting('request.jwt.claims', true), '')::jsonb;
     caller tick.signed_in_user;
 begin
     if claims ->> 'role' = 'authenticated' then
-        caller.user_id := tick.uuid_or_null(claims ->> 'sub');
-        caller.session_id := tick.uuid_or_null(claims ->> 'session_id');
+        caller.user_id := (claims ->> 'sub')::uuid;
+        caller.session_id := (claims ->> 'session_id')::uuid;
     end if;
     if caller.user_id is null then
         raise exception 'this needs a signed-in user' using errcode = '42501';

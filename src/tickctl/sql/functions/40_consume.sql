@@ -16,71 +16,64 @@ as $$
 declare
     caller constant tick.signed_in_user := tick.signed_in_user();
     moment constant timestamptz := tick.clock();
-    seen record;
+    rules tick.settings;
+    day_is_open boolean;
     answer tick.consumption;
 begin
-    if cost is null or cost < 1 then
-        raise exception 'ticks must be a positive integer' using errcode = '22023';
+    select s.* into rules from tick.settings as s;
+    if cost is null or cost < 1 or cost > rules.largest_cost then
+        raise exception 'ticks must be from 1 to %', rules.largest_cost using errcode = '22023';
     elsif key = '' or length(key) > 255 then
         raise exception 'request_key must have 1 to 255 characters' using errcode = '22023';
     elsif length(digest) > 128 then
         raise exception 'request_digest must have at most 128 characters' using errcode = '22023';
     end if;
     answer.now := moment;
+    answer.usage_date := (moment at time zone rules.time_zone)::date;
+    answer.resets_at := tick.day_ends(moment, rules.time_zone);
 
     for round in 1 .. 8 loop
         select
-            a.*,
-            tick.allowance(a.daily_tick_limit, a.ticks_granted) as allowance,
-            s.id is not null as session_active,
-            c.id as charge_id,
-            -- Null where the key is new.
-            case when c.id is not null then c.ticks = cost and c.request_digest is not distinct from digest end
-                as same_request
-        into seen
-        from tick.account as a
+            case
+                when u.id is null then 'user_not_found'
+                when u.deleted_at is not null then 'user_deleted'
+                when u.banned_until > moment then 'user_banned'
+                when s.id is null then 'session_revoked'
+                when u.is_anonymous then 'anonymous'
+                when u.email_confirmed_at is null and require_confirmed is not false then 'email_not_confirmed'
+                when c.ticks <> cost or c.id is not null and c.request_digest is distinct from digest
+                    then 'key_conflict'
+                when c.id is not null then 'already_accepted'
+                when cost > tick.allowance(l.daily_tick_limit, n.granted) then 'cost_exceeds_limit'
+                when n.used + cost > tick.allowance(l.daily_tick_limit, n.granted) then 'quota_exhausted'
+                else 'granted'
+            end,
+            c.id, l.daily_tick_limit, n.granted, n.used, d.user_id is not null
+        into answer.decision, answer.charge_id, answer.daily_tick_limit, answer.ticks_granted, answer.ticks_used,
+            day_is_open
+        from (values (caller.user_id)) as asking (user_id)
+        left join auth.users as u on u.id = asking.user_id
         left join auth.sessions as s
-            on s.id = caller.session_id and s.user_id = a.user_id and (s.not_after is null or s.not_after > moment)
-        left join tick.charge as c on c.user_id = a.user_id and c.request_key = key
-        where a.user_id = caller.user_id;
-
-        if not found then
-            select 'user_not_found', 0, 0, 0, 0, (moment at time zone s.time_zone)::date,
-                tick.day_ends(moment, s.time_zone)
-            into answer.decision, answer.daily_tick_limit, answer.ticks_granted, answer.ticks_used,
-                answer.ticks_remaining, answer.usage_date, answer.resets_at
-            from tick.settings as s;
-            return answer;
-        end if;
-        if cost > seen.largest_cost then
-            raise exception 'ticks must be at most %', seen.largest_cost using errcode = '22023';
-        end if;
-
-        answer.daily_tick_limit := seen.daily_tick_limit;
-        answer.ticks_granted := seen.ticks_granted;
-        answer.ticks_used := seen.ticks_used;
-        answer.usage_date := seen.usage_date;
-        answer.charge_id := seen.charge_id;
-        answer.decision := case
-            when seen.deleted_at is not null then 'user_deleted'
-            when seen.banned_until > moment then 'user_banned'
-            when not seen.session_active then 'session_revoked'
-            when seen.is_anonymous then 'anonymous'
-            when seen.email_confirmed_at is null and require_confirmed is not false then 'email_not_confirmed'
-            when not seen.same_request then 'key_conflict'
-            when seen.same_request then 'already_accepted'
-            when cost > seen.allowance then 'cost_exceeds_limit'
-            when seen.ticks_used + cost > seen.allowance then 'quota_exhausted'
-            else 'granted'
-        end;
+            on s.id = caller.session_id and s.user_id = u.id and (s.not_after is null or s.not_after > moment)
+        left join public.profiles as p on p.user_id = u.id
+        left join public.user_daily_usage as d on d.user_id = u.id and d.usage_date = answer.usage_date
+        left join tick.charge as c on c.user_id = u.id and c.request_key = key
+        cross join lateral (
+            select case
+                when u.id is null then 0
+                when p.user_id is null then rules.default_limit
+                else p.daily_tick_limit
+            end as daily_tick_limit
+        ) as l
+        cross join lateral (select coalesce(d.ticks_used, 0) as used, coalesce(d.ticks_granted, 0) as granted) as n;
 
         if answer.decision = 'granted' then
-            if not seen.day_is_open then
-                perform tick.open_day(seen.user_id, seen.usage_date);
+            if not day_is_open then
+                perform tick.open_day(caller.user_id, answer.usage_date);
             end if;
             if key is not null then
                 insert into tick.charge (user_id, usage_date, ticks, request_key, request_digest, created_at)
-                values (seen.user_id, seen.usage_date, cost, key, digest, moment)
+                values (caller.user_id, answer.usage_date, cost, key, digest, moment)
                 on conflict do nothing
                 returning id into answer.charge_id;
                 continue when not found;
@@ -88,9 +81,9 @@ begin
 
             update public.user_daily_usage as d
             set ticks_used = d.ticks_used + cost
-            where d.user_id = seen.user_id
-                and d.usage_date = seen.usage_date
-                and coalesce(d.ticks_used + cost <= tick.allowance(seen.daily_tick_limit, d.ticks_granted), true)
+            where d.user_id = caller.user_id
+                and d.usage_date = answer.usage_date
+                and coalesce(d.ticks_used + cost <= tick.allowance(answer.daily_tick_limit, d.ticks_granted), true)
             returning d.ticks_used, d.ticks_granted into answer.ticks_used, answer.ticks_granted;
             if not found then
                 delete from tick.charge as c where c.id = answer.charge_id;
@@ -98,14 +91,13 @@ begin
             end if;
 
             if key is null then
-                insert into tick.charge (user_id, usage_date, ticks, request_digest, created_at)
-                values (seen.user_id, seen.usage_date, cost, digest, moment)
+                insert into tick.charge (user_id, usage_date, ticks, created_at)
+                values (caller.user_id, answer.usage_date, cost, moment)
                 returning id into answer.charge_id;
             end if;
         end if;
 
         answer.ticks_remaining := tick.remaining(answer.daily_tick_limit, answer.ticks_granted, answer.ticks_used);
-        answer.resets_at := tick.day_ends(moment, seen.time_zone);
         return answer;
     end loop;
 

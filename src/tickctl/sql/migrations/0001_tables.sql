@@ -26,8 +26,7 @@ create table public.user_daily_usage (
     ticks_used bigint not null default 0,
     ticks_granted bigint not null default 0,
     primary key (user_id, usage_date),
-    constraint user_daily_usage_ticks_used_not_negative check (ticks_used >= 0),
-    constraint user_daily_usage_ticks_granted_not_negative check (ticks_granted >= 0)
+    constraint user_daily_usage_ticks_not_negative check (ticks_used >= 0 and ticks_granted >= 0)
 )
 -- Room in each page, so that the counting updates stay in it and touch no index (heap-only tuples).
 with (fillfactor = 70);
@@ -48,9 +47,7 @@ create table tick.charge (
     request_digest text,
     created_at timestamptz not null,
     settled_at timestamptz,
-    constraint charge_ticks_positive check (ticks > 0),
-    constraint charge_ticks_settled_in_range check (ticks_settled between 0 and ticks),
-    constraint charge_settled_whole check ((ticks_settled is null) = (settled_at is null))
+    constraint charge_ticks_in_range check (ticks > 0 and coalesce(ticks_settled, 0) between 0 and ticks)
 );
 comment on table tick.charge is
     'Each granted consumption. Per user and day, sum(coalesce(ticks_settled, ticks)) = user_daily_usage.ticks_used.';
