@@ -78,9 +78,9 @@ def test_a_kept_server_with_a_long_name_is_found_again(tmp_path: Path, temporary
     assert list(temporary.iterdir()) == []
 
 
-def test_everything_has_its_owner_and_mode(tmp_path: Path) -> None:
+def test_everything_has_its_owner_and_mode(temporary: Path) -> None:
     """The server's user gets the data and the socket's folder; the rest is ours and closed to others."""
-    database = EmbeddedDatabase(tmp_path / "home", durable=False)
+    database = EmbeddedDatabase(temporary / "home", durable=False)
     us, server_user = os.geteuid(), find_account().uid
     with database.use():
         database.jwt_secret()
