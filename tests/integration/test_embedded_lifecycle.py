@@ -92,8 +92,11 @@ def test_the_server_runs_while_it_is_used_and_no_longer(database: EmbeddedDataba
         assert status.size_bytes > 1_000_000
         assert status.started_at is not None
         assert query(server, "select current_user") == "postgres"
+        assert os.getsid(server.pid) == server.pid, "an interrupt at the terminal would reach the server"
     assert not database.status().running
     assert not command_line(server.pid)
+    with pytest.raises(ChildProcessError):
+        os.waitpid(server.pid, os.WNOHANG)
 
 
 def test_asking_for_the_status_creates_nothing(database: EmbeddedDatabase, home: Path) -> None:
@@ -163,6 +166,27 @@ def test_commands_that_start_at_once_on_a_fresh_folder_all_work(home: Path, comm
 
     with ThreadPoolExecutor(commands) as pool:
         assert list(pool.map(run, range(commands))) == ["0"] * commands
+    assert not EmbeddedDatabase(home).status().running
+
+
+# Forks while it uses the database; the child ends the block as well, and later.
+FORKS = """
+import os, sys, pathlib, psycopg
+from tickctl.adapters.embedded import EmbeddedDatabase
+with EmbeddedDatabase(pathlib.Path(sys.argv[1]), durable=False).use() as server:
+    child = os.fork()
+    if child == 0:
+        sys.exit()
+    os.waitpid(child, 0)
+    with psycopg.connect(server.url()) as connection:
+        print(connection.execute("select 'still here'").fetchone()[0])
+"""
+
+
+def test_a_forked_child_does_not_end_the_use_of_its_parent(home: Path) -> None:
+    """It shares the lock, and leaves it alone."""
+    with command(home, FORKS) as forking:
+        assert forking.communicate()[0] == "still here\n"
     assert not EmbeddedDatabase(home).status().running
 
 

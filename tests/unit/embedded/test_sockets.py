@@ -84,3 +84,15 @@ def test_the_runtime_folder_comes_first(temporary: Path, monkeypatch: pytest.Mon
     home = home_named(temporary, "x" * 100)
     assert make_socket_folder(home, US).parent.parent == runtime
     remove_socket_folder(home)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a folder away")
+def test_a_runtime_folder_of_somebody_else_is_not_used(temporary: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As after sudo: its owner could put another folder in the place of ours."""
+    runtime = temporary / "runtime"
+    runtime.mkdir()
+    os.chown(runtime, 1, 1)
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(runtime))
+    home = home_named(temporary, "x" * 100)
+    assert make_socket_folder(home, US).parent.parent == temporary
+    remove_socket_folder(home)

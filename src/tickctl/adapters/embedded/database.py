@@ -81,11 +81,14 @@ class EmbeddedDatabase:
 
         It is started if need be, and stopped at the end if nobody else uses it and it isn't kept.
         """
+        user = os.getpid()
         users, server = self._enter()
         try:
             yield server
         finally:
-            self._leave(users)
+            # A fork of this process has the same lock, not one of its own: what it ends is not our use.
+            if os.getpid() == user:
+                self._leave(users)
 
     def start(self) -> Server:
         """Start the server and keep it running until `stop`."""

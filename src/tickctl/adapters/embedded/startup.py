@@ -101,7 +101,7 @@ class Startup:
         found = read_pid_file(self.home.data)
         if found is not None and is_server_of(found.pid, self.home.data):
             raise ConfigurationError(
-                f"a server that tickctl did not start (process {found.pid}) uses {self.home.data}",
+                f"a server that is not tickctl's, process {found.pid}, uses {self.home.data}",
                 hint="stop it with `pg_ctl stop`, then try again",
             )
         # PostgreSQL would take any living process with that id for a server of this folder.
