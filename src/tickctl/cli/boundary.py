@@ -10,6 +10,7 @@ from tickctl.cli.exit_codes import BY_ERROR, ExitCode
 from tickctl.cli.redact import printable, redact
 from tickctl.core.secrets import Secret
 
+STDOUT = 1
 BROKEN_PIPE = 128 + 13
 """The reader of our output went away: what a shell reports for SIGPIPE."""
 
@@ -18,14 +19,19 @@ def report(error: BaseException, *, as_json: bool) -> int:
     """Write an error to stderr and return the exit code that it deserves."""
     match error:
         case BrokenPipeError() | SystemExit(__context__=BrokenPipeError()):  # Typer makes the second of the first
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.__stdout__.fileno() if sys.__stdout__ else 1)
-            return BROKEN_PIPE
+            return abandon_stdout()
         case SystemExit():
             return error.code if isinstance(error.code, int) else int(ExitCode.BUG)
         case _:
             exit_code, code, message, hint = _explain(error)
             _write(code, message, hint, error, as_json=as_json)
             return int(exit_code)
+
+
+def abandon_stdout() -> int:
+    """Let go of a stdout that nobody reads, so that Python's last flush does not complain; return the exit code."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), STDOUT)
+    return BROKEN_PIPE
 
 
 def _explain(error: BaseException) -> tuple[ExitCode, str, str, str | None]:

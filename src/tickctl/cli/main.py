@@ -1,6 +1,5 @@
 """The entry point: builds the command tree and holds the one error boundary."""
 
-import os
 import signal
 import sys
 from collections.abc import Sequence
@@ -11,7 +10,7 @@ import typer
 
 from tickctl import __version__
 from tickctl.cli import demo, help_topics, local, quota, quota_files, quota_lists, verify_token
-from tickctl.cli.boundary import report
+from tickctl.cli.boundary import abandon_stdout, report
 from tickctl.cli.exit_codes import ExitCode
 
 app = typer.Typer(
@@ -72,8 +71,7 @@ def main() -> None:
     try:
         sys.stdout.flush()
     except BrokenPipeError:
-        # Python would flush again at exit and complain; there is nobody left to read.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = abandon_stdout()
     sys.exit(code)
 
 
