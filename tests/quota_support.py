@@ -1,0 +1,154 @@
+"""What tests of quotas share: a database of their own, users in it, and calls as PostgREST makes them."""
+
+import json
+import uuid
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+import psycopg
+from psycopg import sql
+from psycopg.rows import DictRow, dict_row
+
+from tickctl.adapters.postgres import PostgresFunctions
+from tickctl.core.quota import QuotaAdmin, SignedInUser
+from tickctl.core.secrets import Secret
+
+
+@dataclass(frozen=True)
+class User:
+    """A row of auth.users with one session."""
+
+    id: str
+    email: str | None
+    session_id: str
+
+    @property
+    def claims(self) -> dict[str, str]:
+        """The claims of an access token of this user, as far as the database looks at them."""
+        return {"role": "authenticated", "sub": self.id, "session_id": self.session_id}
+
+    @property
+    def caller(self) -> SignedInUser:
+        """This user, calling a function."""
+        return calling(self.claims)
+
+
+def calling(claims: Mapping[str, Any]) -> SignedInUser:
+    """Return a caller with these claims, verified or not."""
+    return SignedInUser(claims=claims, token=Secret("a token that a direct connection has no use for"))
+
+
+@dataclass
+class Database:
+    """One database of the server."""
+
+    name: str
+    superuser_url: str
+    postgres_url: str
+    authenticator_url: str
+    _opened: list[PostgresFunctions] = field(default_factory=list)
+
+    def functions(self, *, owner: bool = False) -> PostgresFunctions:
+        """Open the functions as PostgREST's login role, or as the owner."""
+        opened = PostgresFunctions(Secret(self.postgres_url if owner else self.authenticator_url))
+        self._opened.append(opened)
+        return opened
+
+    def admin(self) -> QuotaAdmin:
+        """Open the administration."""
+        return QuotaAdmin(self.functions(), "tester@host")
+
+    def close(self) -> None:
+        """Close what `functions` opened."""
+        for opened in self._opened:
+            opened.close()
+
+    @contextmanager
+    def superuser(self) -> Iterator[psycopg.Connection[DictRow]]:
+        """Connect as one who may do everything, to set things up that Supabase Auth sets up in a project."""
+        with psycopg.connect(self.superuser_url, autocommit=True, row_factory=dict_row) as connection:
+            yield connection
+
+    @contextmanager
+    def owner(self) -> Iterator[psycopg.Connection[DictRow]]:
+        """Connect as the owner of our tables and functions."""
+        with psycopg.connect(self.postgres_url, autocommit=True, row_factory=dict_row) as connection:
+            yield connection
+
+    @contextmanager
+    def acting_as(self, role: str, claims: Mapping[str, Any] | None = None) -> Iterator[psycopg.Connection[DictRow]]:
+        """Be in a transaction such as PostgREST opens for a request; it is rolled back at the end."""
+        with psycopg.connect(self.authenticator_url, row_factory=dict_row) as connection:
+            context = "select set_config('role', %s, true), set_config('request.jwt.claims', %s, true)"
+            connection.execute(context, [role, json.dumps(claims or {"role": role})])
+            yield connection
+            connection.rollback()
+
+    def add_user(
+        self, email: str | None = None, *, confirmed: bool = True, limit: int | str | None = "default", **columns: Any
+    ) -> User:
+        """Add a user with a session, as Supabase Auth does; `limit` is the daily limit if not the default."""
+        user_id, session_id = str(uuid.uuid4()), str(uuid.uuid4())
+        email = email or f"{user_id[:8]}@example.com"
+        row = {"id": user_id, "email": email, **columns}
+        with self.superuser() as connection:
+            confirmed_at = sql.SQL(", email_confirmed_at") if confirmed else sql.SQL("")
+            insert = sql.SQL("insert into auth.users ({}{}) values ({}{})").format(
+                sql.SQL(", ").join(map(sql.Identifier, row)),
+                confirmed_at,
+                sql.SQL(", ").join(sql.Placeholder() * len(row)),
+                sql.SQL(", '2020-01-01Z'") if confirmed else sql.SQL(""),
+            )
+            connection.execute(insert, list(row.values()))
+            connection.execute("insert into auth.sessions (id, user_id) values (%s, %s)", [session_id, user_id])
+            if limit != "default":
+                connection.execute(
+                    "update public.profiles set daily_tick_limit = %s where user_id = %s", [limit, user_id]
+                )
+        return User(user_id, email, session_id)
+
+    def change_user(self, user: User, **columns: Any) -> None:
+        """Change columns of a user in auth.users."""
+        assignments = sql.SQL(", ").join(sql.SQL("{} = %s").format(sql.Identifier(name)) for name in columns)
+        with self.superuser() as connection:
+            connection.execute(
+                sql.SQL("update auth.users set {} where id = %s").format(assignments), [*columns.values(), user.id]
+            )
+
+    def ledger(self, user: User) -> dict[str, tuple[int, int]]:
+        """Return by day what is counted as used, and what the charges of that day add up to."""
+        with self.owner() as connection:
+            rows = connection.execute(
+                """
+                select coalesce(d.usage_date, c.usage_date)::text as day, coalesce(d.ticks_used, 0)::bigint as used,
+                    coalesce(c.charged, 0)::bigint as charged
+                from (select * from public.user_daily_usage where user_id = %(id)s) as d
+                full join (
+                    select usage_date, sum(coalesce(ticks_settled, ticks)) as charged
+                    from tick.charge where user_id = %(id)s group by usage_date
+                ) as c on c.usage_date = d.usage_date
+                order by 1
+                """,
+                {"id": user.id},
+            )
+            return {row["day"]: (row["used"], row["charged"]) for row in rows}
+
+
+@dataclass(frozen=True)
+class Clock:
+    """The database's clock, in our hands."""
+
+    database: Database
+
+    def set(self, moment: datetime) -> None:
+        """Let it be that moment, until it is set again."""
+        with self.database.owner() as connection:
+            connection.execute("update tick.test_clock set moment = %s", [moment])
+
+    def set_zone(self, zone: str) -> None:
+        """Let days begin at midnight in another time zone."""
+        with self.database.owner() as connection:
+            connection.execute("update tick.settings set time_zone = %s", [zone])
