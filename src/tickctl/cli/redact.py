@@ -20,7 +20,7 @@ _SHAPES: Final = re.compile(
     """,
     re.VERBOSE,
 )
-_WORD: Final = re.compile(r"""[^\s'"`(),;<>]{20,}""")
+_WORD: Final = re.compile(r"""[^\s'"`(),;<>=]{20,}={0,2}""")
 _UUID: Final = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 _HEX: Final = re.compile(r"[0-9a-fA-F]{32,}")
 

@@ -25,7 +25,7 @@ UNLIMITED: Final = "unlimited"
 LARGEST_LIMIT: Final = 1_000_000_000
 
 # A spreadsheet takes a cell that begins with one of these for a formula; an e-mail address may begin so.
-_FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")
+_FORMULA: Final = ("=", "+", "-", "@")
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,16 +74,21 @@ def write_limits(states: Iterable[QuotaState]) -> Iterator[list[str]]:
     """Yield the header and a row for each state, safe to open in a spreadsheet."""
     yield list(COLUMNS)
     for state in states:
-        email = state.email or ""
         yield [
-            str(state.user_id),
-            f"'{email}" if email.startswith(_FORMULA) else email,
+            state.user_id,
+            _safe(state.email or ""),
             limit_field(state.daily_tick_limit),
             str(state.usage_date),
             str(state.ticks_used),
             str(state.ticks_granted),
             limit_field(state.ticks_remaining),
         ]
+
+
+def _safe(email: str) -> str:
+    """Return an address that neither a spreadsheet nor a terminal takes for more than text; the id tells who it is."""
+    shown = "".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in email)
+    return f"'{shown}" if shown.startswith(_FORMULA) else shown
 
 
 def limit_field(limit: int | None) -> str:
