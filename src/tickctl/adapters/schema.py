@@ -73,7 +73,11 @@ def pending(connection: Connection) -> list[SqlFile]:
 def _applied(connection: Connection) -> dict[str, str]:
     """Return the digest of each file that the database has run."""
     with connection.transaction():
-        found = connection.execute("select to_regclass('tick.migration') is not null").fetchone()
-        if found is None or not found[0]:
+        # Not to_regclass, which may still remember that there was no such table when it was asked before the wait.
+        found = connection.execute(
+            "select from pg_catalog.pg_class as c join pg_catalog.pg_namespace as n on n.oid = c.relnamespace"
+            " where n.nspname = 'tick' and c.relname = 'migration'"
+        )
+        if found.fetchone() is None:
             return {}
         return dict(connection.execute("select name, digest from tick.migration").fetchall())

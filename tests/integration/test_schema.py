@@ -1,0 +1,223 @@
+"""Installing the schema, and what every object in it has in common."""
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+
+import psycopg
+import pytest
+
+from quota_support import Database
+from tickctl.adapters import schema
+from tickctl.errors import ConfigurationError
+from tickctl.sql import migrations, repeatables
+
+
+@contextmanager
+def connected(database: Database) -> Iterator[schema.Connection]:
+    """Connect as the owner, as `apply` wants it."""
+    with psycopg.connect(database.postgres_url, autocommit=True) as connection:
+        yield connection
+
+
+def _uninstall(database: Database) -> None:
+    with database.superuser() as connection:
+        connection.execute(
+            "drop schema tick cascade; drop table public.profiles, public.user_daily_usage cascade;"
+            "drop function if exists public.my_ticks, public.consume_ticks, public.settle_ticks;"
+        )
+
+
+def test_apply_installs_everything_once(database: Database) -> None:
+    """In order, in a database that has users already; a second run finds nothing to do."""
+    user = database.add_user("early@example.com")
+    _uninstall(database)
+    with connected(database) as connection:
+        assert schema.apply(connection) == [file.name for file in (*migrations(), *repeatables())]
+        assert schema.apply(connection) == []
+        row = connection.execute("select user_id::text, email from public.profiles").fetchone()
+    assert row == (user.id, "early@example.com")
+
+
+def test_apply_needs_no_superuser(database: Database) -> None:
+    """On Supabase, nobody is one."""
+    with connected(database) as connection:
+        row = connection.execute("select rolsuper from pg_roles where rolname = current_user").fetchone()
+    assert row == (False,)
+
+
+def test_two_that_apply_at_once_wait_for_each_other(database: Database) -> None:
+    """One does the work, the other has nothing left to do."""
+    _uninstall(database)
+
+    def apply(_number: int) -> int:
+        with connected(database) as connection:
+            return len(schema.apply(connection))
+
+    with ThreadPoolExecutor(4) as pool:
+        done = sorted(pool.map(apply, range(4)))
+    assert done == [0, 0, 0, len(migrations()) + len(repeatables())]
+
+
+def test_a_changed_function_file_runs_all_of_them_again(database: Database) -> None:
+    """And the grants after them; migrations are left alone, and PostgREST is told."""
+    with connected(database) as connection, connected(database) as listener:
+        listener.execute("listen pgrst")
+        connection.execute("update tick.migration set digest = 'old' where name = 'functions/40_consume.sql'")
+        connection.execute("grant execute on function tick.open_day to anon")
+        assert schema.apply(connection) == [file.name for file in repeatables()]
+        row = connection.execute("select has_function_privilege('anon', 'tick.open_day(uuid, date)', 'execute')")
+        assert row.fetchone() == (False,)
+        assert [notice.payload for notice in listener.notifies(timeout=5, stop_after=1)] == ["reload schema"]
+
+
+def test_a_migration_that_ran_with_another_text_stops_everything(database: Database) -> None:
+    """What was built from it can't be known."""
+    with connected(database) as connection:
+        connection.execute("update tick.migration set digest = 'other' where name like 'migrations/%'")
+        with pytest.raises(ConfigurationError, match=r"0001_tables\.sql"):
+            schema.apply(connection)
+
+
+def test_a_database_of_a_newer_version_is_left_alone(database: Database) -> None:
+    """Putting older functions over newer tables would break it."""
+    with connected(database) as connection:
+        connection.execute("insert into tick.migration values ('migrations/9999_later.sql', 'x', now())")
+        with pytest.raises(ConfigurationError, match="newer"):
+            schema.apply(connection)
+
+
+def test_apply_changes_all_or_nothing(database: Database) -> None:
+    """A table in the way of the first migration, and nothing of it is left."""
+    _uninstall(database)
+    with connected(database) as connection:
+        connection.execute("create table public.user_daily_usage (id integer)")
+        with pytest.raises(psycopg.errors.DuplicateTable):
+            schema.apply(connection)
+        assert connection.execute("select to_regnamespace('tick')").fetchone() == (None,)
+
+
+def test_migrations_are_numbered_without_gaps() -> None:
+    """So that two branches that add one collide where people see it."""
+    assert [int(file.name.removeprefix("migrations/")[:4]) for file in migrations()] == [
+        *range(1, len(migrations()) + 1)
+    ]
+
+
+# Each selects what should not exist.
+LINTS = {
+    "a SECURITY DEFINER function where PostgREST would serve it": """
+        select oid::regprocedure from pg_proc where prosecdef and pronamespace = 'public'::regnamespace
+    """,
+    # Names in a body in the SQL standard's form (prosqlbody) are resolved when the function is created.
+    "a function whose search_path the caller chooses": """
+        select oid::regprocedure from pg_proc as p
+        where p.pronamespace in ('tick'::regnamespace, 'public'::regnamespace)
+            and not coalesce('search_path=""' = any (p.proconfig), false) and (p.prosqlbody is null or p.prosecdef)
+    """,
+    "a function that PUBLIC or anon may execute": """
+        select oid::regprocedure from pg_proc as p
+        where p.pronamespace in ('tick'::regnamespace, 'public'::regnamespace)
+            and (p.proacl is null or has_function_privilege('anon', p.oid, 'execute')
+                or exists (select from aclexplode(p.proacl) as a where a.grantee = 0))
+    """,
+    "two functions of one name": """
+        select proname from pg_proc where pronamespace in ('tick'::regnamespace, 'public'::regnamespace)
+        group by pronamespace, proname having count(*) > 1
+    """,
+    "a function that writes and is not VOLATILE": """
+        select oid::regprocedure from pg_proc as p
+        where p.pronamespace = 'tick'::regnamespace and p.provolatile <> 'v'
+            and p.prosrc ~* '\\m(insert into|delete from|for update|for no key update)\\M|^\\s*update '
+    """,
+    "a table without row-level security": """
+        select oid::regclass from pg_class
+        where relnamespace in ('tick'::regnamespace, 'public'::regnamespace) and relkind = 'r' and not relrowsecurity
+    """,
+    "a policy for more than reading": """
+        select polname from pg_policy where polrelid in (select oid from pg_class
+            where relnamespace in ('tick'::regnamespace, 'public'::regnamespace)) and polcmd <> 'r'
+    """,
+    "a policy that asks who calls once for each row": """
+        select polname, pg_get_expr(polqual, polrelid) from pg_policy
+        where polrelid in (select oid from pg_class where relnamespace = 'public'::regnamespace)
+            and pg_get_expr(polqual, polrelid) !~ '\\( *SELECT auth.uid\\(\\)'
+    """,
+    "a view that reads with its owner's rights": """
+        select oid::regclass from pg_class
+        where relnamespace in ('tick'::regnamespace, 'public'::regnamespace) and relkind = 'v'
+            and not coalesce('security_invoker=true' = any (reloptions), false)
+    """,
+    "a foreign key without an index that begins with it": """
+        select conrelid::regclass, conname from pg_constraint as c
+        where c.contype = 'f' and c.connamespace in ('tick'::regnamespace, 'public'::regnamespace)
+            and not exists (
+                select from pg_index as i
+                where i.indrelid = c.conrelid and (i.indkey::smallint[])[0:cardinality(c.conkey) - 1] = c.conkey
+            )
+    """,
+    "a privilege on the private schema's tables": """
+        select c.oid::regclass, r.rolname from pg_class as c
+        cross join pg_roles as r
+        where c.relnamespace = 'tick'::regnamespace and c.relkind in ('r', 'v')
+            and r.rolname in ('anon', 'authenticated', 'service_role', 'authenticator')
+            and has_table_privilege(r.oid, c.oid, 'select, insert, update, delete, truncate, references, trigger')
+    """,
+    "a right of users to write, to a table or to a column": """
+        select c.oid::regclass, r.rolname from pg_class as c
+        cross join pg_roles as r
+        where c.relnamespace = 'public'::regnamespace and c.relkind = 'r'
+            and r.rolname in ('anon', 'authenticated', 'service_role')
+            and (has_table_privilege(r.oid, c.oid, 'insert, update, delete, truncate, references, trigger')
+                or has_any_column_privilege(r.oid, c.oid, 'insert, update, references'))
+    """,
+    "a way for anon into the private schema": """
+        select 1 where has_schema_privilege('anon', 'tick', 'usage') or has_schema_privilege('public', 'tick', 'usage')
+            or has_schema_privilege('authenticated', 'tick', 'create')
+    """,
+    "a function of ours that is not the owner's": """
+        select oid::regprocedure from pg_proc
+        where pronamespace in ('tick'::regnamespace, 'public'::regnamespace) and proowner <> 'postgres'::regrole
+    """,
+}
+
+
+@pytest.mark.parametrize("lint", LINTS)
+def test_the_catalogue_holds_no(shared_database: Database, lint: str) -> None:
+    """Each rule that all our objects keep, asked of the database itself."""
+    with shared_database.superuser() as connection:
+        assert connection.execute(LINTS[lint].encode()).fetchall() == []
+
+
+MISTAKES = {
+    "a SECURITY DEFINER function where PostgREST would serve it": "alter function public.my_ticks security definer",
+    "a function whose search_path the caller chooses": "alter function tick.open_day reset search_path",
+    "a function that PUBLIC or anon may execute": "grant execute on function tick.open_day to public",
+    "two functions of one name": (
+        "create function public.my_ticks(a integer) returns integer language sql as 'select 1'"
+    ),
+    "a function that writes and is not VOLATILE": "alter function tick.open_day stable",
+    "a table without row-level security": "alter table tick.charge disable row level security",
+    "a policy for more than reading": "create policy p on public.profiles for all using (true)",
+    "a policy that asks who calls once for each row": (
+        "create policy p on public.profiles for select using (auth.uid() = user_id)"
+    ),
+    "a view that reads with its owner's rights": "create view public.v as select 1",
+    "a foreign key without an index that begins with it": (
+        "alter table tick.charge add foreign key (user_id, id) references public.mistake"
+    ),
+    "a privilege on the private schema's tables": "grant select on tick.quota to authenticated",
+    "a right of users to write, to a table or to a column": "grant update (email) on public.profiles to authenticated",
+    "a way for anon into the private schema": "grant usage on schema tick to anon",
+    "a function of ours that is not the owner's": "alter function public.my_ticks owner to supabase_admin",
+}
+
+
+@pytest.mark.parametrize("lint", LINTS)
+def test_the_catalogue_is_asked_the_right_question(shared_database: Database, lint: str) -> None:
+    """Each rule notices what breaks it."""
+    with shared_database.superuser() as connection, connection.transaction(force_rollback=True):
+        connection.execute("create table public.mistake (a uuid, b uuid, primary key (a, b))")
+        connection.execute("alter table public.mistake enable row level security")
+        connection.execute(MISTAKES[lint].encode())
+        assert connection.execute(LINTS[lint].encode()).fetchall() != []
