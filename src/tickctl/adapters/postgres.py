@@ -174,7 +174,7 @@ def _statement(name: str, arguments: JsonObject) -> tuple[sql.Composed, list[str
     if not all(_NAME.fullmatch(word) for word in (name, *arguments)):
         raise InvalidInputError("not the name of a function and its arguments")
     named = sql.SQL(", ").join(sql.SQL("{} => %s").format(sql.Identifier(argument)) for argument in arguments)
-    statement = sql.SQL("select to_jsonb(answer) from {}({}) as answer").format(sql.Identifier("public", name), named)
+    statement = sql.SQL("select to_jsonb(answer.*) from {}({}) as answer").format(sql.Identifier("public", name), named)
     return statement, [_text(value) for value in arguments.values()]
 
 
