@@ -1,4 +1,4 @@
-"""A process of many clients that consume at once; tests run it as `python -m quota_worker` with a job on stdin, as JSON.
+"""A process of many clients that consume at once: `python -m quota_worker`, with a job on stdin, as JSON.
 
 Prints how often each decision was made, and the sum of the ticks that were granted.
 """
