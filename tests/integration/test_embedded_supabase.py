@@ -108,6 +108,14 @@ def test_a_new_table_is_granted_to_nobody(postgres: psycopg.Connection) -> None:
         assert found == (False,)
 
 
+def test_our_schema_is_installed_by_the_migrating_role(postgres: psycopg.Connection) -> None:
+    """As `schema apply` does it in a hosted project; a superuser's tables would prove less."""
+    found = postgres.execute(
+        "select tableowner from pg_tables where (schemaname, tablename) = ('public', 'profiles')"
+    ).fetchone()
+    assert found == ("postgres",)
+
+
 def test_migrations_may_refer_to_accounts_and_put_triggers_on_them(postgres: psycopg.Connection) -> None:
     """What ours do, and no more: the schema stays Auth's."""
     postgres.execute("create table public.pet (owner uuid references auth.users (id) on delete cascade)")
