@@ -9,7 +9,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature, encode_dss_signature
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from tickctl.core.tokens import Reason, TokenVerifier
+from tickctl.core.tokens import KeySet, Reason, StaticKeys, TokenVerifier
 
 P256_ORDER = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551
 NIL = "00000000-0000-0000-0000-000000000000"
@@ -125,6 +125,7 @@ TIMES = [
     claim("exp", 1_800_000_000 - 60 + 7 * 24 * 3600 + 1, Reason.LIFETIME_TOO_LONG, "a second beyond a week"),
     claim("iat", 1_800_000_000 + 31, Reason.NOT_YET_VALID, "31 seconds ahead"),
     claim("iat", "1800000000"),
+    claim("iat", 0, Reason.LIFETIME_TOO_LONG),
     claim("iat", False),
     claim("iat", ..., Reason.MISSING_CLAIM),
     claim("nbf", 1_800_000_000 + 31, Reason.NOT_YET_VALID, "31 seconds ahead"),
@@ -309,6 +310,8 @@ HEADERS = [
     header("kid", "es\u0000"),
     header("kid", "es\n"),
     header("kid", "\u202ees"),
+    header("kid", "schl\u00fcssel"),
+    header("kid", "k" * 256, Reason.UNKNOWN_KEY),
     header("kid", "k" * 257),
     header("kid", "k" * 1_000_000),
     header("alg", ...),
@@ -350,8 +353,8 @@ HEADERS = [
         Reason.MALFORMED,
     ),
     Attack(
-        "header of 4 KB",
-        lambda forge: forge.raw(forge.payload(), header=b'{"alg":"ES256","kid":"es"}' + b" " * 4096),
+        "header one character too long",
+        lambda forge: forge.raw(forge.payload(), header=b'{"alg":"ES256","kid":"es"}'.ljust(1921)),
         Reason.MALFORMED,
     ),
 ]
@@ -457,6 +460,13 @@ def malleated(forge: Any) -> str:
     return forge.resigned(token, r.to_bytes(32) + (P256_ORDER - s).to_bytes(32))
 
 
+def padded(forge: Any, length: int) -> str:
+    """Return a token of exactly this length, the payload filled up with white space."""
+    head, _, signature = forge.raw(forge.payload()).split(".")
+    room = length - len(head) - len(signature) - 2
+    return forge.raw(forge.payload().ljust(room * 3 // 4))
+
+
 ACCEPTED: dict[str, Callable[[Any], Any]] = {
     "ES256": lambda forge: forge.token(),
     "RS256": lambda forge: forge.token("RS256"),
@@ -478,6 +488,10 @@ ACCEPTED: dict[str, Callable[[Any], Any]] = {
     "a lifetime of exactly a week": lambda forge: forge.token(exp=1_800_000_000 - 60 + 7 * 24 * 3600),
     "begun": lambda forge: forge.token(nbf=1_800_000_000),
     "a UUID in capitals": lambda forge: forge.token(sub="6F1F1C2E-0D3B-4B57-9D3E-0A4F1C7C9A11"),
+    "a token of exactly 16 KiB": lambda forge: padded(forge, 16 * 1024),
+    "a header of exactly the longest length": lambda forge: forge.raw(
+        forge.payload(), header=b'{"alg":"ES256","kid":"es"}'.ljust(1920)
+    ),
     "a surrogate pair": lambda forge: forge.raw(forge.payload()[:-1] + b',"x":"\\ud83d\\ude00"}'),
     "brackets inside strings": lambda forge: forge.token(x='[{"\\' * 100),
     "32 levels": lambda forge: forge.raw(forge.payload()[:-1] + b"," + nested(31)[1:]),
@@ -494,6 +508,38 @@ def test_sound_token_is_accepted(build: Callable[[Any], Any], forge: Any, verifi
     token = build(forge)
     assert verifier.verify(token, now).reason is Reason.VALID
     assert verifier.verify(token, now).reason is Reason.VALID
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda _: "", "no token"),
+        (lambda token: f"Bearer {token}", "Bearer"),
+        (lambda token: f"bearer {token}", "Bearer"),
+        (lambda token: f"Bearer {token.partition('.')[0]}", "Bearer"),
+        (lambda token: f"{token}.AAAA.AAAA", "encrypted"),
+        (lambda token: f"{token}.AAAA", "three segments"),
+        (lambda token: token.partition(".")[0], "three segments"),
+        (lambda token: f"{token}é", "ASCII"),
+        (lambda token: f"{token}=", "base64url"),
+    ],
+)
+def test_common_mistakes_are_told_apart(
+    change: Callable[[str], str], message: str, forge: Any, verifier: TokenVerifier, now: int
+) -> None:
+    """Who pasted the wrong thing learns what it was."""
+    assert message in verifier.verify(change(forge.token()), now).message
+
+
+def test_unknown_key_says_what_to_configure(forge: Any, make_verifier: Callable[..., TokenVerifier], now: int) -> None:
+    """For HS256 the secret is missing, for the others the project may be the wrong one."""
+    verifier = make_verifier(keys=StaticKeys(KeySet()))
+    by_secret = verifier.verify(forge.token("HS256", header={"kid": ...}), now)
+    by_kid = verifier.verify(forge.token(), now)
+    assert "without a key id" in by_secret.message
+    assert "SUPABASE_JWT_SECRET" in str(by_secret.hint)
+    assert "'es'" in by_kid.message
+    assert "project" in str(by_kid.hint)
 
 
 def test_no_message_repeats_a_hostile_text(forge: Any, verifier: TokenVerifier, now: int) -> None:

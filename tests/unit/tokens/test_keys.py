@@ -49,6 +49,10 @@ UNUSABLE: dict[str, Any] = {
     "a use that is null": lambda f: es(f, kid="x", use=None),
     "operations without verify": lambda f: es(f, kid="x", key_ops=["encrypt"]),
     "operations that are a string": lambda f: es(f, kid="x", key_ops="verify"),
+    "operations that are a number": lambda f: es(f, kid="x", key_ops=7),
+    "operations that are null": lambda f: es(f, kid="x", key_ops=None),
+    "an alg that is a list": lambda f: es(f, kid="x", alg=["ES256"]),
+    "a kid outside ASCII": lambda f: es(f, kid="schl\u00fcssel"),
     "an EC key for ES384": lambda f: es(f, kid="x", alg="ES384"),
     "an EC key for HS256": lambda f: es(f, kid="x", alg="HS256"),
     "an alg that is a number": lambda f: es(f, kid="x", alg=256),
@@ -116,6 +120,18 @@ def test_symmetric_keys_need_permission() -> None:
         {"kty": "oct", "k": "LS0tLS1CRUdJTiBQVUJMSUMgS0VZLS0tLS0AAAAAAAAAAAAAAAAA"},
     ):
         assert not read(bad, allow_symmetric=True).keys
+
+
+def test_limits_themselves_are_allowed(forge: Any) -> None:
+    """A kid of 256 characters, a symmetric key of 32 bytes."""
+    assert read(es(forge, kid="k" * 256)).keys
+    assert read({"kty": "oct", "k": "a" * 42 + "Y"}, allow_symmetric=True).keys
+
+
+def test_note_names_the_key_if_it_can(forge: Any) -> None:
+    """By its kid where that is fit to print, else by its place in the set."""
+    notes = read(es(forge, kid="old", use="enc"), forge.jwk("rs"), es(forge, kid="\x1b[2J"), "key").notes
+    assert [note.split(" is left out")[0] for note in notes] == ["key 'old'", "key number 3", "key number 4"]
 
 
 @pytest.mark.parametrize("times", [2, 3])

@@ -58,6 +58,11 @@ def test_valid_verdict_holds_the_facts(forge: Any, verifier: TokenVerifier, now:
     assert verdict.hint is None
 
 
+def test_empty_address_is_none(forge: Any, verifier: TokenVerifier, now: int) -> None:
+    """Supabase writes "" for users without an address."""
+    assert verifier.verify(forge.token(email=""), now).email is None
+
+
 def test_claims_are_read_only(forge: Any, verifier: TokenVerifier, now: int) -> None:
     """A caller can't change what the next one gets from the cache."""
     verdict = verifier.verify(forge.token(), now)

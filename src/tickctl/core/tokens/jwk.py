@@ -1,11 +1,8 @@
 """Single JSON Web Keys (RFC 7517), read with the care that decides whether a key may verify anything."""
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Final
+from typing import TYPE_CHECKING, Final, TypeGuard, cast
 
-from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePublicKey
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
-from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 from jwt.algorithms import ECAlgorithm, OKPAlgorithm, RSAAlgorithm
 from jwt.exceptions import InvalidKeyError
 
@@ -15,6 +12,11 @@ from tickctl.core.tokens.encoding import EncodingError, decode_base64url
 from tickctl.core.tokens.hmac_secret import MIN_BYTES, is_key_text
 from tickctl.core.tokens.verdict import quoted
 
+if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePublicKey
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+    from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
+
 MIN_RSA_BITS: Final = 2048
 MAX_KEY_ID: Final = 256
 
@@ -23,7 +25,7 @@ class UnusableKeyError(ValueError):
     """This key can't verify tokens; the message says why and holds no key material."""
 
 
-def is_key_id(value: Json) -> bool:
+def is_key_id(value: Json) -> TypeGuard[str]:
     """Return whether a value can be a `kid`: printable ASCII, 1 to 256 characters."""
     return isinstance(value, str) and 0 < len(value) <= MAX_KEY_ID and value.isascii() and value.isprintable()
 
@@ -40,7 +42,7 @@ def key_from_jwk(jwk: JsonObject, *, allow_symmetric: bool) -> Key:
         UnusableKeyError: an unknown, weak, malformed or foreign key, or one that is not for signatures.
     """
     key_id = jwk.get("kid")
-    if key_id is not None and not (isinstance(key_id, str) and is_key_id(key_id)):
+    if key_id is not None and not is_key_id(key_id):
         raise UnusableKeyError("its kid is not a short printable string")
     kind = jwk.get("kty")
     if kind == "oct" and not allow_symmetric:
@@ -51,7 +53,7 @@ def key_from_jwk(jwk: JsonObject, *, allow_symmetric: bool) -> Key:
     algorithm, read = reader
     _check_purpose(jwk, algorithm)
     try:
-        return Key(algorithm, key_id, read(jwk))
+        return Key(algorithm, key_id if is_key_id(key_id) else None, read(jwk))
     except EncodingError:
         raise UnusableKeyError("a member is not canonical base64url") from None
     # PyJWT and cryptography say in these what is wrong with the numbers: the point, the exponent, the length.
@@ -73,16 +75,18 @@ def _check_purpose(jwk: JsonObject, algorithm: Algorithm) -> None:
 
 def _member(jwk: JsonObject, name: str) -> str:
     value = jwk.get(name)
-    if not isinstance(value, str) or not value:
+    if not isinstance(value, str):
         raise UnusableKeyError(f"its member {name} is missing or not a string")
     decode_base64url(value.encode("utf-8"))
     return value
 
 
+# PyJWT makes private keys of JWKs, too; from these members it can only be a public one.
+
+
 def _read_rsa(jwk: JsonObject) -> KeyMaterial:
-    key = RSAAlgorithm.from_jwk({"kty": "RSA", "n": _member(jwk, "n"), "e": _member(jwk, "e")})
-    if not isinstance(key, RSAPublicKey):
-        raise UnusableKeyError("it is not a public key")
+    members = {"kty": "RSA", "n": _member(jwk, "n"), "e": _member(jwk, "e")}
+    key = cast("RSAPublicKey", RSAAlgorithm.from_jwk(members))
     if key.key_size < MIN_RSA_BITS:
         raise UnusableKeyError(f"an RSA key of {key.key_size} bits is too weak, {MIN_RSA_BITS} are the least")
     return key
@@ -92,19 +96,14 @@ def _read_ec(jwk: JsonObject) -> KeyMaterial:
     if jwk.get("crv") != "P-256":
         raise UnusableKeyError("its curve is not P-256")
     members = {"kty": "EC", "crv": "P-256", "x": _member(jwk, "x"), "y": _member(jwk, "y")}
-    key = ECAlgorithm.from_jwk(members)
-    if not isinstance(key, EllipticCurvePublicKey):
-        raise UnusableKeyError("it is not a public key")
-    return key
+    return cast("EllipticCurvePublicKey", ECAlgorithm.from_jwk(members))
 
 
 def _read_okp(jwk: JsonObject) -> KeyMaterial:
     if jwk.get("crv") != "Ed25519":
         raise UnusableKeyError("its curve is not Ed25519")
-    key = OKPAlgorithm.from_jwk({"kty": "OKP", "crv": "Ed25519", "x": _member(jwk, "x")})
-    if not isinstance(key, Ed25519PublicKey):
-        raise UnusableKeyError("it is not a public key")
-    return key
+    members = {"kty": "OKP", "crv": "Ed25519", "x": _member(jwk, "x")}
+    return cast("Ed25519PublicKey", OKPAlgorithm.from_jwk(members))
 
 
 def _read_oct(jwk: JsonObject) -> KeyMaterial:
@@ -127,4 +126,4 @@ _READERS: Final[Mapping[str, tuple[Algorithm, Callable[[JsonObject], KeyMaterial
 def describe(jwk: Json, position: int) -> str:
     """Return what to call a key in a note: by its `kid` where that is fit to print, else by its place."""
     key_id = jwk.get("kid") if isinstance(jwk, Mapping) else None
-    return f"key {quoted(key_id)}" if isinstance(key_id, str) and is_key_id(key_id) else f"key number {position}"
+    return f"key {quoted(key_id)}" if is_key_id(key_id) else f"key number {position}"

@@ -21,7 +21,7 @@ MAX_HEADER: Final = 2560
 _HEADER_NAMES: Final = frozenset({"alg", "typ", "kid"})
 _API_KEY_PREFIXES: Final = ("sb_publishable_", "sb_secret_")
 _JWS_SEGMENTS: Final = 3
-_JWE_SEGMENTS: Final = 5
+_JWE_DOTS: Final = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +73,7 @@ def parse_compact(compact: str) -> CompactJws:
         raise _malformed("the token has characters outside ASCII") from None
     segments = data.split(b".")
     if len(segments) != _JWS_SEGMENTS or not all(segments):
-        raise _not_three_segments(data, len(segments))
+        raise _no_jws(data, "the token does not have three segments")
     header, payload, signature = segments
     try:
         return CompactJws(
@@ -83,7 +83,7 @@ def parse_compact(compact: str) -> CompactJws:
             decode_base64url(signature),
         )
     except EncodingError as error:
-        raise _malformed(f"a part of the token is {error}") from None
+        raise _no_jws(data, f"a part of the token is {error}") from None
 
 
 # The same few headers come with every token of a project. Small and bounded, as anybody can send a new one.
@@ -110,7 +110,7 @@ def parse_header(segment: bytes) -> Header:
     if not isinstance(kind, str) or kind.upper() != "JWT":
         raise _malformed("the header's typ is not JWT", Step.HEADER)
     key_id = members.get("kid")
-    if "kid" in members and not (isinstance(key_id, str) and is_key_id(key_id)):
+    if "kid" in members and not is_key_id(key_id):
         raise _malformed("the header's kid is not a short printable string", Step.HEADER)
     name = members.get("alg")
     if not isinstance(name, str):
@@ -118,7 +118,7 @@ def parse_header(segment: bytes) -> Header:
     algorithm = ALGORITHM_NAMES.get(name)
     if algorithm is None:
         raise _unsupported(f"the algorithm {quoted(name)} is not admitted", Step.HEADER)
-    return Header(algorithm, key_id if isinstance(key_id, str) else None)
+    return Header(algorithm, key_id if is_key_id(key_id) else None)
 
 
 def check_signature(jws: CompactJws, keys: KeySet) -> Key:
@@ -167,11 +167,12 @@ def _unknown_key(header: Header) -> Refusal:
     return Refusal(Reason.UNKNOWN_KEY, Step.KEY, message, hint)
 
 
-def _not_three_segments(data: bytes, count: int) -> Refusal:
+def _no_jws(data: bytes, problem: str) -> Refusal:
+    """Return what is wrong with a text that is no compact JWS: a known mistake, or else the problem found."""
     if not data:
         return _malformed("there is no token")
     if data[:7].lower() == b"bearer ":
         return _malformed("the token begins with 'Bearer '", hint="give the token alone")
-    if count == _JWE_SEGMENTS:
+    if data.count(b".") == _JWE_DOTS:
         return _malformed("this is an encrypted token (JWE), which Supabase does not issue")
-    return _malformed("the token does not have three segments", hint="copy the whole access_token, dots included")
+    return _malformed(problem, hint="copy the whole access_token, dots included, and nothing else")
