@@ -32,8 +32,8 @@ def guarded_get(
     Args:
         url: https, or http on the loopback interface.
         headers: to send along; their values appear in no message.
-        timeout: seconds for the whole answer. A server that keeps each read just within it is noticed late, after
-            twice that time.
+        timeout: seconds for connecting and for each wait, and from the start to the end of the body. The last is
+            looked at as the body arrives.
         limit: the longest body, in bytes.
 
     Raises:
