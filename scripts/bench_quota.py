@@ -1,0 +1,119 @@
+"""Measures what counting exactly costs, as throughput relative to a bare upsert on the same server.
+
+Eight pgbench clients call for one of 10 000 users at random, whose rows of the day exist; no data is flushed to disk,
+so that the processor is measured and not the disk. The two sides take turns of a few seconds; the median of the
+rounds' ratios is told.
+
+Both sides run in a transaction such as PostgREST opens for a request, with prepared statements sent one by one: begin,
+one select that sets search_path, role and request.jwt.claims, the work, commit. The work is `public.consume_ticks` with
+all that it looks at and its charge, or `insert … on conflict do update set used = used + 1` into a table of two key
+columns and one counter. "Alone" is that upsert without role and claims, in autocommit: the least that a counter costs.
+"""
+
+import statistics
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import psycopg
+
+from tickctl.adapters.embedded import EmbeddedDatabase, Server
+from tickctl.adapters.embedded.binaries import find_binaries
+
+USERS = 10_000
+CLIENTS = 8
+ROUNDS = 7
+SECONDS = 2
+
+SETUP = f"""
+insert into auth.users (id, email, email_confirmed_at)
+select ('00000000-0000-4000-8000-' || lpad(i::text, 12, '0'))::uuid, 'user' || i || '@example.com', now()
+from generate_series(1, {USERS}) as i;
+insert into auth.sessions (id, user_id)
+select ('00000000-0000-4000-9000-' || lpad(i::text, 12, '0'))::uuid,
+    ('00000000-0000-4000-8000-' || lpad(i::text, 12, '0'))::uuid
+from generate_series(1, {USERS}) as i;
+update public.profiles set daily_tick_limit = 1000000000;
+insert into public.user_daily_usage (user_id, usage_date) select id, (now() at time zone 'UTC')::date from auth.users;
+create table public.bare (user_id uuid, usage_date date, used bigint not null, primary key (user_id, usage_date))
+with (fillfactor = 70);
+insert into public.bare select id, (now() at time zone 'UTC')::date, 0 from auth.users;
+grant all on public.bare to authenticated, authenticator;
+"""  # noqa: S608 - a constant
+USER = rf"\set u random(1, {USERS})"
+CONTEXT = (
+    "select set_config('search_path', '\"public\", \"public\"', true), set_config('role', 'authenticated', true),"
+    ' set_config(\'request.jwt.claims\', format(\'{"role":"authenticated",'
+    '"sub":"00000000-0000-4000-8000-%1$s","session_id":"00000000-0000-4000-9000-%1$s"}\', lpad(:u::text, 12, \'0\')),'
+    " true);"
+)
+UPSERT = (
+    "insert into public.bare values (('00000000-0000-4000-8000-' || lpad(:u::text, 12, '0'))::uuid, current_date, 1)"
+    " on conflict (user_id, usage_date) do update set used = bare.used + 1 returning used;"
+)
+
+
+def in_transaction(work: str) -> str:
+    """Return a pgbench script that does the work as PostgREST would."""
+    return f"{USER}\nbegin;\n{CONTEXT}\n{work}\ncommit;"
+
+
+SCRIPTS = {
+    "consume": in_transaction("select * from public.consume_ticks(ticks => 1);"),
+    "keyed": in_transaction("select * from public.consume_ticks(1, gen_random_uuid()::text, 'digest');"),
+    "upsert": in_transaction(UPSERT),
+    "alone": f"{USER}\n{UPSERT}",
+}
+PAIRS = (
+    ("consume_ticks, against the bare upsert", "consume", "upsert", 0.5),
+    ("consume_ticks with a request key, against the bare upsert", "keyed", "upsert", 0.4),
+    ("consume_ticks, against the upsert alone", "consume", "alone", 0.2),
+)
+
+
+class Row(NamedTuple):
+    """One measurement: how many times the throughput of what it is compared with, and what is asked for."""
+
+    name: str
+    ratio: float
+    target: float
+
+
+def measure() -> Iterator[Row]:
+    """Yield the measurements."""
+    with tempfile.TemporaryDirectory(prefix="tickctl-bench-") as folder:
+        scripts = Path(folder)
+        for name, text in SCRIPTS.items():
+            (scripts / f"{name}.sql").write_text(text)
+        with EmbeddedDatabase(scripts / "home", durable=False).use() as server:
+            with psycopg.connect(server.url("supabase_admin"), autocommit=True) as connection:
+                connection.execute(SETUP.encode())
+                for statement in (b"vacuum analyze", b"checkpoint"):
+                    connection.execute(statement)
+            for name, ours, known, target in PAIRS:
+                ratios = [
+                    _throughput(server, scripts / f"{ours}.sql") / _throughput(server, scripts / f"{known}.sql")
+                    for _ in range(ROUNDS)
+                ]
+                yield Row(name, statistics.median(ratios), target)
+
+
+def _throughput(server: Server, script: Path) -> float:
+    """Return transactions per second."""
+    options = ["-n", "-M", "prepared", "-c", str(CLIENTS), "-j", "2", "-T", str(SECONDS), "-f", str(script)]
+    done = subprocess.run(  # noqa: S603 - our own arguments
+        [find_binaries().path("pgbench"), *options, server.url("authenticator")],
+        capture_output=True,
+        text=True,
+        check=True,
+        cwd=script.parent,
+    )
+    (line,) = (line for line in done.stdout.splitlines() if line.startswith("tps = "))
+    return float(line.split()[2])
+
+
+if __name__ == "__main__":
+    for row in measure():
+        print(f"{row.name:60} {row.ratio:6.2f}   target {row.target}")
