@@ -165,7 +165,7 @@ def test_an_import_sets_all_or_nothing(database: Database) -> None:
 def test_an_import_that_is_not_well_formed_is_refused(database: Database, entries: object) -> None:
     """A limit that was left out, above all, must not become unlimited."""
     with pytest.raises(InvalidInputError):
-        database.functions().call("tick_admin_set_limits", {"entries": entries}, caller=ServiceRole())  # type: ignore[dict-item]
+        database.functions().call("tick_admin_set_limits", {"entries": entries}, caller=ServiceRole())
 
 
 def test_references_are_resolved_in_their_order(database: Database) -> None:

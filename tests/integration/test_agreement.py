@@ -263,7 +263,7 @@ def test_both_give_every_answer(database: Database, clock: Clock) -> None:
         pass
 
     Run.database, Run.clock, Run.functions = database, clock, database.functions()
-    run_state_machine_as_test(  # type: ignore[no-untyped-call]
+    run_state_machine_as_test(
         Run,
         settings=settings(
             max_examples=25, stateful_step_count=25, deadline=None, phases=[Phase.generate, Phase.shrink]

@@ -217,7 +217,7 @@ def test_ticks_that_are_no_whole_number_are_an_error(database: Database, ticks: 
     """SQL reads an integer where it can be one and nothing else."""
     user = database.add_user()
     with pytest.raises(InvalidInputError):
-        database.functions().call("consume_ticks", {"ticks": ticks}, caller=user.caller)  # type: ignore[dict-item]
+        database.functions().call("consume_ticks", {"ticks": ticks}, caller=user.caller)
 
 
 @pytest.mark.parametrize(("key", "digest"), [("", None), ("k" * 256, None), ("k", "d" * 129), ("k\0", None)])

@@ -240,7 +240,7 @@ def test_threads_take_turns(target: Database, functions: PostgresFunctions) -> N
 
     def work(user_id: str, caller: object) -> None:
         for _ in range(20):
-            (row,) = functions.call("my_ticks", {}, caller=caller)  # type: ignore[arg-type]
+            (row,) = functions.call("my_ticks", {}, caller=caller)
             seen.append(row["user_id"] == user_id)
 
     threads = [threading.Thread(target=work, args=(user.id, user.caller)) for user in users]

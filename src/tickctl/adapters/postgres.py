@@ -166,8 +166,9 @@ def _is_idle(connection: Connection) -> bool:
     """
     if connection.closed:
         return False
-    readable, _, _ = select.select([connection.fileno()], [], [], 0)
-    return not readable
+    waiting = select.poll()  # select() can't watch a descriptor above 1023, as a busy gateway has
+    waiting.register(connection.fileno(), select.POLLIN)
+    return not waiting.poll(0)
 
 
 def _statement(name: str, arguments: JsonObject) -> tuple[sql.Composed, list[str | None]]:

@@ -88,7 +88,7 @@ def test_a_state_is_read_field_by_field() -> None:
 def test_rubbish_is_no_answer(field: str, value: object) -> None:
     """Neither a yes nor a no is read out of a field of the wrong type."""
     with pytest.raises(UnreachableError, match=field):
-        QuotaAdmin(Canned([{**STATE, field: value}]), "op").show("x")  # type: ignore[dict-item]
+        QuotaAdmin(Canned([{**STATE, field: value}]), "op").show("x")
 
 
 @pytest.mark.parametrize("field", STATE)
