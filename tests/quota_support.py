@@ -1,6 +1,7 @@
 """What tests of quotas share: a database of their own, users in it, and calls as PostgREST makes them."""
 
 import json
+import time
 import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -117,6 +118,20 @@ class Database:
             connection.execute(
                 sql.SQL("update auth.users set {} where id = %s").format(assignments), [*columns.values(), user.id]
             )
+
+    def wait_for_lock(self, waiters: int = 1) -> list[int]:
+        """Wait until so many connections of the login role wait for a lock, and return their backends' pids."""
+        waiting = (
+            "select pid from pg_stat_activity"
+            " where usename = 'authenticator' and datname = current_database() and wait_event_type = 'Lock'"
+        )
+        deadline = time.monotonic() + 30
+        with self.superuser() as watcher:
+            while time.monotonic() < deadline:
+                pids = [row["pid"] for row in watcher.execute(waiting)]
+                if len(pids) == waiters:
+                    return pids
+        raise AssertionError(f"not {waiters} were seen waiting for a lock")
 
     def ledger(self, user: User) -> dict[str, tuple[int, int]]:
         """Return by day what is counted as used, and what the charges of that day add up to."""

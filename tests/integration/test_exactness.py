@@ -11,7 +11,6 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
-import psycopg
 import pytest
 
 from quota_support import Clock, Database, User
@@ -141,7 +140,7 @@ def test_a_death_in_the_middle_leaves_the_whole_charge_or_nothing(
         assert client.stdin is not None
         client.stdin.write(job)
         client.stdin.close()
-        backend = _wait_for_lock(watcher)
+        (backend,) = database.wait_for_lock()
         if death == "of the backend":
             watcher.execute("select pg_terminate_backend(%s, 5000)", [backend])
         else:
@@ -156,23 +155,8 @@ def test_a_death_in_the_middle_leaves_the_whole_charge_or_nothing(
     assert answer.decision is (Decision.ALREADY_ACCEPTED if accepted else Decision.GRANTED)
 
 
-def _wait_for_lock(watcher: psycopg.Connection[dict[str, object]]) -> object:
-    waiting = (
-        "select pid from pg_stat_activity"
-        " where usename = 'authenticator' and datname = current_database() and wait_event_type = 'Lock'"
-    )
-    return _until(lambda: watcher.execute(waiting).fetchone())["pid"]
-
-
-def _wait_for_end(database: Database, backend: object) -> None:
-    with database.superuser() as watcher:
-        gone = "select 1 as gone where not exists (select from pg_stat_activity where pid = %s)"
-        _until(lambda: watcher.execute(gone, [backend]).fetchone())
-
-
-def _until(look: Callable[[], dict[str, object] | None]) -> dict[str, object]:
+def _wait_for_end(database: Database, backend: int) -> None:
     deadline = time.monotonic() + 30
-    while time.monotonic() < deadline:
-        if (seen := look()) is not None:
-            return seen
-    raise AssertionError("what was waited for did not happen")
+    with database.superuser() as watcher:
+        while watcher.execute("select from pg_stat_activity where pid = %s", [backend]).fetchone() is not None:
+            assert time.monotonic() < deadline, "the backend did not end"
