@@ -405,7 +405,7 @@ def test_an_administrator_may_what_an_operator_may_and_is_logged_by_id(database:
         admin.show(user.id)
 
 
-@pytest.mark.parametrize("change", ["banned", "deleted", "logged out"])
+@pytest.mark.parametrize("change", ["banned", "deleted", "logged out", "logged out and in again", "session expired"])
 def test_an_administrator_out_of_standing_may_nothing(database: Database, change: str) -> None:
     """A token of somebody who was banned, deleted or logged out since is worth nothing."""
     boss = database.add_user()
@@ -418,6 +418,12 @@ def test_an_administrator_out_of_standing_may_nothing(database: Database, change
         case "logged out":
             with database.superuser() as connection:
                 connection.execute("delete from auth.sessions")
+        case "logged out and in again":
+            with database.superuser() as connection:
+                connection.execute("update auth.sessions set id = gen_random_uuid()")
+        case "session expired":
+            with database.superuser() as connection:
+                connection.execute("update auth.sessions set not_after = '2020-01-01Z'")
     with pytest.raises(CredentialsRefusedError):
         QuotaAdmin(database.functions(), "boss", caller=boss.caller).show(boss.id)
 
@@ -429,6 +435,15 @@ def test_the_owner_on_a_direct_connection_is_an_operator(database: Database) -> 
         connection.execute("select public.tick_admin_set_limit(%s, 3)", [user.id])
         row = connection.execute("select actor, actor_id, operator from tick.audit").fetchone()
     assert row == {"actor": "postgres", "actor_id": None, "operator": None}
+
+
+def test_nobody_else_on_a_direct_connection_is_an_operator(database: Database) -> None:
+    """Not even a superuser passes for the owner; who may become the owner can say so."""
+    with database.superuser() as connection:
+        with pytest.raises(psycopg.errors.InsufficientPrivilege):
+            connection.execute("select public.tick_admin_list()")
+        connection.execute("set session authorization postgres")
+        connection.execute("select public.tick_admin_list()")
 
 
 def test_sign_up_makes_the_profile_and_follows_the_email(database: Database) -> None:
