@@ -59,6 +59,15 @@ def test_added_user_twice_is_a_conflict(tickctl: Tickctl, user: str) -> None:
     assert tickctl("local", "add-user", user.upper()).code == 7
 
 
+def test_added_user_can_be_tried_out_first(tickctl: Tickctl) -> None:
+    """A dry run finds what the real one would, and adds nobody."""
+    email = f"{uuid.uuid4().hex[:12]}@example.com"
+    tried = tickctl("local", "add-user", email, "--dry-run", "--json")
+    assert (tried.code, tried.json["user_id"], tried.json["email"]) == (0, None, email)
+    assert tickctl("local", "add-user", email).code == 0
+    assert tickctl("local", "add-user", email, "--dry-run").code == 7
+
+
 @pytest.mark.parametrize(
     "email", ["", "x", "a@b", "a b@example.com", "a@exa mple.com", "a@exam\nple.com", "@example.com"]
 )
@@ -95,6 +104,12 @@ def test_psql_passes_arguments_and_its_exit_code_on(tickctl: Tickctl) -> None:
     assert tickctl("local", "psql", "--", "-Atc", "select 6 * 7").out == "42\n"
     assert tickctl("local", "psql", "--", "-vON_ERROR_STOP=1", "-c", "select 1/0").code == 1
     assert tickctl("local", "psql", "-U", "authenticator", "--", "-Atc", "select current_user").out == "authenticator\n"
+
+
+def test_psql_opens_this_database_whatever_the_shell_says(tickctl: Tickctl) -> None:
+    """PGSERVICE and its kind must not lead elsewhere."""
+    env = {"PGSERVICE": "production", "PGHOSTADDR": "192.0.2.1", "PGDATABASE": "other"}
+    assert tickctl("local", "psql", "--", "-Atc", "select current_database()", env=env).out == "postgres\n"
 
 
 def test_users_of_the_api_can_only_read_their_own_rows(tickctl: Tickctl, user: str) -> None:

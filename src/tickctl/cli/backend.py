@@ -44,11 +44,21 @@ def home_of(run: Run) -> Path:
 
 def embedded(run: Run) -> "EmbeddedDatabase":
     """Return the embedded database, saying so where nobody asked for it by name."""
-    from tickctl.adapters.embedded import EmbeddedDatabase
-
     home = home_of(run)
     if run.backend is BackendName.AUTO:
         run.output.notice(f"nothing is configured: using the embedded database in {home}")
+    return open_home(run, home)
+
+
+def open_home(run: Run, home: Path) -> "EmbeddedDatabase":
+    """Return the embedded database in a folder, out of reach of the shell's settings for other databases.
+
+    libpq reads PGSERVICE, PGHOSTADDR, PGOPTIONS and their kind in every connection of this process and of psql.
+    """
+    from tickctl.adapters.embedded import EmbeddedDatabase
+
+    for name in [name for name in os.environ if name.startswith("PG")]:
+        del os.environ[name]
     return EmbeddedDatabase(home, notify=run.output.notice)
 
 

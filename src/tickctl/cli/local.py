@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from tickctl.cli.backend import home_of
+from tickctl.cli.backend import home_of, open_home
 from tickctl.cli.confirm import AssumeYes, DryRun, confirm
 from tickctl.cli.exit_codes import ExitCode
 from tickctl.cli.run import Run, command
@@ -110,15 +110,17 @@ def add_user(
     run: Run,
     email: Email,
     unconfirmed: Annotated[bool, typer.Option("--unconfirmed", help="As before the click in the e-mail.")] = False,
+    dry_run: DryRun = False,
 ) -> None:
     """Add a user with a confirmed e-mail to the database."""
     from tickctl.adapters.embedded import accounts
 
     database = _database(run)
     with database.use() as server:
-        user_id = accounts.add_user(server, email, confirmed=not unconfirmed)
-    run.output.notice(f"added to the embedded database in {database.home}")
-    _answer(run, {"user_id": str(user_id), "email": email.strip().lower(), "email_confirmed": not unconfirmed})
+        user_id = accounts.add_user(server, email, confirmed=not unconfirmed, dry_run=dry_run)
+    run.output.notice(f"{'would add' if dry_run else 'added'} to the embedded database in {database.home}")
+    fields = {"user_id": None if dry_run else str(user_id), "email": accounts.normalised(email)}
+    _answer(run, {**fields, "email_confirmed": not unconfirmed})
 
 
 def token(run: Run, email: Email) -> None:
@@ -139,9 +141,7 @@ def token(run: Run, email: Email) -> None:
 
 
 def _database(run: Run) -> "EmbeddedDatabase":
-    from tickctl.adapters.embedded import EmbeddedDatabase
-
-    return EmbeddedDatabase(home_of(run), notify=run.output.notice)
+    return open_home(run, home_of(run))
 
 
 def _answer(run: Run, fields: dict[str, object]) -> None:

@@ -37,13 +37,16 @@ class Session:
     claims: JsonObject
 
 
-def add_user(server: Server, email: str, *, confirmed: bool = True, database: str = "postgres") -> UUID:
+def add_user(
+    server: Server, email: str, *, confirmed: bool = True, dry_run: bool = False, database: str = "postgres"
+) -> UUID:
     """Add a user who signed up with e-mail and password, and return the new id.
 
     Args:
         server: the running server.
         email: the address, stored in lower case.
         confirmed: whether the link in the confirmation e-mail was followed.
+        dry_run: undo it in the end; the id is then nobody's.
         database: the database within the server.
 
     Raises:
@@ -64,6 +67,8 @@ def add_user(server: Server, email: str, *, confirmed: bool = True, database: st
             )
         except psycopg.errors.UniqueViolation:
             raise ConflictError(f"there is already a user {address}", hint="choose another address") from None
+        if dry_run:
+            connection.rollback()
     return user_id
 
 
