@@ -50,7 +50,7 @@ def embedded(run: Run) -> "EmbeddedDatabase":
     return open_home(run, home)
 
 
-def open_home(run: Run, home: Path) -> "EmbeddedDatabase":
+def open_home(run: Run, home: Path, *, durable: bool = True) -> "EmbeddedDatabase":
     """Return the embedded database in a folder, out of reach of the shell's settings for other databases.
 
     libpq reads PGSERVICE, PGHOSTADDR, PGOPTIONS and their kind in every connection of this process and of psql.
@@ -59,7 +59,7 @@ def open_home(run: Run, home: Path) -> "EmbeddedDatabase":
 
     for name in [name for name in os.environ if name.startswith("PG")]:
         del os.environ[name]
-    return EmbeddedDatabase(home, notify=run.output.notice)
+    return EmbeddedDatabase(home, durable=durable, notify=run.output.notice)
 
 
 @contextmanager

@@ -19,6 +19,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tickctl.cli.backend import open_home
 from tickctl.cli.exit_codes import ExitCode
 from tickctl.cli.run import Run
 from tickctl.core.json import Json
@@ -35,13 +36,11 @@ REQUESTS = 400
 
 def perform(run: Run) -> ExitCode:
     """Go through the whole of it; NO if anything turned out otherwise than it must."""
-    from tickctl.adapters.embedded import EmbeddedDatabase
-
     began = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="tickctl-demo-") as folder:
         stage = Stage(run, Path(folder))
         stage.say(f"A real PostgreSQL, in {folder} for the length of this demo.")
-        database = EmbeddedDatabase(stage.home, durable=False)
+        database = open_home(run, stage.home, durable=False)
         with database.use() as server:
             _users(stage)
             alice = _tokens(stage)
