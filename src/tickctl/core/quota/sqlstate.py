@@ -49,7 +49,10 @@ ERRORS: Final[Mapping[str, tuple[type[TickctlError], str | None]]] = {
     "58": (UnreachableError, "the database has trouble with its disk"),
     "P0002": (NotFoundError, None),
 }
-_HINTS: Final[Mapping[str, str]] = {_NOT_INSTALLED: "this version of tickctl sets up the embedded database only (--backend local)", _CHANGED_MEANWHILE: "try again"}
+_HINTS: Final[Mapping[str, str]] = {
+    _NOT_INSTALLED: "this version of tickctl sets up the embedded database only (--backend local)",
+    _CHANGED_MEANWHILE: "try again",
+}
 
 
 def error_for(sqlstate: str, message: str, hint: str | None = None) -> TickctlError:
