@@ -194,24 +194,9 @@ def _show(run: Run, verdict: "Verdict", *, explain: bool) -> None:
         shown = head if verdict.valid else f"{head}: {verdict.reason.value}"
         run.output.coloured(shown, "green" if verdict.valid else "yellow" if verdict.cannot_tell else "red")
         run.output.text(f"{printable(verdict.message)}")
-    facts: dict[str, Cell] = {
-        "reason": verdict.reason.value,
-        "message": verdict.message,
-        "subject": verdict.subject,
-        "email": verdict.email,
-        "email_confirmed": verdict.email_confirmed,
-        "confirmation_source": verdict.confirmation_source,
-        "role": verdict.role,
-        "algorithm": verdict.algorithm,
-        "key_id": verdict.key_id,
-        "issued_at": moment(verdict.issued_at),
-        "expires_at": moment(verdict.expires_at),
-        "session_id": verdict.session_id,
-        "not_checked": ", ".join(verdict.not_checked),
-    }
+    facts = _facts(verdict)
     if run.output.style.terminal:
-        facts = {name: value for name, value in facts.items() if value not in {None, ""}}
-        del facts["reason"], facts["message"]
+        facts = {n: v for n, v in facts.items() if v not in {None, ""} and n not in {"reason", "message"}}
     run.output.record(facts)
     if explain:
         if run.output.style.terminal:
@@ -219,3 +204,10 @@ def _show(run: Run, verdict: "Verdict", *, explain: bool) -> None:
         run.output.table(("check", "result", "detail"), [(c.name, c.result.value, c.detail) for c in verdict.checks])
     if verdict.hint:
         run.output.notice(f"hint: {verdict.hint}")
+
+
+def _facts(verdict: "Verdict") -> dict[str, Cell]:
+    """Return what fits beside a name: all of the JSON answer but its lists and what the first line says."""
+    answer = verdict_json(verdict)
+    facts = {name: value for name, value in answer.items() if isinstance(value, Cell) and name not in {"valid", "hint"}}
+    return facts | {"not_checked": ", ".join(verdict.not_checked)}
