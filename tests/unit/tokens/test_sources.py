@@ -48,10 +48,12 @@ class Copy:
 
     def __init__(self, kept: tuple[bytes, float] | None = None) -> None:
         self.kept = kept
+        self.loads = 0
         self.saved: list[tuple[bytes, float]] = []
 
     def load(self) -> tuple[bytes, float] | None:
         """Return what is kept."""
+        self.loads += 1
         return self.kept
 
     def save(self, document: bytes, fetched_at: float) -> None:
@@ -219,6 +221,16 @@ def test_configured_keys_need_no_request(forge: Any) -> None:
     assert ids(source.current(UNKNOWN)) == ["es", "rs"]
 
 
+def test_configured_keys_without_kid_hide_no_published_ones(forge: Any) -> None:
+    """A token without kid may have been signed with a published key that has none either."""
+    nameless = {name: value for name, value in forge.jwk("es").items() if name != "kid"}
+    secret = KeySet.from_secret(Secret(forge.secret.decode()))
+    server = KeyServer([nameless])
+    source = RemoteKeys(server, local=secret)
+    assert len(source.current(Header(Algorithm.ES256, None)).keys) == 2
+    assert server.requests == 1
+
+
 def test_same_keys_stay_the_same_object(forge: Any, clock: Clock) -> None:
     """A renewal that brings nothing new keeps what was remembered; it counts as a renewal all the same."""
     server = KeyServer([forge.jwk("es")], [forge.jwk("es")], [forge.jwk("rs")])
@@ -299,6 +311,7 @@ def test_copy_spares_the_first_request(forge: Any, clock: Clock) -> None:
     clock.now += 1
     assert ids(source.current(ES)) == ["rs"]
     assert [fetched_at for _, fetched_at in copy.saved] == [clock.now]
+    assert copy.loads == 1
 
 
 def test_pause_after_a_request_holds_across_processes(forge: Any, clock: Clock) -> None:

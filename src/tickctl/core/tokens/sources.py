@@ -106,7 +106,7 @@ class RemoteKeys:
         self._lock = threading.Lock()
         self._held: _Held | None = None
         self._attempted_at: float | None = None
-        self._copy_was_read = copy is None
+        self._unread_copy = copy
 
     def current(self, header: Header) -> KeySet:
         """Return the configured keys if they decide, else the published ones too, fetched where they are too old."""
@@ -135,16 +135,17 @@ class RemoteKeys:
             # Another thread may have fetched while this one waited for the lock.
             if held is not None and _younger(held.fetched_at, oldest, now):
                 return held.merged
-            usable = held is not None and _younger(held.fetched_at, LAST_GOOD, now)
-            pause = COOLDOWN if usable else RETRY
-            reason = "it was asked in vain a moment ago"
+            if held is not None and not _younger(held.fetched_at, LAST_GOOD, now):
+                held = None
+            pause = RETRY if held is None else COOLDOWN
+            reason = "the last attempt failed a moment ago"
             if self._attempted_at is None or not _younger(self._attempted_at, pause, now):
                 self._attempted_at = now
                 try:
                     return self._take(self._fetch(), now, save=True).merged
                 except (UnreachableError, ConfigurationError) as error:
                     reason = error.message
-            if held is not None and usable:
+            if held is not None:
                 return held.merged
             raise UnreachableError(
                 f"the project's signing keys can't be fetched: {reason}",
@@ -152,10 +153,9 @@ class RemoteKeys:
             )
 
     def _read_copy(self) -> None:
-        if self._copy is None or self._copy_was_read:
-            return
-        self._copy_was_read = True
-        if (found := self._copy.load()) is None:
+        copy, self._unread_copy = self._unread_copy, None
+        found = copy.load() if copy is not None else None
+        if found is None:
             return
         document, fetched_at = found
         try:
