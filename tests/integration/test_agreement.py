@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
 
-from quota_support import Clock, Database, User
+from quota_support import ODD_DAYS, Clock, Database, User
 from tickctl.adapters.postgres import PostgresFunctions
 from tickctl.core.quota import (
     Decision,
@@ -81,6 +81,13 @@ def test_both_say_when_a_day_ends(owner: PostgresFunctions, moment: datetime, zo
     assert date.fromisoformat(str(row["day"])) == day_of(moment, ZoneInfo(zone))
     assert day_of(end, ZoneInfo(zone)) != day_of(moment, ZoneInfo(zone))
     assert day_of(end - timedelta(microseconds=1), ZoneInfo(zone)) == day_of(moment, ZoneInfo(zone))
+
+
+@pytest.mark.parametrize(("zone", "moment", "end"), ODD_DAYS)
+def test_sql_knows_the_odd_days(owner: PostgresFunctions, zone: str, moment: str, end: str) -> None:
+    """The same as Python's, whose windows of a minute random instants don't hit."""
+    (row,) = owner.call("day_of_and_end", {"moment": f"{moment}Z", "zone": zone}, caller=ServiceRole())
+    assert datetime.fromisoformat(str(row["ends"])) == datetime.fromisoformat(end).replace(tzinfo=UTC)
 
 
 @pytest.fixture(scope="module")

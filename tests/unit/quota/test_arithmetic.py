@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from quota_support import ODD_DAYS
 from tickctl.core.quota import Decision, Facts, allowance, day_ends, day_of, decide, remaining
 
 
@@ -82,36 +83,6 @@ def test_every_decision_stands_in_its_order() -> None:
     assert [*named, Decision.GRANTED] == list(Decision)
     assert decide(GOOD, 10) is Decision.GRANTED
     assert decide(_facts({"email_confirmed": False}), 1, require_confirmed=False) is Decision.GRANTED
-
-
-# Zone, an instant, and the end of its day, all but the zone in UTC.
-ODD_DAYS = [
-    ("UTC", "2026-11-23T12:00", "2026-11-24T00:00"),
-    ("Asia/Kathmandu", "2026-11-23T18:15", "2026-11-24T18:15"),
-    # 23 and 25 hours.
-    ("Europe/Paris", "2026-03-28T23:00", "2026-03-29T22:00"),
-    ("Europe/Paris", "2026-10-24T22:00", "2026-10-25T23:00"),
-    # Midnight is skipped: 23:59 is followed by 01:00.
-    ("America/Havana", "2026-03-07T12:00", "2026-03-08T05:00"),
-    ("Africa/Cairo", "2026-04-23T12:00", "2026-04-23T22:00"),
-    ("Asia/Beirut", "2026-03-28T12:00", "2026-03-28T22:00"),
-    ("America/Sao_Paulo", "2017-10-14T12:00", "2017-10-15T03:00"),
-    # Midnight comes twice: 00:59 is followed by 00:00 of the same date; the first begins the day.
-    ("America/Havana", "2026-10-31T12:00", "2026-11-01T04:00"),
-    ("America/Havana", "2026-11-01T04:30", "2026-11-02T05:00"),
-    # The last hour comes twice: 23:59 is followed by 23:00.
-    ("America/Sao_Paulo", "2018-02-17T12:00", "2018-02-18T03:00"),
-    ("Africa/Cairo", "2026-10-29T12:00", "2026-10-29T22:00"),
-    # Back at 00:01: the date changes, changes back, and changes again.
-    ("America/St_Johns", "2010-11-06T12:00", "2010-11-07T02:30"),
-    ("America/St_Johns", "2010-11-07T02:30:30", "2010-11-07T02:31"),
-    ("America/St_Johns", "2010-11-07T02:31", "2010-11-07T03:30"),
-    # A whole day is left out.
-    ("Pacific/Apia", "2011-12-29T12:00", "2011-12-30T10:00"),
-    ("Pacific/Kwajalein", "1993-08-21T00:00", "1993-08-21T12:00"),
-    # From 23:30 to 00:30.
-    ("America/Toronto", "1919-03-30T12:00", "1919-03-31T04:30"),
-]
 
 
 @pytest.mark.parametrize(("zone", "moment", "end"), ODD_DAYS)

@@ -9,11 +9,11 @@ comment on function tick.clock() is 'The time of everything here; tests replace 
 -- The first instant after `moment` whose date in `zone` differs from that of `moment`.
 --
 -- Midnight is not always there once: clocks go forward over it (America/Havana), back over it (America/St_Johns until
--- 2011: the date changes, changes back and changes again), or over a whole day (Pacific/Apia in 2011). So: where as
--- much time passes until the next midnight as the clocks show, that midnight is it. Otherwise there is one change of
--- offset in between; find its second by halving, then try midnight by the old offset, the change itself, and midnight
--- by the new offset. (PostgreSQL reads a midnight that is skipped by the offset before the change, and of two takes the
--- later.)
+-- 2011: the date changes, changes back and changes again), or over a whole day (Pacific/Apia in 2011). So: where the
+-- next midnight exists and as much time passes until then as the clocks show, that midnight is it. Otherwise there is
+-- one change of offset in between; find its second by halving, then try midnight by the old offset, the change itself,
+-- and midnight by the new offset. (PostgreSQL reads a midnight that is skipped by the offset before the change, and of
+-- two takes the later.)
 create or replace function tick.day_ends(moment timestamptz, zone text) returns timestamptz
 language plpgsql stable set search_path = ''
 as $$
@@ -27,7 +27,7 @@ declare
     middle bigint;
     change timestamptz;
 begin
-    if candidate - moment = midnight - local_now then
+    if candidate at time zone zone = midnight and candidate - moment = midnight - local_now then
         return candidate;
     end if;
     -- Whole seconds since the epoch: all changes of offset fall on one.
