@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from tickctl.core.tokens import Reason, Result, Step, TokenVerifier
+from tickctl.core.tokens.verdict import quoted
 
 CODES = [
     "valid",
@@ -85,7 +86,13 @@ def test_unverified_token_drives_no_output(forge: Any, verifier: TokenVerifier, 
 def test_refused_claims_are_shown_once_they_are_signed(forge: Any, verifier: TokenVerifier, now: int) -> None:
     """Who looks for the reason sees the claims; facts are filled in only when all of them are well-formed."""
     expired = verifier.verify(forge.token(exp=now - 3600), now)
-    assert expired.subject == forge.claims()["sub"]
+    claims = forge.claims()
+    assert (expired.subject, expired.session_id) == (claims["sub"], claims["session_id"])
+    assert (expired.email, expired.role) == (claims["email"], claims["role"])
+    assert (expired.issued_at, expired.expires_at) == (claims["iat"], now - 3600)
+    assert (expired.algorithm, expired.key_id) == ("ES256", "es")
+    assert expired.email_confirmed is None
+    assert expired.confirmation_source is None
     malformed = verifier.verify(forge.token(exp="soon"), now)
     assert malformed.subject is None
     assert malformed.claims["exp"] == "soon"
@@ -110,6 +117,30 @@ def test_cannot_tell_fails_no_check(forge: Any, verifier: TokenVerifier, now: in
     assert Result.FAIL not in {check.result for check in verdict.checks}
     assert verdict.not_checked[0] == "key"
     assert "'unknown'" in verdict.message
+
+
+def test_message_says_what_the_reason_says(forge: Any, verifier: TokenVerifier, now: int) -> None:
+    """A valid token is called valid; one that nobody confirms is not, and the e-mail is where it stopped."""
+    assert verifier.verify(forge.token(), now).message == "the token is valid"
+    unknown = verifier.verify(forge.token(app_metadata={}), now)
+    assert "confirmed" in unknown.message
+    assert {check.name: check.detail for check in unknown.checks}["email"] == unknown.message
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("it's", '"it\'s"'),
+        ("a" * 80, f"'{'a' * 80}'"),
+        ("a" * 81, f"'{'a' * 80}…'"),
+        ("schl\u00fcssel", "(not printable)"),
+        ("\u202e", "(not printable)"),
+        ("a\n", "(not printable)"),
+    ],
+)
+def test_foreign_text_is_quoted_with_care(text: str, shown: str) -> None:
+    """Printable ASCII, in quotes, 80 characters at most."""
+    assert quoted(text) == shown
 
 
 def test_every_refusal_stops_at_its_own_check(forge: Any, verifier: TokenVerifier, now: int) -> None:
