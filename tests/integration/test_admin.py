@@ -30,7 +30,9 @@ def test_a_user_is_named_by_id_or_email_in_any_case(database: Database) -> None:
     assert admin.show(user.id).user_id == user.id
 
 
-@pytest.mark.parametrize("reference", ["", "nobody", "%", "_da@example.com", str(uuid.uuid4()), "'; drop table x; --"])
+@pytest.mark.parametrize(
+    "reference", ["", "nobody", "%", "_da@example.com", "f3abecf0-4f1b-4eb7-aefa-b058303994da", "'; drop table x; --"]
+)
 def test_an_unknown_user_is_not_found(database: Database, reference: str) -> None:
     """Nothing in a reference is a pattern."""
     database.add_user("ada@example.com")

@@ -59,7 +59,7 @@ def test_unlimited_users_have_no_limit_to_tell() -> None:
 
 
 @pytest.mark.parametrize(
-    "decision", set(Decision) - {Decision.GRANTED, Decision.QUOTA_EXHAUSTED, Decision.COST_EXCEEDS_LIMIT}
+    "decision", sorted(set(Decision) - {Decision.GRANTED, Decision.QUOTA_EXHAUSTED, Decision.COST_EXCEEDS_LIMIT})
 )
 def test_refusals_for_other_reasons_say_nothing_of_ticks(decision: Decision) -> None:
     """They are not answers to a question of ticks."""
