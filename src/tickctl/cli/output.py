@@ -143,9 +143,8 @@ class Output:
         """Return a Rich console on stdout in this style."""
         from rich.console import Console
 
-        return Console(
-            force_terminal=self.style.terminal, no_color=not self.style.colour, highlight=False, markup=False
-        )
+        colours = "auto" if self.style.colour else None
+        return Console(force_terminal=self.style.terminal, color_system=colours, highlight=False, markup=False)
 
     @contextmanager
     def progress(self, label: str, total: int | None = None) -> Iterator[Advance]:
