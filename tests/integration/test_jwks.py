@@ -212,6 +212,12 @@ def test_unsafe_address_is_never_asked(url: str, monkeypatch: pytest.MonkeyPatch
     assert "password" not in caught.value.message
 
 
+def test_https_is_asked_anywhere(serve: Serve) -> None:
+    """It is tried, and a server that does not speak it is unreachable rather than refused."""
+    with pytest.raises(UnreachableError):
+        fetch_jwks(serve(reply()).replace("http:", "https:"))
+
+
 def test_proxy_is_not_asked_about_loopback(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
     """A proxy of the environment is for the outside world."""
     for name in ("http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"):
@@ -327,6 +333,7 @@ def test_copies_are_kept_by_address(copy: DiskCopy, tmp_path: Path) -> None:
         json.dumps({"url": URL, "fetched_at": "1", "document": "{}"}).encode(),
         json.dumps({"url": URL, "fetched_at": 1.0, "document": {}}).encode(),
         json.dumps({"url": URL, "fetched_at": True, "document": "{}"}).encode(),
+        json.dumps({"url": URL, "fetched_at": 1.0, "document": "{}"}).encode() + b" " * (2 * 1024 * 1024),
         json.dumps({"url": "https://other", "fetched_at": 1.0, "document": "{}"}).encode(),
     ],
     ids=lambda content: repr(content[:20]),
