@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol
 
 from tickctl.cli.redact import printable
 
@@ -143,7 +143,7 @@ class Output:
         """Return a Rich console on stdout in this style."""
         from rich.console import Console
 
-        colours = "auto" if self.style.colour else None
+        colours: Literal["auto"] | None = "auto" if self.style.colour else None
         return Console(force_terminal=self.style.terminal, color_system=colours, highlight=False, markup=False)
 
     @contextmanager
