@@ -16,21 +16,16 @@ as $$
 declare
     caller constant tick.signed_in_user := tick.signed_in_user();
     moment constant timestamptz := tick.clock();
-    rules tick.settings;
+    largest_cost integer;
     day_is_open boolean;
     answer tick.consumption;
 begin
-    select s.* into rules from tick.settings as s;
-    if cost is null or cost < 1 or cost > rules.largest_cost then
-        raise exception 'ticks must be from 1 to %', rules.largest_cost using errcode = '22023';
-    elsif key = '' or length(key) > 255 then
+    if key = '' or length(key) > 255 then
         raise exception 'request_key must have 1 to 255 characters' using errcode = '22023';
     elsif length(digest) > 128 then
         raise exception 'request_digest must have at most 128 characters' using errcode = '22023';
     end if;
     answer.now := moment;
-    answer.usage_date := (moment at time zone rules.time_zone)::date;
-    answer.resets_at := tick.day_ends(moment, rules.time_zone);
 
     for round in 1 .. 8 loop
         select
@@ -48,16 +43,18 @@ begin
                 when n.used + cost > tick.allowance(l.daily_tick_limit, n.granted) then 'quota_exhausted'
                 else 'granted'
             end,
-            c.id, l.daily_tick_limit, n.granted, n.used, d.user_id is not null
+            c.id, l.daily_tick_limit, n.granted, n.used, d.user_id is not null,
+            today.day, tick.day_ends(moment, rules.time_zone), rules.largest_cost
         into answer.decision, answer.charge_id, answer.daily_tick_limit, answer.ticks_granted, answer.ticks_used,
-            day_is_open
-        from (values (caller.user_id)) as asking (user_id)
-        left join auth.users as u on u.id = asking.user_id
+            day_is_open, answer.usage_date, answer.resets_at, largest_cost
+        from tick.settings as rules
+        cross join lateral (select (moment at time zone rules.time_zone)::date as day) as today
+        left join auth.users as u on u.id = caller.user_id
         left join auth.sessions as s
             on s.id = caller.session_id and s.user_id = u.id and (s.not_after is null or s.not_after > moment)
         left join public.profiles as p on p.user_id = u.id
-        left join public.user_daily_usage as d on d.user_id = u.id and d.usage_date = answer.usage_date
-        left join tick.charge as c on c.user_id = u.id and c.request_key = key
+        left join public.user_daily_usage as d on d.user_id = u.id and d.usage_date = today.day
+        left join tick.charge as c on key is not null and c.user_id = u.id and c.request_key = key
         cross join lateral (
             select case
                 when u.id is null then 0
@@ -67,7 +64,9 @@ begin
         ) as l
         cross join lateral (select coalesce(d.ticks_used, 0) as used, coalesce(d.ticks_granted, 0) as granted) as n;
 
-        if answer.decision = 'granted' then
+        if cost is null or cost < 1 or cost > largest_cost then
+            raise exception 'ticks must be from 1 to %', largest_cost using errcode = '22023';
+        elsif answer.decision = 'granted' then
             if not day_is_open then
                 perform tick.open_day(caller.user_id, answer.usage_date);
             end if;
