@@ -1,9 +1,9 @@
 """Measures what counting exactly costs, as throughput relative to a bare upsert on the same server.
 
-Eight pgbench clients call for one of 10 000 users at random, whose rows of the day exist, each with a charge, so that the
-planner knows a table in use. The two sides take turns of a few seconds; the median of the rounds' ratios is told. Commits
-are flushed to disk, as in any database that is relied on; "unflushed" is the same without, which shows the processor's
-part alone.
+Eight pgbench clients call for one of 10 000 users at random, whose rows of the day exist, each with a charge, so that
+the planner knows a table in use. The two sides take turns of a few seconds; the median of the rounds' ratios is told.
+Commits are flushed to disk, as in any database that is relied on; "unflushed" is the same without, which shows the
+processor's part alone.
 
 Both sides run in a transaction such as PostgREST opens for a request, with prepared statements sent one by one: begin,
 one select that sets search_path, role and request.jwt.claims, the work, commit. The work is `public.consume_ticks` with
@@ -16,7 +16,6 @@ import subprocess
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import NamedTuple
 
 import psycopg
 
@@ -77,15 +76,7 @@ PAIRS = (
 )
 
 
-class Row(NamedTuple):
-    """One measurement: how many times the throughput of what it is compared with, and what is asked for."""
-
-    name: str
-    ratio: float
-    target: str
-
-
-def measure() -> Iterator[Row]:
+def measure() -> Iterator[tuple[str, float, str]]:
     """Yield the measurements."""
     with tempfile.TemporaryDirectory(prefix="tickctl-bench-") as folder:
         scripts = Path(folder)
@@ -96,9 +87,8 @@ def measure() -> Iterator[Row]:
                 _set_up(server)
                 for name, ours, known, is_durable, target in PAIRS:
                     if is_durable is durable:
-                        yield Row(
-                            name, _ratio(server, scripts / f"{ours}.sql", scripts / f"{known}.sql"), f">= {target}"
-                        )
+                        measured = _ratio(server, scripts / f"{ours}.sql", scripts / f"{known}.sql")
+                        yield name, measured, f">= {target}"
 
 
 def _set_up(server: Server) -> None:

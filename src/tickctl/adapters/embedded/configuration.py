@@ -35,9 +35,9 @@ def server_settings(*, data: Path, files: Path, sockets: Path, durable: bool) ->
         "unix_socket_directories": _double_quoted(str(sockets)),
         "unix_socket_permissions": "0700",
         "cluster_name": "tickctl",
-        # A small machine's share: one developer, or a test run.
+        # PostgreSQL's own defaults: enough for one developer, or a test run.
         "max_connections": 100,
-        "shared_buffers": "32MB",
+        "shared_buffers": "128MB",
         "huge_pages": False,
         "io_method": "sync",
         "wal_level": "minimal",
