@@ -2,6 +2,7 @@
 
 import base64
 import json
+import shlex
 import subprocess
 import urllib.parse
 import uuid
@@ -155,6 +156,22 @@ def test_bug_is_reported_without_a_traceback(tickctl: Tickctl, home: Path, tmp_p
     assert len(plain.stderr.splitlines()) == 2
     assert "in broken" in debug.stderr
     assert "holds a secret" not in plain.stderr + debug.stderr
+
+
+@pytest.mark.parametrize(
+    ("redirection", "code"),
+    [("<&-", 1), (">&-", 2), ("> /dev/full", 5), (">&- 2>&-", 2), ("<&- >&- 2>&-", 2)],
+)
+def test_closed_and_full_streams_are_told_not_stumbled_over(home: Path, redirection: str, code: int) -> None:
+    """Cron jobs and careless scripts close what they think nobody needs."""
+    line = f"{shlex.join(COMMAND)} verify-token - {redirection}"
+    stdin = None if "<" in redirection else subprocess.DEVNULL
+    result = subprocess.run(
+        ["sh", "-c", line], env=environment(home), stdin=stdin, capture_output=True, text=True, check=False
+    )
+    assert result.returncode == code, result.stderr
+    assert "Traceback" not in result.stderr
+    assert "bug" not in result.stderr
 
 
 @pytest.mark.parametrize(

@@ -111,6 +111,7 @@ def test_token_is_taken_from_wherever_it_is_given(tickctl: Tickctl, tmp_path: Pa
         (["--file", "."], "", 2),
         (["x", "--file", "x"], "", 2),
         (["x", "--batch"], "", 2),
+        (["-", "--batch"], "\n\n", 2),
         (["x", "y"], "", 2),
         (["-", "--at", "yesterday"], "x", 2),
         (["-", "--at", "2026-01-01T00:00:00"], "x", 2),

@@ -34,6 +34,33 @@ def abandon_stdout() -> int:
     return BROKEN_PIPE
 
 
+def open_closed_streams() -> None:
+    """Fill closed standard descriptors, so that no file or socket of ours ends up as somebody's stdout.
+
+    A stdin that was closed reads as empty. A stdout that was closed is an error, which `require_stdout` raises.
+    """
+    for descriptor in range(3):
+        try:
+            os.fstat(descriptor)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # takes the lowest free number, which is this one
+    if sys.stdin is None:
+        sys.stdin = open(0, encoding="utf-8")  # noqa: SIM115 - as long as the process lives
+    if sys.stderr is None:
+        sys.stderr = open(2, "w", encoding="utf-8")  # noqa: SIM115 - as long as the process lives
+
+
+def require_stdout() -> None:
+    """Refuse to begin where nobody could be answered.
+
+    Raises:
+        InvalidInputError: standard output is closed.
+    """
+    if sys.stdout is None:
+        sys.stdout = open(STDOUT, "w", encoding="utf-8")  # noqa: SIM115 - as long as the process lives
+        raise errors.InvalidInputError("standard output is closed", hint="use > /dev/null to throw the answer away")
+
+
 def _explain(error: BaseException) -> tuple[ExitCode, str, str, str | None]:
     """Return the exit code, the stable code, what happened and what to do next."""
     match error:
@@ -45,6 +72,9 @@ def _explain(error: BaseException) -> tuple[ExitCode, str, str, str | None]:
             return ExitCode.USAGE, "usage", error.format_message().rstrip("."), f"see '{command} --help'"
         case typer.Abort():
             return ExitCode.INTERRUPTED, "interrupted", "not confirmed; nothing was changed", None
+        case OSError() if error.strerror:
+            # The machine's, not ours: a full disk behind `>`, a folder without permission.
+            return ExitCode.CANNOT_TELL, "unreachable", f"the system refused: {error.strerror}", None
         case KeyboardInterrupt():
             return ExitCode.INTERRUPTED, "interrupted", "interrupted", None
         case _:

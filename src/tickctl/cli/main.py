@@ -10,7 +10,7 @@ import typer
 
 from tickctl import __version__
 from tickctl.cli import demo, help_topics, local, quota, quota_files, quota_lists, verify_token
-from tickctl.cli.boundary import abandon_stdout, report
+from tickctl.cli.boundary import abandon_stdout, open_closed_streams, report, require_stdout
 from tickctl.cli.exit_codes import ExitCode
 
 app = typer.Typer(
@@ -57,6 +57,7 @@ help_topics.register(app)
 def run(arguments: Sequence[str]) -> int:
     """Run one command and return its exit code; every error ends here, in one line and one hint."""
     try:
+        require_stdout()
         result = typer.main.get_command(app)(arguments, prog_name="tickctl", standalone_mode=False)
         sys.stdout.flush()
     except BaseException as error:  # noqa: BLE001 - the boundary: nothing may pass it
@@ -67,11 +68,12 @@ def run(arguments: Sequence[str]) -> int:
 def main() -> None:
     """Run the process's own command line."""
     signal.signal(signal.SIGTERM, _terminate)
+    open_closed_streams()
     code = run(sys.argv[1:])
     try:
         sys.stdout.flush()
-    except BrokenPipeError:
-        code = abandon_stdout()
+    except OSError:  # told already by the boundary, which flushes first
+        abandon_stdout()
     sys.exit(code)
 
 

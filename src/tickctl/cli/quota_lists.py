@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 NdJson = Annotated[bool, typer.Option("--ndjson", help="One JSON document on each line.")]
 Limit = Annotated[int, typer.Option("--limit", min=1, max=100_000, help="At most so many.")]
+Few = Annotated[int, typer.Option("--limit", min=1, max=1000, help="At most so many.")]
 After = Annotated[str | None, typer.Option("--after", metavar="CURSOR", help="Go on where a previous list ended.")]
 Days = Annotated[int, typer.Option("--days", min=1, max=366, help="How many days, today included.")]
 
@@ -97,7 +98,7 @@ def history(run: Run, user: User, days: Days = 14, ndjson: NdJson = False) -> No
         run.output.table(tuple(rows[0]), [tuple(row.values()) for row in rows])
 
 
-def top(run: Run, days: Days = 1, limit: Limit = 10, ndjson: NdJson = False) -> None:
+def top(run: Run, days: Days = 1, limit: Few = 10, ndjson: NdJson = False) -> None:
     """Show who consumed most."""
     with open_quotas(run) as (quotas, _target):
         entries = quotas.top(days, limit)

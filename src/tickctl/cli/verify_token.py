@@ -5,6 +5,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, BinaryIO
 
@@ -173,10 +174,13 @@ def _text(raw: bytes) -> str:
 
 def _verify_all(run: Run, verifier: "TokenVerifier", tokens: Iterator[str], now: float) -> ExitCode:
     """Answer for each token as it comes; a refusal outweighs a cannot-tell in the exit code."""
+    first = next(tokens, None)
+    if first is None:
+        raise InvalidInputError("there is no token in the input", hint="give one on each line")
     found = {ExitCode.YES}
     if not run.json:
         run.output.text("number\treason\tsubject\temail\texpires_at")
-    for number, token in enumerate(tokens, 1):
+    for number, token in enumerate(chain([first], tokens), 1):
         verdict = verifier.verify(token, now)
         found.add(exit_code_of(verdict.reason))
         if run.json:

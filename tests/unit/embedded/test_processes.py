@@ -32,6 +32,7 @@ def test_a_dead_process_that_nobody_waited_for_is_not_the_server(tmp_path: Path)
 def test_reaping_what_is_not_ours_is_nothing() -> None:
     """The server may be somebody else's child."""
     reap(os.getppid())
+    os.kill(os.getppid(), 0)  # raises if it has gone
 
 
 @pytest.fixture
