@@ -26,7 +26,6 @@ def storm(
     *,
     keys: bool = False,
     largest: int = 9,
-    requests: int = REQUESTS,
     meanwhile: Callable[[], None] = lambda: None,
 ) -> Counter[str]:
     """Let 4 processes of 8 clients each make their requests at once, and return the sum of what they were told."""
@@ -105,7 +104,7 @@ def test_each_day_has_its_own_limit_when_midnight_passes_amid_requests(database:
                     break
         clock.set(datetime(2026, 11, 23, 18, 15, tzinfo=UTC))
 
-    told = storm(database, user, requests=200, meanwhile=midnight)
+    told = storm(database, user, meanwhile=midnight)
     ledger = database.ledger(user)
     assert set(ledger) == {"2026-11-23", "2026-11-24"}
     assert ledger["2026-11-24"] == (3000, 3000)
