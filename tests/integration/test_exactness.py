@@ -30,7 +30,7 @@ def storm(
 ) -> Counter[str]:
     """Let 4 processes of 8 clients each make their requests at once, and return the sum of what they were told."""
     job = {"url": database.authenticator_url, "claims": user.claims, "keys": keys, "largest": largest}
-    job |= {"requests": requests, "clients": CLIENTS, "seed": database.name}
+    job |= {"requests": REQUESTS, "clients": CLIENTS, "seed": database.name}
     environment = {**os.environ, "PYTHONPATH": str(TESTS)}
     running = []
     for number in range(PROCESSES):
