@@ -25,7 +25,7 @@ from tickctl.errors import ConfigurationError
         {"confirmed_claim": ("user_metadata",)},
         {"confirmed_claim": ("app_metadata", "")},
     ],
-    ids=str,
+    ids=lambda change: next(iter(change)),
 )
 def test_unsafe_choice_is_a_configuration_error(change: dict[str, Any], make_policy: Callable[..., Policy]) -> None:
     """Each is refused with a hint, before any token is looked at."""
