@@ -114,6 +114,16 @@ def test_secret_pasted_into_the_wrong_place_is_not_repeated(
     assert pasted[10:40] not in result.out + result.err
 
 
+def test_secret_of_an_env_file_is_not_repeated_whatever_it_looks_like(tickctl: Tickctl, tmp_path: Path) -> None:
+    """A passphrase of plain words is recognised because it is configured, not because of its shape."""
+    secret = "only-in-a-file-passphrase-of-words"
+    (tmp_path / "mine.env").write_text(f"SUPABASE_JWT_SECRET={secret}\n")
+    for command in (["show", secret], ["set", secret, "5"], ["history", secret]):
+        result = tickctl("quota", *command, "--backend", "local", "--env-file", "mine.env", "--json")
+        assert result.code == 6
+        assert secret not in result.out + result.err
+
+
 def test_emails_cannot_drive_the_terminal(tickctl: Tickctl, terminal: Tickctl) -> None:
     """Sign-up takes nearly anything as an address; the operator's terminal must not obey it."""
     tag = uuid.uuid4().hex[:8]

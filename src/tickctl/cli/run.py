@@ -13,6 +13,8 @@ import typer
 
 from tickctl.cli.exit_codes import ExitCode
 from tickctl.cli.output import Output, Style
+from tickctl.cli.redact import redact
+from tickctl.errors import TickctlError
 
 if TYPE_CHECKING:
     from tickctl.settings import Settings
@@ -55,6 +57,12 @@ class Run:
 
         return load(os.environ, self.env_files)
 
+    def mask(self, error: TickctlError) -> None:
+        """Take this run's secrets out of an error: an operator may have pasted one where a name belongs."""
+        if "settings" in vars(self):  # not read for this, since reading them may be what failed
+            error.message = redact(error.message, self.settings.secrets)
+            error.hint = redact(error.hint, self.settings.secrets) if error.hint else None
+
 
 def command(app: typer.Typer, name: str, *, backend: bool = False, examples: str = "") -> Callable[[Command], Command]:
     """Register a command that takes a `Run` first; adds the common options, and `--backend` where asked for.
@@ -69,7 +77,11 @@ def command(app: typer.Typer, name: str, *, backend: bool = False, examples: str
         @wraps(function)
         def run_command(**options: Any) -> int:
             run = _run(**{option.name: options.pop(option.name) for option in common})
-            return int(function(run, **options) or ExitCode.YES)
+            try:
+                return int(function(run, **options) or ExitCode.YES)
+            except TickctlError as error:
+                run.mask(error)
+                raise
 
         run_command.__signature__ = Signature([*own, *common])  # type: ignore[attr-defined] # Typer reads options here
         help_text = (function.__doc__ or "").strip()
