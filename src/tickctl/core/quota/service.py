@@ -224,8 +224,9 @@ class QuotaAdmin:
         """Return the next rows, as many as wanted and as one call gives, and whether more follow."""
         if wanted < 1:
             raise InvalidInputError("a list can't be shorter than 1")
-        size = min(wanted, LARGEST_CHUNK)
-        # One more than needed shows whether more follow.
+        # One more than needed shows whether more follow; with it, no more than Supabase's API gives for one call
+        # unless told otherwise.
+        size = min(wanted, LARGEST_CHUNK - 1)
         arguments = {**arguments, "page_size": size + 1}
         rows = self._call(name, arguments) if user_ref is None else self._about(name, user_ref, arguments)
         return rows[:size], len(rows) > size
