@@ -84,6 +84,8 @@ def open_session(
 
     It asks for no password and looks at no ban or missing confirmation: trying out what happens then is the point.
 
+    Where the access-token hook is installed, the claims are what it makes of them.
+
     Args:
         server: the running server.
         email: whose session, in any case.
@@ -112,24 +114,25 @@ def open_session(
             " values (%s, %s, now(), now(), 'aal1')",
             [session_id, user_id],
         )
-    issued = int((issued_at or now).astimezone(UTC).timestamp())
-    # The claims of an access token, in Supabase's documentation under "JWT Claims Reference".
-    claims = {
-        "iss": LOCAL_ISSUER,
-        "sub": str(user_id),
-        "aud": "authenticated",
-        "exp": issued + int(lifetime.total_seconds()),
-        "iat": issued,
-        "email": address,
-        "phone": phone,
-        "app_metadata": app_metadata or {},
-        "user_metadata": user_metadata or {},
-        "role": "authenticated",
-        "aal": "aal1",
-        "amr": [{"method": "password", "timestamp": issued}],
-        "session_id": str(session_id),
-        "is_anonymous": is_anonymous,
-    }
+        issued = int((issued_at or now).astimezone(UTC).timestamp())
+        # The claims of an access token, in Supabase's documentation under "JWT Claims Reference".
+        claims: JsonObject = {
+            "iss": LOCAL_ISSUER,
+            "sub": str(user_id),
+            "aud": "authenticated",
+            "exp": issued + int(lifetime.total_seconds()),
+            "iat": issued,
+            "email": address,
+            "phone": phone,
+            "app_metadata": app_metadata or {},
+            "user_metadata": user_metadata or {},
+            "role": "authenticated",
+            "aal": "aal1",
+            "amr": [{"method": "password", "timestamp": issued}],
+            "session_id": str(session_id),
+            "is_anonymous": is_anonymous,
+        }
+        claims = _through_hook(connection, user_id, claims)
     return Session(user_id, session_id, claims)
 
 
@@ -164,6 +167,20 @@ def normalised(email: str) -> str:
     if len(address) > _LONGEST_EMAIL or not _EMAIL.fullmatch(address):
         raise InvalidInputError(f"{email[:80]!r} is not an e-mail address", hint="it looks like name@example.com")
     return address
+
+
+def _through_hook(connection: psycopg.Connection, user_id: UUID, claims: JsonObject) -> JsonObject:
+    """Let the access-token hook have its say where it is installed, as Auth does where it is switched on."""
+    installed = (
+        "select from pg_catalog.pg_proc as p join pg_catalog.pg_namespace as n on n.oid = p.pronamespace"
+        " where n.nspname = 'tick' and p.proname = 'access_token_hook'"
+    )
+    if connection.execute(installed).fetchone() is None:
+        return claims
+    event = {"user_id": str(user_id), "claims": dict(claims), "authentication_method": "password"}
+    row = connection.execute("select tick.access_token_hook(%s)", [Jsonb(event)]).fetchone()
+    hooked: JsonObject = row[0]["claims"] if row else claims
+    return hooked
 
 
 @contextmanager
