@@ -1,0 +1,92 @@
+"""Signing in to a project, staying signed in, signing out, and asking for the confirmation mail again.
+
+https://supabase.com/docs/reference/self-hosting-auth. Not through `supabase_auth`: it reads answers of any size, drops
+the header that says how long to wait, quotes answers that it can't read (with their tokens) in its errors, and loads
+for longer than a command may take to start.
+"""
+
+import time
+from collections.abc import Callable
+from typing import Final
+
+from tickctl.adapters.auth_server import checked_key
+from tickctl.adapters.guarded_http import TIMEOUT, Answer, guarded_post
+from tickctl.core.auth import AuthSession, failure, read_object, read_session
+from tickctl.core.json import JsonObject
+from tickctl.core.secrets import Secret
+
+# Before this version of the API, error codes stood elsewhere in the answers.
+_API_VERSION: Final = "2024-01-01"
+_SUCCESS: Final = range(200, 300)
+_NO_CONTENT: Final = 204
+
+
+class AuthApi:
+    """A project's Auth server, as a user without privileges sees it.
+
+    Args:
+        url: the project's address, as in `https://<ref>.supabase.co`.
+        api_key: the publishable (or legacy anon) key.
+        timeout: seconds for one answer.
+        clock: epoch seconds.
+
+    Raises:
+        ConfigurationError: the key can't be sent in a header. All methods raise it, too, for an address that is not
+            https, and `UnreachableError` where no answer came or none that can be understood.
+    """
+
+    def __init__(
+        self, url: str, api_key: Secret, *, timeout: float = TIMEOUT, clock: Callable[[], float] = time.time
+    ) -> None:
+        self._url = url.rstrip("/") + "/auth/v1"
+        self._api_key = checked_key(api_key)
+        self._timeout = timeout
+        self._clock = clock
+
+    def sign_in(self, email: str, password: Secret) -> AuthSession:
+        """Begin a session with an e-mail address and a password.
+
+        Raises:
+            CredentialsRefusedError: wrong, banned, not confirmed, or another proof is asked for.
+            ConfigurationError: the project offers no sign-in by password.
+        """
+        return self._session("password", {"email": email, "password": password.reveal()})
+
+    def refresh(self, session: AuthSession) -> AuthSession:
+        """Continue a session; its refresh token is spent by this, so that the new one must be kept.
+
+        Raises:
+            CredentialsRefusedError: the session is over.
+        """
+        return self._session("refresh_token", {"refresh_token": session.refresh_token.reveal()})
+
+    def sign_out(self, session: AuthSession) -> None:
+        """End this session, and no other one of the user.
+
+        Raises:
+            CredentialsRefusedError: the access token is no good any more, for whatever reason.
+        """
+        bearer = {"Authorization": f"Bearer {session.access_token.reveal()}"}
+        answer = self._post("/logout?scope=local", {}, bearer)
+        if answer.status != _NO_CONTENT:  # a proxy's friendly page
+            raise failure(answer.status, b"")
+
+    def resend_confirmation(self, email: str) -> None:
+        """Send the mail again that asks to confirm an address. Auth does not say whether there is such a user.
+
+        Raises:
+            UnreachableError: also when mails were sent too often; the hint tells how long to wait.
+            ConfigurationError: the project can't send mails to this address.
+        """
+        read_object(self._post("/resend", {"type": "signup", "email": email}, {}).body)
+
+    def _session(self, grant_type: str, proof: JsonObject) -> AuthSession:
+        answer = self._post(f"/token?grant_type={grant_type}", proof, {})
+        return read_session(answer.body, now=self._clock())
+
+    def _post(self, path: str, payload: JsonObject, headers: dict[str, str]) -> Answer:
+        headers = {"apikey": self._api_key.reveal(), "X-Supabase-Api-Version": _API_VERSION, **headers}
+        answer = guarded_post(self._url + path, payload, headers, timeout=self._timeout)
+        if answer.status not in _SUCCESS:
+            raise failure(answer.status, answer.body, answer.retry_after)
+        return answer

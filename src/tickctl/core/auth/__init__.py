@@ -1,0 +1,6 @@
+"""A session with Supabase Auth, and what the Auth server's answers about signing in mean."""
+
+from tickctl.core.auth.failures import failure
+from tickctl.core.auth.session import AuthSession, read_object, read_session
+
+__all__ = ["AuthSession", "failure", "read_object", "read_session"]
