@@ -36,8 +36,9 @@ def test_apply_installs_everything_once(database: Database) -> None:
     user = database.add_user("early@example.com")
     _uninstall(database)
     with connected(database) as connection:
-        assert schema.apply(connection) == [file.name for file in (*migrations(), *repeatables())]
-        assert schema.apply(connection) == []
+        done = schema.apply(connection)
+        assert [step.text for step in done.steps] == [file.name for file in (*migrations(), *repeatables())]
+        assert schema.apply(connection) == schema.Plan()
         row = connection.execute("select user_id::text, email from public.profiles").fetchone()
     assert row == (user.id, "early@example.com")
 
@@ -55,7 +56,7 @@ def test_two_that_apply_at_once_wait_for_each_other(database: Database) -> None:
 
     def apply(_number: int) -> int:
         with connected(database) as connection:
-            return len(schema.apply(connection))
+            return len(schema.apply(connection).steps)
 
     with ThreadPoolExecutor(4) as pool:
         done = sorted(pool.map(apply, range(4)))
@@ -68,7 +69,7 @@ def test_a_changed_function_file_runs_all_of_them_again(database: Database) -> N
         listener.execute("listen pgrst")
         connection.execute("update tick.migration set digest = 'old' where name = 'functions/40_consume.sql'")
         connection.execute("grant execute on function tick.open_day to anon")
-        assert schema.apply(connection) == [file.name for file in repeatables()]
+        assert [step.text for step in schema.apply(connection).steps] == [file.name for file in repeatables()]
         row = connection.execute("select has_function_privilege('anon', 'tick.open_day(uuid, date)', 'execute')")
         assert row.fetchone() == (False,)
         assert [notice.payload for notice in listener.notifies(timeout=5, stop_after=1)] == ["reload schema"]
@@ -95,7 +96,7 @@ def test_apply_changes_all_or_nothing(database: Database) -> None:
     _uninstall(database)
     with connected(database) as connection:
         connection.execute("create table public.user_daily_usage (id integer)")
-        with pytest.raises(psycopg.errors.DuplicateTable):
+        with pytest.raises(ConfigurationError, match="already exists"):
             schema.apply(connection)
         assert connection.execute("select to_regnamespace('tick')").fetchone() == (None,)
 

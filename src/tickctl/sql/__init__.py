@@ -1,5 +1,5 @@
 """The SQL that tickctl installs: migrations run once, in order; the rest again whenever its text changes."""
 
-from tickctl.sql.files import SqlFile, migrations, repeatables
+from tickctl.sql.files import SqlFile, access_token_hook, function_sources, migrations, repeatables
 
-__all__ = ["SqlFile", "migrations", "repeatables"]
+__all__ = ["SqlFile", "access_token_hook", "function_sources", "migrations", "repeatables"]

@@ -1,11 +1,17 @@
 """Reads the SQL files of this package, in the order in which they run."""
 
 import hashlib
+import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.resources import files
 from typing import Final
 
 POLICIES: Final = "policies.sql"
+HOOK: Final = "optional/access_token_hook.sql"
+
+_DEFINITION: Final = re.compile(r"^create or replace function ([a-z_.]+)\(", re.MULTILINE)
+_BODY: Final = re.compile(r"\bas (\$\w*\$)(.*?)\1", re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +39,26 @@ def repeatables() -> tuple[SqlFile, ...]:
     executed by everybody until the policies have run.
     """
     return (*_folder("functions"), _read(POLICIES))
+
+
+def access_token_hook() -> SqlFile:
+    """The optional function that Supabase Auth asks before it signs a token; it runs again when its text changes."""
+    return _read(HOOK)
+
+
+def function_sources() -> Mapping[str, str]:
+    """Return the body of each function by its qualified name, as `pg_proc.prosrc` holds it; the hook's as well.
+
+    A function in the SQL standard's form (`return ...`) has no such text and is left out.
+    """
+    sources = {}
+    for file in (*_folder("functions"), access_token_hook()):
+        starts = [*_DEFINITION.finditer(file.text)]
+        ends = [*(start.start() for start in starts[1:]), len(file.text)]
+        for start, end in zip(starts, ends, strict=True):
+            if body := _BODY.search(file.text, start.end(), end):
+                sources[start[1]] = body[2]
+    return sources
 
 
 def _folder(folder: str) -> tuple[SqlFile, ...]:

@@ -14,7 +14,7 @@ from tickctl.adapters import schema
 from tickctl.adapters.embedded.failures import disk_full, says_disk_full
 from tickctl.adapters.embedded.postmaster import latest_log
 from tickctl.adapters.embedded.startup import SUPERUSER
-from tickctl.errors import UnreachableError
+from tickctl.errors import ConfigurationError, TickctlError, UnreachableError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -82,11 +82,19 @@ def _connect(server: Server, user: str) -> psycopg.Connection:
 def _reported(home: Home) -> Iterator[None]:
     try:
         yield
-    except psycopg.Error as error:
+    except (psycopg.Error, TickctlError) as error:
         # A server whose disk is full may be too far gone to say so to its clients.
         if isinstance(error, psycopg.errors.DiskFull) or says_disk_full(latest_log(home)):
             raise disk_full(home.path) from error
+        if isinstance(error, ConfigurationError):
+            raise
         raise UnreachableError(
-            f"the embedded database could not be set up: {error.diag.message_primary or type(error).__name__}",
+            f"the embedded database could not be set up: {_said(error)}",
             hint=f"see {home.log}; `tickctl local reset` makes a new one",
         ) from error
+
+
+def _said(error: psycopg.Error | TickctlError) -> str:
+    if isinstance(error, TickctlError):
+        return error.message
+    return error.diag.message_primary or type(error).__name__

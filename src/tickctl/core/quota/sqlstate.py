@@ -50,7 +50,7 @@ ERRORS: Final[Mapping[str, tuple[type[TickctlError], str | None]]] = {
     "P0002": (NotFoundError, None),
 }
 _HINTS: Final[Mapping[str, str]] = {
-    _NOT_INSTALLED: "this version of tickctl sets up the embedded database only (--backend local)",
+    _NOT_INSTALLED: "run `tickctl schema apply`",
     _CHANGED_MEANWHILE: "try again",
 }
 

@@ -1,10 +1,12 @@
-"""Installs the SQL of `tickctl/sql` and keeps it up to date."""
+"""Brings a database to the state of `tickctl/sql`, and says beforehand what that takes."""
 
 from typing import Final, TypeAlias
 
 import psycopg
 from psycopg.rows import TupleRow
 
+from tickctl.adapters.schema.failures import reported
+from tickctl.adapters.schema.plan import Plan, Step, StepKind
 from tickctl.errors import ConfigurationError
 from tickctl.sql import SqlFile, migrations, repeatables
 
@@ -14,18 +16,45 @@ Connection: TypeAlias = psycopg.Connection[TupleRow]
 _LOCK: Final = 7_413_091_865_526_040
 
 
-def apply(connection: Connection) -> list[str]:
-    """Bring the database to this version's schema, in one transaction, and return what was run.
+def plan(connection: Connection, *, hook: bool = False) -> Plan:
+    """Return what `apply` would do, changing nothing.
+
+    Raises:
+        TickctlError: as `apply`.
+    """
+    with reported():
+        return _plan(pending(connection))
+
+
+def apply(connection: Connection, *, hook: bool = False) -> Plan:
+    """Bring the database to this version's schema, in one transaction, and return what was done.
 
     Runs as the owner of the schema (`postgres` on Supabase, not a superuser). Idempotent: an up-to-date database is
     only read. Two runs at once wait for each other.
 
     Raises:
         ConfigurationError: the database was set up by another version of tickctl that this one can't follow.
-        psycopg.Error: the database refused; nothing was changed.
+        CredentialsRefusedError: this role may not do it.
+        UnreachableError: the database refused for another reason, or went away.
+
+    Whatever is raised, nothing was changed.
     """
+    with reported():
+        return _apply(connection)
+
+
+def as_one_file(*, hook: bool = False) -> str:
+    """Return the same as one SQL text."""
+    raise NotImplementedError
+
+
+def _plan(files: list[SqlFile]) -> Plan:
+    return Plan(tuple(Step(StepKind.CREATE, file.name) for file in files))
+
+
+def _apply(connection: Connection) -> Plan:
     if not pending(connection):
-        return []
+        return Plan()
     with connection.transaction():
         connection.execute("select pg_advisory_xact_lock(%s)", [_LOCK])
         # A lock that doesn't come soon is given up: everybody else queues behind whoever waits for one.
@@ -41,7 +70,7 @@ def apply(connection: Connection) -> list[str]:
             )
         if files:
             connection.execute("notify pgrst, 'reload schema'")
-    return [file.name for file in files]
+    return _plan(files)
 
 
 def pending(connection: Connection) -> list[SqlFile]:

@@ -1,0 +1,6 @@
+"""Installs the SQL of `tickctl/sql`, adopts tables that are there already, and keeps both up to date."""
+
+from tickctl.adapters.schema.install import Connection, apply, as_one_file, plan
+from tickctl.adapters.schema.plan import Plan, Step, StepKind
+
+__all__ = ["Connection", "Plan", "Step", "StepKind", "apply", "as_one_file", "plan"]

@@ -1,0 +1,59 @@
+"""What PostgreSQL says while the schema is read or installed, as errors of tickctl."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Final
+
+import psycopg
+
+from tickctl.core.quota.sqlstate import error_for
+from tickctl.errors import ConfigurationError, CredentialsRefusedError, TickctlError, UnreachableError
+
+_UNCHANGED: Final = "nothing was changed"
+
+
+@contextmanager
+def reported() -> Iterator[None]:
+    """Turn psycopg's errors into those of tickctl.
+
+    Raises:
+        TickctlError: for every psycopg.Error.
+    """
+    try:
+        yield
+    except psycopg.Error as error:
+        raise _error(error) from None
+
+
+def _error(error: psycopg.Error) -> TickctlError:
+    state, said = error.sqlstate, error.diag.message_primary or ""
+    match state:
+        case None:
+            return UnreachableError(
+                "the connection to the database was lost",
+                hint="a transaction that was not finished changes nothing; run the same command again",
+            )
+        case "42501":
+            return CredentialsRefusedError(
+                f"this role may not do that: {said}",
+                hint=f"{_UNCHANGED}; connect as postgres, as the project's Connect dialog has it",
+            )
+        case "25006":
+            return ConfigurationError(
+                "this database can only be read: a replica, or set to read-only",
+                hint="use the connection string of the primary database",
+            )
+        case "55P03":
+            return UnreachableError(
+                "somebody else holds the tables, and did not let go of them in time",
+                hint=f"{_UNCHANGED}; try again, or end the long transaction first",
+            )
+        case _ if state[:2] in {"08", "28", "40", "53", "57", "58"}:
+            known = error_for(state, said, error.diag.message_hint)
+            known.hint = known.hint or f"{_UNCHANGED}; try again"
+            return known
+        case _:
+            return ConfigurationError(
+                f"the database refused: {said} (SQLSTATE {state})",
+                hint=f"{_UNCHANGED}; mend what it names and run the same command again",
+            )
