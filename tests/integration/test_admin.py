@@ -11,9 +11,9 @@ from tickctl.core.quota import (
     Decision,
     LimitOutcome,
     QuotaAdmin,
-    QuotaFilter,
     ServiceRole,
     SettleOutcome,
+    UserFilter,
     consume,
     settle,
 )
@@ -68,7 +68,7 @@ def test_a_deleted_user_is_found_by_id_only(database: Database) -> None:
     admin = database.admin()
     assert admin.show("ada@example.com").user_id == new.id
     assert admin.show(old.id).user_id == old.id
-    assert [state.user_id for state in admin.list().items] == [new.id]
+    assert [user.quota.user_id for user in admin.list().items] == [new.id]
 
 
 def test_a_limit_is_set_once_and_logged_once(database: Database) -> None:
@@ -242,14 +242,14 @@ def test_a_list_pages_through_everybody_once(database: Database) -> None:
     while True:
         page = admin.list(limit=2, after=after)
         assert len(page.items) == 2
-        seen += [state.user_id for state in page.items]
+        seen += [user.quota.user_id for user in page.items]
         after = page.next
         if after is None:
             break
     by_name = {user.email: user.id for user in users}
     expected = [by_name[f"{name}@example.com"] for name in ["A", "aa", "b", "c", "D"]]
     assert seen == sorted(p.id for p in phones) + expected + sorted(t.id for t in twins)
-    assert [state.user_id for state in admin.list(limit=100).items] == seen
+    assert [user.quota.user_id for user in admin.list(limit=100).items] == seen
     assert admin.list(limit=len(seen)).next is None
 
 
@@ -261,21 +261,48 @@ def test_a_long_list_is_fetched_in_parts(database: Database) -> None:
             " from generate_series(1, 2300) as i"
         )
     page = database.admin().list(limit=2100)
-    assert len({state.user_id for state in page.items}) == 2100
+    assert len({user.quota.user_id for user in page.items}) == 2100
     assert len(database.admin().list(limit=2100, after=page.next).items) == 200
 
 
-def test_a_list_can_be_filtered(database: Database) -> None:
+def test_a_list_can_be_filtered(database: Database, clock: Clock) -> None:
     """Exhausted includes the blocked: nobody of either can do anything today."""
     exhausted, unlimited, blocked = (database.add_user(f"{n}@example.com", limit=n) for n in (3, None, 0))
     database.add_user("free@example.com")
+    unconfirmed = database.add_user("new@example.com", confirmed=False)
+    banned = database.add_user("bad@example.com", banned_until=NOON + timedelta(seconds=1))
+    database.add_user("was-bad@example.com", banned_until=NOON)
     consume(database.functions(), exhausted.caller, 3)
     admin = database.admin()
-    ids = {kind: {state.user_id for state in admin.list(kind).items} for kind in QuotaFilter}
-    assert ids[QuotaFilter.EXHAUSTED] == {exhausted.id, blocked.id}
-    assert ids[QuotaFilter.UNLIMITED] == {unlimited.id}
-    assert ids[QuotaFilter.BLOCKED] == {blocked.id}
-    assert len(ids[QuotaFilter.ALL]) == 4
+    ids = {kind: {user.quota.user_id for user in admin.list(kind).items} for kind in UserFilter}
+    assert ids[UserFilter.EXHAUSTED] == {exhausted.id, blocked.id}
+    assert ids[UserFilter.UNLIMITED] == {unlimited.id}
+    assert ids[UserFilter.BLOCKED] == {blocked.id}
+    assert ids[UserFilter.UNCONFIRMED] == {unconfirmed.id}
+    assert ids[UserFilter.BANNED] == {banned.id}
+    assert len(ids[UserFilter.ALL]) == 7
+
+
+def test_a_list_and_an_overview_tell_of_the_account(database: Database, clock: Clock) -> None:
+    """Times as Supabase Auth keeps them, and the sessions that have not ended."""
+    early, late = NOON - timedelta(days=9), NOON - timedelta(hours=1)
+    user = database.add_user("ada@example.com", created_at=early, last_sign_in_at=late, banned_until="infinity")
+    with database.superuser() as connection:
+        connection.execute(
+            "insert into auth.sessions (id, user_id, not_after)"
+            " select gen_random_uuid(), %s, t from unnest(array[%s, %s]::timestamptz[]) as t",
+            [user.id, NOON, NOON + timedelta(seconds=1)],
+        )
+    admin = database.admin()
+    overview = admin.overview("ADA@example.com")
+    assert overview.quota == admin.show(user.id)
+    assert (overview.created_at, overview.last_sign_in_at) == (early, late)
+    assert overview.email_confirmed_at == datetime(2020, 1, 1, tzinfo=UTC)
+    assert overview.banned_until == datetime(9999, 12, 31, tzinfo=UTC)
+    assert (overview.is_anonymous, overview.sessions) == (False, 2)
+    assert admin.list().items == (overview,)
+    with pytest.raises(NotFoundError):
+        admin.overview("nobody@example.com")
 
 
 @pytest.mark.parametrize(
@@ -389,8 +416,8 @@ def test_user_tells_what_verification_asks(database: Database, clock: Clock) -> 
 
 
 def _make_admin(database: Database, user: User) -> None:
-    with database.owner() as connection:
-        connection.execute("insert into tick.admin (user_id) values (%s)", [user.id])
+    with database.functions(owner=True) as functions:
+        assert QuotaAdmin(functions, "owner").add_admin(user.id).changed
 
 
 def test_an_administrator_may_what_an_operator_may_and_is_logged_by_id(database: Database) -> None:
@@ -399,12 +426,75 @@ def test_an_administrator_may_what_an_operator_may_and_is_logged_by_id(database:
     _make_admin(database, boss)
     admin = QuotaAdmin(database.functions(), "says boss", caller=boss.caller)
     assert admin.set_limit(user.id, 1).changed
-    (entry,) = admin.audit_log().items
+    entry = admin.audit_log().items[0]
     assert (entry.actor, entry.actor_id, entry.operator) == (boss.id, boss.id, "says boss")
-    with database.owner() as connection:
-        connection.execute("delete from tick.admin")
+    database.admin().remove_admin(boss.id)
     with pytest.raises(CredentialsRefusedError):
         admin.show(user.id)
+
+
+def test_administrators_are_added_listed_and_removed(database: Database, clock: Clock) -> None:
+    """Each change once and in the log; the first to be added stands first."""
+    ann, ben = database.add_user("ann@example.com"), database.add_user("ben@example.com")
+    admin = database.admin()
+    change = admin.add_admin("BEN@example.com", reason="on call")
+    assert (change.user_id, change.email, change.changed) == (ben.id, ben.email, True)
+    assert not admin.add_admin(ben.id).changed
+    clock.set(NOON + timedelta(minutes=1))
+    admin.add_admin(ann.id)
+    assert [(a.email, a.added_at) for a in admin.admins()] == [
+        (ben.email, NOON),
+        (ann.email, NOON + timedelta(minutes=1)),
+    ]
+    assert admin.remove_admin(ben.id, reason="left").changed
+    assert not admin.remove_admin(ben.id).changed
+    assert [a.user_id for a in admin.admins()] == [ann.id]
+    entries = [(e.action, e.email, e.reason, e.before, e.after) for e in reversed(admin.audit_log().items)]
+    no, yes = {"administrator": False}, {"administrator": True}
+    assert entries == [
+        ("admin_add", ben.email, "on call", no, yes),
+        ("admin_add", ann.email, None, no, yes),
+        ("admin_remove", ben.email, "left", yes, no),
+    ]
+    with pytest.raises(NotFoundError):
+        admin.add_admin("nobody@example.com")
+
+
+def test_an_administrator_makes_and_unmakes_none(database: Database) -> None:
+    """Or a stolen token could make itself permanent; to see who there is, is allowed."""
+    boss, user = database.add_user(), database.add_user()
+    _make_admin(database, boss)
+    admin = QuotaAdmin(database.functions(), "boss", caller=boss.caller)
+    assert [a.user_id for a in admin.admins()] == [boss.id]
+    for refused in (admin.add_admin, admin.remove_admin):
+        with pytest.raises(CredentialsRefusedError):
+            refused(user.id)
+        with pytest.raises(CredentialsRefusedError):
+            refused(boss.id)
+    assert [a.user_id for a in database.admin().admins()] == [boss.id]
+
+
+@pytest.mark.parametrize("unfit", ["unconfirmed", "anonymous", "deleted"])
+def test_who_is_not_known_for_certain_becomes_no_administrator(database: Database, unfit: str) -> None:
+    """An address that nobody has confirmed may have been typed in by somebody else."""
+    match unfit:
+        case "unconfirmed":
+            user = database.add_user(confirmed=False)
+        case "anonymous":
+            user = database.add_user(is_anonymous=True)
+        case "deleted":
+            user = database.add_user(deleted_at=NOON)
+    with pytest.raises(InvalidInputError, match="administrator"):
+        database.admin().add_admin(user.id)
+    assert database.admin().admins() == ()
+
+
+def test_the_log_tells_the_secret_key_from_a_direct_connection(database: Database) -> None:
+    """PostgREST logs in as authenticator; everybody else is named by the role that they logged in as."""
+    user = database.add_user()
+    for functions in (database.functions(), database.functions(owner=True)):
+        QuotaAdmin(functions, "op").grant(user.id, 1)
+    assert [e.actor for e in database.admin().audit_log().items] == ["postgres", "service_role"]
 
 
 @pytest.mark.parametrize("change", ["banned", "deleted", "logged out", "logged out and in again", "session expired"])

@@ -28,7 +28,9 @@ STATEMENT_TIMEOUT: Final = 10.0
 """Seconds that the server may take for one call."""
 
 # What only reads is asked again when the connection breaks; what writes may have been done.
-_READ_ONLY: Final = re.compile(r"my_ticks|tick_admin_(show|suggest|list|resolve|history|top|audit|user)")
+_READ_ONLY: Final = re.compile(
+    r"my_ticks|tick_admin_(show|overview|members|suggest|list|resolve|history|top|audit|user)"
+)
 _NAME: Final = re.compile(r"[a-z_][a-z0-9_]*")
 
 # As PostgREST does before each call: all of it lasts until the transaction ends.

@@ -171,7 +171,7 @@ def _everybody(run: Run, quotas: "QuotaAdmin") -> "Iterator[QuotaState]":
     with run.output.progress("reading users") as advance:
         while True:
             page = quotas.list(limit=CHUNK, after=after)
-            yield from page.items
+            yield from (user.quota for user in page.items)
             advance(len(page.items))
             if not (after := page.next):
                 return

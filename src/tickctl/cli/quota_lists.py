@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from tickctl.cli.backend import open_quotas
-from tickctl.cli.output import Cell, rfc3339
+from tickctl.cli.output import Cell, cell_text, rfc3339
 from tickctl.cli.quota import User, bar_of, limit_text, state_json
 from tickctl.cli.run import Run, command
 from tickctl.errors import InvalidInputError
 
 if TYPE_CHECKING:
-    from tickctl.core.quota import AuditEntry, DayUsage
+    from tickctl.core.quota import AuditEntry, DayUsage, UserFilter, UserOverview
 
 NdJson = Annotated[bool, typer.Option("--ndjson", help="One JSON document on each line.")]
 Limit = Annotated[int, typer.Option("--limit", min=1, max=100_000, help="At most so many.")]
@@ -40,6 +40,8 @@ def list_users(
     exhausted: Annotated[bool, typer.Option("--exhausted", help="Only users with nothing left today.")] = False,
     unlimited: Annotated[bool, typer.Option("--unlimited", help="Only users without a limit.")] = False,
     blocked: Annotated[bool, typer.Option("--blocked", help="Only users whose limit is 0.")] = False,
+    unconfirmed: Annotated[bool, typer.Option("--unconfirmed", help="Only users without a confirmed e-mail.")] = False,
+    banned: Annotated[bool, typer.Option("--banned", help="Only users who are banned now.")] = False,
     search: Annotated[
         str | None, typer.Option("--search", metavar="TEXT", help="Only e-mails that contain this.")
     ] = None,
@@ -48,16 +50,11 @@ def list_users(
     ndjson: NdJson = False,
 ) -> None:
     """List users with their ticks of today, by e-mail."""
-    if exhausted + unlimited + blocked > 1:
-        raise InvalidInputError(
-            "--exhausted, --unlimited and --blocked exclude each other", hint="ask for one of them at a time"
-        )
-    from tickctl.core.quota import QuotaFilter
-
-    chosen = "exhausted" if exhausted else "unlimited" if unlimited else "blocked" if blocked else "all"
+    flags = {"exhausted": exhausted, "unlimited": unlimited, "blocked": blocked}
+    kind = filter_of(flags | {"unconfirmed": unconfirmed, "banned": banned})
     with open_quotas(run) as (quotas, _target):
-        page = quotas.list(QuotaFilter(chosen), search=search, limit=limit, after=after)
-    rows = [state_json(state) for state in page.items]
+        page = quotas.list(kind, search=search, limit=limit, after=after)
+    rows = [overview_json(user) for user in page.items]
     if ndjson:
         _lines(run, rows)
     elif run.json:
@@ -74,6 +71,34 @@ def list_users(
             run.output.table(everything, [[_cell(row, column) for column in everything] for row in rows])
     if page.next and not run.json:
         run.output.notice(f"there are more: --after {page.next}")
+
+
+def filter_of(flags: Mapping[str, bool]) -> "UserFilter":
+    """Return the filter that the one option that was given stands for.
+
+    Raises:
+        InvalidInputError: more than one was given.
+    """
+    from tickctl.core.quota import UserFilter
+
+    given = [name for name, on in flags.items() if on]
+    if len(given) > 1:
+        raise InvalidInputError(
+            " and ".join(f"--{name}" for name in given) + " exclude each other", hint="ask for one of them at a time"
+        )
+    return UserFilter(given[0]) if given else UserFilter.ALL
+
+
+def overview_json(user: "UserOverview") -> dict[str, Cell]:
+    """Return the documented JSON of a user in a list: the quota, and the account beside it."""
+    return state_json(user.quota) | {
+        "email_confirmed_at": user.email_confirmed_at,
+        "created_at": user.created_at,
+        "last_sign_in_at": user.last_sign_in_at,
+        "banned_until": user.banned_until,
+        "is_anonymous": user.is_anonymous,
+        "sessions": user.sessions,
+    }
 
 
 def history(run: Run, user: User, days: Days = 14, ndjson: NdJson = False) -> None:
@@ -211,4 +236,6 @@ def _change(entry: "AuditEntry") -> str:
 
 
 def _plain(value: object) -> str:
+    if isinstance(value, bool):
+        return cell_text(value)
     return "unlimited" if value is None else str(value)

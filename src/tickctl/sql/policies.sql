@@ -31,6 +31,7 @@ revoke all on function
     public.settle_ticks,
     public.my_ticks,
     public.tick_admin_show,
+    public.tick_admin_overview,
     public.tick_admin_suggest,
     public.tick_admin_list,
     public.tick_admin_resolve,
@@ -41,7 +42,10 @@ revoke all on function
     public.tick_admin_set_limit,
     public.tick_admin_set_limits,
     public.tick_admin_grant,
-    public.tick_admin_reset
+    public.tick_admin_reset,
+    public.tick_admin_members,
+    public.tick_admin_add,
+    public.tick_admin_remove
 from public, anon, authenticated, service_role;
 
 -- The functions in public run with the caller's rights, so the caller needs those that they call as well.
@@ -53,6 +57,7 @@ to authenticated;
 grant execute on function
     public.settle_ticks, tick.settle_ticks,
     public.tick_admin_show, tick.admin_show,
+    public.tick_admin_overview, tick.admin_overview,
     public.tick_admin_suggest, tick.admin_suggest,
     public.tick_admin_list, tick.admin_list,
     public.tick_admin_resolve, tick.admin_resolve,
@@ -63,5 +68,11 @@ grant execute on function
     public.tick_admin_set_limit, tick.admin_set_limit,
     public.tick_admin_set_limits, tick.admin_set_limits,
     public.tick_admin_grant, tick.admin_grant,
-    public.tick_admin_reset, tick.admin_reset
+    public.tick_admin_reset, tick.admin_reset,
+    public.tick_admin_members, tick.admin_members
 to authenticated, service_role;
+-- Not for the signed-in; the functions themselves refuse them as well.
+grant execute on function
+    public.tick_admin_add, tick.admin_add,
+    public.tick_admin_remove, tick.admin_remove
+to service_role;

@@ -27,6 +27,16 @@ STATE: JsonObject = {
     "resets_at": "2026-11-24T01:00:00+01:00",
     "time_zone": "UTC",
 }
+OVERVIEW: JsonObject = {
+    **STATE,
+    "email_confirmed_at": "2026-01-02T03:04:05+00:00",
+    "created_at": "2026-01-01T00:00:00+00:00",
+    "last_sign_in_at": None,
+    "banned_until": None,
+    "is_anonymous": False,
+    "sessions": 1,
+    "list_key": "ada@example.com",
+}
 CONSUMPTION: JsonObject = {
     "decision": "granted",
     "charge_id": "00000000-0000-4000-8000-000000000002",
@@ -99,6 +109,15 @@ def test_a_missing_field_is_no_answer(field: str) -> None:
         QuotaAdmin(Canned([row]), "op").show("x")
 
 
+@pytest.mark.parametrize("field", [name for name in OVERVIEW if name not in {*STATE, "list_key"}])
+def test_an_overview_has_all_of_its_fields(field: str) -> None:
+    """As a state has."""
+    assert QuotaAdmin(Canned([OVERVIEW]), "op").overview("x").sessions == 1
+    row = {name: value for name, value in OVERVIEW.items() if name != field}
+    with pytest.raises(UnreachableError, match=field):
+        QuotaAdmin(Canned([row]), "op").overview("x")
+
+
 @pytest.mark.parametrize("rows", [[], [STATE, STATE]])
 def test_one_row_is_one_row(rows: list[JsonObject]) -> None:
     """Two states of one user would be one too many to believe."""
@@ -154,7 +173,7 @@ def test_suggestions_that_fail_do_not_hide_the_answer() -> None:
 
 def test_a_page_asks_for_one_more_and_does_not_show_it() -> None:
     """That is how it knows whether another follows."""
-    functions = Canned([STATE, STATE, STATE])
+    functions = Canned([OVERVIEW, OVERVIEW, OVERVIEW])
     page = QuotaAdmin(functions, "op").list(limit=2)
     assert len(page.items) == 2
     assert page.next is not None
@@ -165,9 +184,9 @@ def test_a_page_asks_for_one_more_and_does_not_show_it() -> None:
 def test_the_cursor_goes_into_the_next_call() -> None:
     """As the place where the last page ended."""
     functions = Canned([])
-    after = Cursor(None, str(STATE["user_id"])).to_text()
+    after = Cursor("", str(STATE["user_id"])).to_text()
     assert QuotaAdmin(functions, "op").list(after=after).next is None
-    assert functions.calls[0][1]["after_email"] is None
+    assert functions.calls[0][1]["after_key"] == ""
     assert functions.calls[0][1]["after_id"] == STATE["user_id"]
 
 
@@ -187,6 +206,7 @@ def _encoded(value: object) -> str:
         _encoded(["a"]),
         _encoded(["a", "not a uuid"]),
         _encoded([1, STATE["user_id"]]),
+        _encoded([None, STATE["user_id"]]),
         _encoded(["a", 5]),
         _encoded({"a": 1, "b": 2}),
         _encoded("ab"),

@@ -2,6 +2,8 @@
 
 from tickctl.core.quota.arithmetic import Facts, allowance, day_ends, day_of, decide, remaining
 from tickctl.core.quota.model import (
+    AdminChange,
+    Administrator,
     AuditEntry,
     Consumption,
     DayUsage,
@@ -10,12 +12,13 @@ from tickctl.core.quota.model import (
     LimitChange,
     LimitOutcome,
     Page,
-    QuotaFilter,
     QuotaState,
     ResolvedUser,
     Settlement,
     SettleOutcome,
     TopEntry,
+    UserFilter,
+    UserOverview,
     UserRecord,
 )
 from tickctl.core.quota.port import Anonymous, Caller, ServiceRole, SignedInUser, SqlFunctions
@@ -23,6 +26,8 @@ from tickctl.core.quota.service import LARGEST_CHUNK, QuotaAdmin, consume, my_ti
 
 __all__ = [
     "LARGEST_CHUNK",
+    "AdminChange",
+    "Administrator",
     "Anonymous",
     "AuditEntry",
     "Caller",
@@ -35,7 +40,6 @@ __all__ = [
     "LimitOutcome",
     "Page",
     "QuotaAdmin",
-    "QuotaFilter",
     "QuotaState",
     "ResolvedUser",
     "ServiceRole",
@@ -44,6 +48,8 @@ __all__ = [
     "SignedInUser",
     "SqlFunctions",
     "TopEntry",
+    "UserFilter",
+    "UserOverview",
     "UserRecord",
     "allowance",
     "consume",

@@ -7,17 +7,20 @@ from typing import Final, TypeAlias
 from tickctl.core.json import Json, JsonObject
 from tickctl.core.quota.cursor import Cursor
 from tickctl.core.quota.model import (
+    AdminChange,
+    Administrator,
     AuditEntry,
     Consumption,
     DayUsage,
     ImportedLimit,
     LimitChange,
     Page,
-    QuotaFilter,
     QuotaState,
     ResolvedUser,
     Settlement,
     TopEntry,
+    UserFilter,
+    UserOverview,
     UserRecord,
 )
 from tickctl.core.quota.port import Caller, ServiceRole, SqlFunctions
@@ -97,6 +100,10 @@ class QuotaAdmin:
         """Return a user's quota today."""
         return QuotaState.from_row(self._one("tick_admin_show", user_ref, {}))
 
+    def overview(self, user_ref: str) -> UserOverview:
+        """Return a user's quota today and the state of the account."""
+        return UserOverview.from_row(self._one("tick_admin_overview", user_ref, {}))
+
     def user(self, user_ref: str, session_id: str | None = None) -> UserRecord:
         """Return what the Auth tables say of a user and, where asked, of a session."""
         return UserRecord.from_row(self._one("tick_admin_user", user_ref, {"session_id": session_id}))
@@ -109,12 +116,12 @@ class QuotaAdmin:
 
     def list(
         self,
-        kind: QuotaFilter = QuotaFilter.ALL,
+        kind: UserFilter = UserFilter.ALL,
         *,
         search: str | None = None,
         limit: int = 50,
         after: str | None = None,
-    ) -> Page[QuotaState]:
+    ) -> Page[UserOverview]:
         """Return users in the order of their e-mails.
 
         Args:
@@ -127,12 +134,12 @@ class QuotaAdmin:
             InvalidInputError: `after` is not one of ours.
         """
         cursor = None if after is None else Cursor.from_text(after)
-        items: tuple[QuotaState, ...] = ()
+        items: tuple[UserOverview, ...] = ()
         while True:
-            place: JsonObject = {} if cursor is None else {"after_email": cursor.email, "after_id": cursor.user_id}
+            place: JsonObject = {} if cursor is None else {"after_key": cursor.key, "after_id": cursor.user_id}
             rows, more = self._chunk("tick_admin_list", {"filter": kind, "search": search, **place}, limit - len(items))
-            items += tuple(QuotaState.from_row(row) for row in rows)
-            cursor = Cursor(items[-1].email, items[-1].user_id) if more else None
+            items += tuple(UserOverview.from_row(row) for row in rows)
+            cursor = Cursor.of_row(rows[-1]) if more else None
             if cursor is None or len(items) == limit:
                 return Page(items, None if cursor is None else cursor.to_text())
 
@@ -203,6 +210,24 @@ class QuotaAdmin:
             before_id = items[-1].id if more else None
             if before_id is None or len(items) == limit:
                 return Page(items, None if before_id is None else str(before_id))
+
+    def admins(self) -> tuple[Administrator, ...]:
+        """Return the signed-in users who may administer, the one who was added first at the beginning."""
+        return tuple(Administrator.from_row(row) for row in self._call("tick_admin_members", {}))
+
+    def add_admin(self, user_ref: str, *, reason: str | None = None) -> AdminChange:
+        """Let a user administer when signed in.
+
+        Raises:
+            CredentialsRefusedError: also for administrators who are signed in: it takes the secret key or a direct
+                connection, so that a stolen token can't make itself permanent.
+            InvalidInputError: the user is anonymous or deleted, or the e-mail is not confirmed.
+        """
+        return AdminChange.from_row(self._one("tick_admin_add", user_ref, self._labels(reason)))
+
+    def remove_admin(self, user_ref: str, *, reason: str | None = None) -> AdminChange:
+        """Let a user administer no longer, from this moment on; as to rights, see `add_admin`."""
+        return AdminChange.from_row(self._one("tick_admin_remove", user_ref, self._labels(reason)))
 
     def _labels(self, reason: str | None) -> JsonObject:
         return {"reason": reason, "operator": self._operator}

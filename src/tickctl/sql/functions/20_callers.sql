@@ -52,15 +52,17 @@ begin
 end
 $$;
 
--- The holder of the secret key, or of a direct connection as the owner of these functions; otherwise null. To be
--- called from a SECURITY DEFINER function: there current_user is the owner, while the setting `role` still tells what
--- the session switched to.
+-- The name of the holder of the secret key, or of a direct connection as the owner of these functions; otherwise null.
+-- PostgREST logs in as `authenticator` and becomes service_role for the secret key; whoever else becomes it came over a
+-- direct connection of their own. To be called from a SECURITY DEFINER function: there current_user is the owner, while
+-- the setting `role` still tells what the session switched to.
 create or replace function tick.trusted_caller() returns text
 language plpgsql stable set search_path = ''
 as $$
 begin
     return case
-        when current_setting('role') = 'service_role' then 'service_role'
+        when current_setting('role') = 'service_role' and session_user = 'authenticator' then 'service_role'
+        when current_setting('role') = 'service_role' then session_user::text
         when current_setting('role') = 'none' and session_user = current_user then session_user::text
     end;
 end
@@ -95,6 +97,21 @@ begin
     end if;
     if actor.name is null then
         raise exception 'this needs an administrator' using errcode = '42501';
+    end if;
+    return actor;
+end
+$$;
+
+-- The same, without the signed-in: for what a stolen token must not be enough.
+create or replace function tick.require_operator() returns tick.actor
+language plpgsql stable set search_path = ''
+as $$
+declare
+    actor tick.actor;
+begin
+    actor.name := tick.trusted_caller();
+    if actor.name is null then
+        raise exception 'this needs the secret key or a direct connection' using errcode = '42501';
     end if;
     return actor;
 end

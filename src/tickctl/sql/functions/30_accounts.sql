@@ -16,6 +16,7 @@ return case
     when daily_tick_limit is not null then greatest(tick.allowance(daily_tick_limit, ticks_granted) - ticks_used, 0)
 end;
 
+drop view if exists tick.overview;
 drop view if exists tick.quota;
 drop view if exists tick.account;
 
@@ -55,6 +56,25 @@ select
     (select tick.day_ends(tick.clock(), s.time_zone) from tick.settings as s) as resets_at,
     a.time_zone
 from tick.account as a;
+
+-- The columns of the type tick.user_overview, in its order. Lists are in the order of list_key and user_id.
+create view tick.overview with (security_invoker = true) as
+select
+    q.*,
+    u.email_confirmed_at,
+    u.created_at,
+    u.last_sign_in_at,
+    -- 'infinity' is no time that JSON or its readers know.
+    case when u.banned_until > '9999-12-31 00:00:00+00' then '9999-12-31 00:00:00+00' else u.banned_until end
+        as banned_until,
+    u.is_anonymous,
+    (
+        select count(*) from auth.sessions as s
+        where s.user_id = u.id and (s.not_after is null or s.not_after > tick.clock())
+    ) as sessions,
+    coalesce(lower(u.email), '') collate "C" as list_key
+from tick.quota as q
+join auth.users as u on u.id = q.user_id;
 
 -- Creates the user's profile and row of the day where they are missing. Nothing happens when the user has just been
 -- deleted; whoever then counts on the row finds none.

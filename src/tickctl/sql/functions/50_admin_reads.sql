@@ -87,37 +87,50 @@ begin
 end
 $$;
 
--- One page in the order of e-mail and id, beginning after the given ones; users without an e-mail come first.
-create or replace function tick.admin_list(
-    kind text, search text, page_size integer, after_email text, after_id uuid
-) returns setof tick.quota_state
+create or replace function tick.admin_overview(user_ref text) returns tick.user_overview
 language plpgsql stable security definer set search_path = ''
 as $$
+declare
+    whose uuid;
+    answer tick.user_overview;
+begin
+    perform tick.require_admin();
+    whose := tick.user_named(user_ref);
+    select o.* into answer from tick.overview as o where o.user_id = whose;
+    return answer;
+end
+$$;
+
+-- One page in the order of e-mail and id, beginning after the given place; users without an e-mail come first.
+create or replace function tick.admin_list(kind text, search text, page_size integer, after_key text, after_id uuid)
+returns setof tick.user_overview
+language plpgsql stable security definer set search_path = ''
+as $$
+declare
+    moment constant timestamptz := tick.clock();
 begin
     perform tick.require_admin();
     perform tick.check_page_size(page_size);
-    if kind is null or kind not in ('all', 'exhausted', 'unlimited', 'blocked') then
+    if kind is null or kind not in ('all', 'exhausted', 'unlimited', 'blocked', 'unconfirmed', 'banned') then
         raise exception 'unknown filter' using errcode = '22023',
-            hint = 'One of all, exhausted, unlimited, blocked.';
+            hint = 'One of all, exhausted, unlimited, blocked, unconfirmed, banned.';
     end if;
     return query
-        select q.*
-        from tick.quota as q
-        join auth.users as u on u.id = q.user_id
+        select o.*
+        from tick.overview as o
+        join auth.users as u on u.id = o.user_id
         where u.deleted_at is null
-            and (search is null or position(lower(search) in lower(q.email)) > 0)
-            and (
-                after_id is null
-                or (coalesce(lower(q.email), '') collate "C", q.user_id)
-                    > (coalesce(lower(after_email), '') collate "C", after_id)
-            )
+            and (search is null or position(lower(search) in lower(o.email)) > 0)
+            and (after_id is null or (o.list_key, o.user_id) > (coalesce(after_key, ''), after_id))
             and case kind
-                when 'exhausted' then q.ticks_remaining = 0
-                when 'unlimited' then q.daily_tick_limit is null
-                when 'blocked' then q.daily_tick_limit = 0
+                when 'exhausted' then o.ticks_remaining = 0
+                when 'unlimited' then o.daily_tick_limit is null
+                when 'blocked' then o.daily_tick_limit = 0
+                when 'unconfirmed' then o.email_confirmed_at is null
+                when 'banned' then o.banned_until > moment
                 else true
             end
-        order by coalesce(lower(q.email), '') collate "C", q.user_id
+        order by o.list_key, o.user_id
         limit page_size;
 end
 $$;
@@ -239,13 +252,13 @@ declare
 begin
     perform tick.require_admin();
     whose := tick.user_named(user_ref);
-    select u.id, u.email, u.email_confirmed_at, u.banned_until, u.deleted_at, u.is_anonymous,
+    select u.id, u.email, u.email_confirmed_at, o.banned_until, u.deleted_at, u.is_anonymous,
         case when admin_user.session_id is not null then exists (
             select from auth.sessions as s
             where s.id = admin_user.session_id and s.user_id = u.id and (s.not_after is null or s.not_after > moment)
         ) end
     into state
-    from auth.users as u where u.id = whose;
+    from auth.users as u join tick.overview as o on o.user_id = u.id where u.id = whose;
     return state;
 end
 $$;

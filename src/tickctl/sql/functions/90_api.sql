@@ -19,16 +19,20 @@ create or replace function public.tick_admin_show(user_ref text) returns tick.qu
 language plpgsql stable set search_path = ''
 as $$ begin return tick.admin_show(user_ref); end $$;
 
+create or replace function public.tick_admin_overview(user_ref text) returns tick.user_overview
+language plpgsql stable set search_path = ''
+as $$ begin return tick.admin_overview(user_ref); end $$;
+
 create or replace function public.tick_admin_suggest(user_ref text) returns setof tick.user_match
 language plpgsql stable set search_path = ''
 as $$ begin return query select * from tick.admin_suggest(user_ref); end $$;
 
 create or replace function public.tick_admin_list(
     filter text default 'all', search text default null, page_size integer default 50,
-    after_email text default null, after_id uuid default null
-) returns setof tick.quota_state
+    after_key text default null, after_id uuid default null
+) returns setof tick.user_overview
 language plpgsql stable set search_path = ''
-as $$ begin return query select * from tick.admin_list(filter, search, page_size, after_email, after_id); end $$;
+as $$ begin return query select * from tick.admin_list(filter, search, page_size, after_key, after_id); end $$;
 
 create or replace function public.tick_admin_resolve(user_refs jsonb) returns setof tick.resolved_user
 language plpgsql stable set search_path = ''
@@ -83,3 +87,19 @@ create or replace function public.tick_admin_reset(
 ) returns tick.quota_state
 language plpgsql volatile set search_path = ''
 as $$ begin return tick.admin_reset(user_ref, reason, operator); end $$;
+
+create or replace function public.tick_admin_members() returns setof tick.administrator
+language plpgsql stable set search_path = ''
+as $$ begin return query select * from tick.admin_members(); end $$;
+
+create or replace function public.tick_admin_add(
+    user_ref text, reason text default null, operator text default null
+) returns tick.admin_change
+language plpgsql volatile set search_path = ''
+as $$ begin return tick.admin_add(user_ref, reason, operator); end $$;
+
+create or replace function public.tick_admin_remove(
+    user_ref text, reason text default null, operator text default null
+) returns tick.admin_change
+language plpgsql volatile set search_path = ''
+as $$ begin return tick.admin_remove(user_ref, reason, operator); end $$;
