@@ -6,12 +6,12 @@ for longer than a command may take to start.
 """
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Final
 
 from tickctl.adapters.auth_server import checked_key
 from tickctl.adapters.guarded_http import TIMEOUT, Answer, guarded_post
-from tickctl.core.auth import AuthSession, failure, read_object, read_session
+from tickctl.core.auth import AuthSession, failure, read_object, read_session, says_session_is_over
 from tickctl.core.json import JsonObject
 from tickctl.core.secrets import Secret
 
@@ -50,26 +50,31 @@ class AuthApi:
             CredentialsRefusedError: wrong, banned, not confirmed, or another proof is asked for.
             ConfigurationError: the project offers no sign-in by password.
         """
-        return self._session("password", {"email": email, "password": password.reveal()})
+        answer = self._post("/token?grant_type=password", {"email": email, "password": password.reveal()})
+        return self._session(answer)
 
-    def refresh(self, session: AuthSession) -> AuthSession:
-        """Continue a session; its refresh token is spent by this, so that the new one must be kept.
+    def refresh(self, session: AuthSession) -> AuthSession | None:
+        """Continue a session; `None` if it is over. The refresh token is spent by this: the new one must be kept.
 
         Raises:
-            CredentialsRefusedError: the session is over.
+            CredentialsRefusedError: the user is banned, or the key was refused.
         """
-        return self._session("refresh_token", {"refresh_token": session.refresh_token.reveal()})
+        answer = self._post("/token?grant_type=refresh_token", {"refresh_token": session.refresh_token.reveal()})
+        if answer.status not in _SUCCESS and says_session_is_over(answer.body):
+            return None
+        return self._session(answer)
 
     def sign_out(self, session: AuthSession) -> None:
-        """End this session, and no other one of the user.
+        """End this session, and no other one of the user; one that is over already is fine as well.
 
         Raises:
-            CredentialsRefusedError: the access token is no good any more, for whatever reason.
+            CredentialsRefusedError: the access token or the key is not accepted; the session may go on.
         """
         bearer = {"Authorization": f"Bearer {session.access_token.reveal()}"}
         answer = self._post("/logout?scope=local", {}, bearer)
-        if answer.status != _NO_CONTENT:  # a proxy's friendly page
-            raise failure(answer.status, b"")
+        # Nothing but Auth's own status will do: a proxy greets with 200.
+        if answer.status != _NO_CONTENT and not (answer.status not in _SUCCESS and says_session_is_over(answer.body)):
+            raise failure(answer.status, answer.body, answer.retry_after)
 
     def resend_confirmation(self, email: str) -> None:
         """Send the mail again that asks to confirm an address. Auth does not say whether there is such a user.
@@ -78,15 +83,16 @@ class AuthApi:
             UnreachableError: also when mails were sent too often; the hint tells how long to wait.
             ConfigurationError: the project can't send mails to this address.
         """
-        read_object(self._post("/resend", {"type": "signup", "email": email}, {}).body)
-
-    def _session(self, grant_type: str, proof: JsonObject) -> AuthSession:
-        answer = self._post(f"/token?grant_type={grant_type}", proof, {})
-        return read_session(answer.body, now=self._clock())
-
-    def _post(self, path: str, payload: JsonObject, headers: dict[str, str]) -> Answer:
-        headers = {"apikey": self._api_key.reveal(), "X-Supabase-Api-Version": _API_VERSION, **headers}
-        answer = guarded_post(self._url + path, payload, headers, timeout=self._timeout)
+        answer = self._post("/resend", {"type": "signup", "email": email})
         if answer.status not in _SUCCESS:
             raise failure(answer.status, answer.body, answer.retry_after)
-        return answer
+        read_object(answer.body)
+
+    def _session(self, answer: Answer) -> AuthSession:
+        if answer.status not in _SUCCESS:
+            raise failure(answer.status, answer.body, answer.retry_after)
+        return read_session(answer.body, now=self._clock())
+
+    def _post(self, path: str, payload: JsonObject, headers: Mapping[str, str] | None = None) -> Answer:
+        common = {"apikey": self._api_key.reveal(), "X-Supabase-Api-Version": _API_VERSION}
+        return guarded_post(self._url + path, payload, {**common, **(headers or {})}, timeout=self._timeout)

@@ -22,6 +22,13 @@ _UNAUTHORIZED: Final = 401
 _TOO_MANY: Final = 429
 _SIGN_IN_AGAIN: Final = "sign in again with 'tickctl login'"
 _OVER: Final = (CredentialsRefusedError, "the session is over", _SIGN_IN_AGAIN)
+_OVER_CODES: Final = (
+    "session_not_found",
+    "session_expired",
+    "refresh_token_not_found",
+    "refresh_token_already_used",
+    "user_not_found",
+)
 _CANNOT_SIGN_IN: Final = "use SUPABASE_SECRET_KEY or SUPABASE_DB_URL, or sign in as another user"
 
 # code: kind of error, what happened, what to do next.
@@ -37,12 +44,8 @@ _BY_CODE: Final[Mapping[str, tuple[type[TickctlError], str, str]]] = {
         "follow the link in the mail; 'tickctl users resend-confirmation' sends it again",
     ),
     "user_banned": (CredentialsRefusedError, "the user is banned", "sign in as another user"),
-    "user_not_found": (CredentialsRefusedError, "the user does not exist any more", "sign in as another user"),
-    "session_not_found": _OVER,
-    "session_expired": _OVER,
-    "refresh_token_not_found": _OVER,
-    "refresh_token_already_used": _OVER,
-    "bad_jwt": _OVER,
+    **dict.fromkeys(_OVER_CODES, _OVER),
+    "bad_jwt": (CredentialsRefusedError, "the Auth server does not accept the access token", _SIGN_IN_AGAIN),
     "insufficient_aal": (
         CredentialsRefusedError,
         "the project asks for a second factor, which tickctl can't show",
@@ -89,10 +92,7 @@ def failure(status: int, body: bytes, retry_after: str = "") -> TickctlError:
         body: the body, whatever it is.
         retry_after: the header of that name, "" if there is none.
     """
-    try:
-        members = parse_object(body)
-    except EncodingError:
-        members = {}
+    members = _members(body)
     if status == _TOO_MANY:
         return _too_many(members, retry_after)
     known = _BY_CODE.get(_code(members))
@@ -105,6 +105,18 @@ def failure(status: int, body: bytes, retry_after: str = "") -> TickctlError:
             hint="copy SUPABASE_ANON_KEY and SUPABASE_URL from one project's settings",
         )
     return UnreachableError(f"the Auth server answered with status {status}", hint="try again in a while")
+
+
+def says_session_is_over(body: bytes) -> bool:
+    """Whether an unsuccessful answer says that there is no such session, or no longer."""
+    return _code(_members(body)) in _OVER_CODES
+
+
+def _members(body: bytes) -> JsonObject:
+    try:
+        return parse_object(body)
+    except EncodingError:
+        return {}
 
 
 def _code(members: JsonObject) -> str:
