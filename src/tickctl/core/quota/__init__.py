@@ -21,14 +21,24 @@ from tickctl.core.quota.model import (
     UserOverview,
     UserRecord,
 )
-from tickctl.core.quota.port import Anonymous, Caller, ServiceRole, SignedInUser, SqlFunctions
+from tickctl.core.quota.port import (
+    READ_ONLY,
+    Anonymous,
+    AsyncSqlFunctions,
+    Caller,
+    ServiceRole,
+    SignedInUser,
+    SqlFunctions,
+)
 from tickctl.core.quota.service import LARGEST_CHUNK, QuotaAdmin, consume, my_ticks, settle
 
 __all__ = [
     "LARGEST_CHUNK",
+    "READ_ONLY",
     "AdminChange",
     "Administrator",
     "Anonymous",
+    "AsyncSqlFunctions",
     "AuditEntry",
     "Caller",
     "Consumption",

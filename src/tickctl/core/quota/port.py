@@ -1,10 +1,27 @@
 """The port through which everything calls the SQL functions of `tickctl/sql` by name."""
 
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Final, Literal, Protocol
 
 from tickctl.core.json import JsonObject
 from tickctl.core.secrets import Secret
+
+READ_ONLY: Final = frozenset(
+    {
+        "my_ticks",
+        "tick_admin_audit",
+        "tick_admin_history",
+        "tick_admin_list",
+        "tick_admin_members",
+        "tick_admin_overview",
+        "tick_admin_resolve",
+        "tick_admin_show",
+        "tick_admin_suggest",
+        "tick_admin_top",
+        "tick_admin_user",
+    }
+)
+"""Functions that change nothing, so that a call whose answer was lost may be repeated."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,4 +82,12 @@ class SqlFunctions(Protocol):
             ConfigurationError: the function does not exist: the schema is not installed.
             UnreachableError: no answer, a time-out, a full disk, an answer that makes no sense.
         """
+        ...
+
+
+class AsyncSqlFunctions(Protocol):
+    """`SqlFunctions` for an event loop."""
+
+    async def call(self, name: str, arguments: JsonObject, *, caller: Caller) -> list[JsonObject]:
+        """Call `public.<name>`; arguments, answer and errors are those of `SqlFunctions.call`."""
         ...
