@@ -72,8 +72,11 @@ class AuthApi:
         """
         bearer = {"Authorization": f"Bearer {session.access_token.reveal()}"}
         answer = self._post("/logout?scope=local", {}, bearer)
-        # Nothing but Auth's own status will do: a proxy greets with 200.
-        if answer.status != _NO_CONTENT and not (answer.status not in _SUCCESS and says_session_is_over(answer.body)):
+        if answer.status == _NO_CONTENT:
+            return
+        if answer.status in _SUCCESS:  # not Auth's: a proxy greets with 200
+            raise failure(answer.status, b"")
+        if not says_session_is_over(answer.body):
             raise failure(answer.status, answer.body, answer.retry_after)
 
     def resend_confirmation(self, email: str) -> None:
