@@ -108,9 +108,11 @@ def _json(answer: ApiAnswer) -> Json:
     """
     if answer.content_type.partition(";")[0].strip().lower() == "application/json":
         try:
-            return _DECODER.decode(answer.body.decode("utf-8"))
+            value: Json = _DECODER.decode(answer.body.decode("utf-8"))
         except (ValueError, RecursionError):
             pass
+        else:
+            return value
     if answer.status not in _OK:
         return None
     raise _nonsense("it is a web page" if answer.body.lstrip()[:1] == b"<" else "it is not whole JSON")

@@ -1,0 +1,172 @@
+"""Calls of SQL functions over PostgREST: for an event loop, and for those who wait."""
+
+import asyncio
+import re
+from dataclasses import replace
+from threading import Lock
+from types import TracebackType
+from typing import Final, Self
+
+from tickctl.adapters.api.address import host_of, rest_url
+from tickctl.adapters.api.keys import ApiKey
+from tickctl.adapters.api.shared_http import Failure, SharedHttp
+from tickctl.core.json import JsonObject
+from tickctl.core.quota import READ_ONLY, Caller
+from tickctl.core.quota.postgrest import ApiAnswer, read_answer
+from tickctl.core.secrets import Secret
+from tickctl.core.secrets.masked import MASK
+from tickctl.errors import InvalidInputError, TickctlError, UnreachableError
+
+TIMEOUT: Final = 10.0
+"""Seconds for one call, from its beginning to the end of its answer, a repetition included."""
+CONNECTIONS: Final = 8
+"""Connections at once, where the server speaks HTTP/1.1; measured by `scripts/bench api`."""
+
+_NAME: Final = re.compile(r"[a-z_][a-z0-9_]*")
+_UNKNOWN: Final = "whether the call was carried out is not known; look before repeating it"
+
+
+class AsyncApiFunctions:
+    """Calls SQL functions through a project's API, as each caller's token or key allows.
+
+    All calls share connections and nothing else. A call whose connection breaks is repeated once, if it only reads or
+    carries a request key: `consume_ticks` answers `already_accepted` then, where the first call had been carried out.
+    Any other call that broke may have been carried out or not.
+
+    For one event loop of asyncio. Close it with `aclose` or `async with`.
+
+    Args:
+        url: the project's address, as in `https://<ref>.supabase.co`.
+        api_key: the publishable (or anon) key for users, the secret (or service_role) key for operators.
+        timeout: seconds for one call.
+        connections: how many at once at most, with HTTP/1.1; with HTTP/2 there is one.
+
+    Raises:
+        ConfigurationError: the address or the key is none, or not of the same project.
+    """
+
+    def __init__(self, url: str, api_key: Secret, *, timeout: float = TIMEOUT, connections: int = CONNECTIONS) -> None:
+        address = rest_url(url)
+        self._host = host_of(url)
+        self._key = ApiKey.of(api_key, self._host)
+        self._timeout = timeout
+        self._http = SharedHttp(address, connections=connections, connect_timeout=timeout)
+        self._exchanges: set[asyncio.Task[ApiAnswer | Failure]] = set()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        await self.aclose()
+
+    async def aclose(self) -> None:
+        """Close the connections, ending calls that are under way; a later call makes others."""
+        for exchange in (exchanges := list(self._exchanges)):
+            exchange.cancel()
+        await asyncio.gather(*exchanges, return_exceptions=True)
+        await self._http.aclose()
+
+    async def call(self, name: str, arguments: JsonObject, *, caller: Caller) -> list[JsonObject]:
+        """Call `public.<name>`; see `tickctl.core.quota.SqlFunctions`.
+
+        Raises:
+            ConfigurationError: the key isn't one for this caller; the schema is not set up as it should be.
+        """
+        if not all(_NAME.fullmatch(word) for word in (name, *arguments)):
+            raise InvalidInputError("not the name of a function and its arguments")
+        credentials = self._key.headers(caller)
+        match await self._outcome(name, arguments, credentials | _preferences(name)):
+            case ApiAnswer() as answer:
+                return read_answer(_without(answer, credentials))
+            case Failure(error, lost):
+                raise _told(error, lost=lost, name=name)
+
+    async def _outcome(self, name: str, arguments: JsonObject, headers: dict[str, str]) -> ApiAnswer | Failure:
+        exchange = asyncio.create_task(self._exchange(name, arguments, headers))
+        self._exchanges.add(exchange)
+        exchange.add_done_callback(self._forget)
+        try:
+            async with asyncio.timeout(self._timeout):
+                # An exchange that nobody waits for any more is heard out. Giving it up in the middle would cost the
+                # connection, or with HTTP/2 bring it out of step for everybody.
+                return await asyncio.shield(exchange)
+        except TimeoutError:
+            late = UnreachableError(f"{self._host}: no answer within {self._timeout:g} s", hint="try again in a while")
+            return Failure(late, lost=True)
+
+    async def _exchange(self, name: str, arguments: JsonObject, headers: dict[str, str]) -> ApiAnswer | Failure:
+        async with asyncio.timeout(2 * self._timeout):
+            outcome = await self._http.post(name, arguments, headers)
+            if isinstance(outcome, Failure) and outcome.lost and _may_be_repeated(name, arguments):
+                outcome = await self._http.post(name, arguments, headers)
+            return outcome
+
+    def _forget(self, exchange: asyncio.Task[ApiAnswer | Failure]) -> None:
+        self._exchanges.discard(exchange)
+        if not exchange.cancelled():
+            exchange.exception()  # seen, even if nobody waits any more
+
+
+class ApiFunctions:
+    """`AsyncApiFunctions` for those who have no event loop: each call is waited for; the arguments are the same.
+
+    It has a loop of its own, so it can't be used within another. Calls from several threads take turns.
+    """
+
+    def __init__(self, url: str, api_key: Secret, *, timeout: float = TIMEOUT) -> None:
+        self._functions = AsyncApiFunctions(url, api_key, timeout=timeout)
+        self._lock = Lock()
+        self._runner: asyncio.Runner | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the connection; a later call opens another."""
+        with self._lock:
+            runner, self._runner = self._runner, None
+            if runner is not None:
+                with runner:
+                    runner.run(self._functions.aclose())
+
+    def call(self, name: str, arguments: JsonObject, *, caller: Caller) -> list[JsonObject]:
+        """Call `public.<name>`; see `tickctl.core.quota.SqlFunctions`."""
+        with self._lock:
+            if self._runner is None:
+                self._runner = asyncio.Runner()
+            return self._runner.run(self._functions.call(name, arguments, caller=caller))
+
+
+def _preferences(name: str) -> dict[str, str]:
+    """Return what is asked of PostgREST beyond the call.
+
+    It gives no more rows than the setting Max rows, without a word about the rest unless it has to count them.
+    """
+    return {"Prefer": "count=exact"} if name.startswith("tick_admin_") else {}
+
+
+def _may_be_repeated(name: str, arguments: JsonObject) -> bool:
+    return name in READ_ONLY or (name == "consume_ticks" and arguments.get("request_key") is not None)
+
+
+def _told(error: TickctlError, *, lost: bool, name: str) -> TickctlError:
+    if lost and name not in READ_ONLY:
+        return type(error)(error.message, hint=_UNKNOWN)
+    return error
+
+
+def _without(answer: ApiAnswer, credentials: dict[str, str]) -> ApiAnswer:
+    """Return the answer without what was sent in confidence, should it come back in an error."""
+    body = answer.body
+    for value in credentials.values():
+        secret = value.removeprefix("Bearer ").encode("ascii")
+        if secret in body:
+            body = body.replace(secret, MASK.encode("ascii"))
+    return replace(answer, body=body)

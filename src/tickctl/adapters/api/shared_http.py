@@ -1,0 +1,237 @@
+"""The connections to a project's API that all callers share: bounded, and without memory of any of them."""
+
+import logging
+import socket
+import ssl
+from collections.abc import AsyncIterator, Awaitable
+from dataclasses import dataclass
+from http.cookiejar import CookieJar, DefaultCookiePolicy
+from typing import Any, Final, cast
+from urllib.parse import urlsplit
+
+import httpx
+from postgrest import AsyncPostgrestClient
+
+from tickctl.core.json import JsonObject
+from tickctl.core.quota.postgrest import ApiAnswer
+from tickctl.errors import ConfigurationError, InvalidInputError, TickctlError, UnreachableError
+from tickctl.settings import is_loopback
+
+LARGEST_ANSWER: Final = 4 * 1024 * 1024
+"""Bytes; the longest answers are pages of 1000 users or log entries."""
+REQUESTS: Final = 500
+"""After so many requests new connections are made.
+
+A server that ends an HTTP/2 connection after its number of requests (nginx after 1 000, Supabase after 10 000) says so
+while answers are under way, and httpcore gives those up.
+"""
+_IDLE: Final = 20.0
+"""Seconds that an unused connection is kept: less than servers do, lest one hang up while a request is on its way."""
+
+_HEADERS: Final = {
+    "User-Agent": "tickctl",
+    "Accept": "application/json",
+    # A small compressed body can unpack to any size.
+    "Accept-Encoding": "identity",
+}
+_CALLER: Final = {"X-Client-Info": "tickctl"}  # rather than the machine's particulars
+
+# OpenSSL's X509_V_ERR_… (openssl/x509_vfy.h).
+_CERTIFICATES: Final = {
+    10: "the certificate has expired",
+    18: "the certificate is signed by itself",
+    19: "the certificate comes from an unknown authority",
+    20: "the certificate comes from an unknown authority",
+    21: "the certificate comes from an unknown authority",
+    62: "the certificate is for another host",
+    64: "the certificate is for another host",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """No answer came; `lost` if the request was sent, so that it may have been carried out."""
+
+    error: TickctlError
+    lost: bool = False
+
+
+@dataclass(slots=True)
+class _Client:
+    http: httpx.AsyncClient
+    requests_left: int = REQUESTS
+    under_way: int = 0
+
+
+class SharedHttp:
+    """Posts function calls to one PostgREST; what a request carries is in its own headers only.
+
+    Nothing here ends an exchange: httpcore's time-outs end all requests of an HTTP/2 connection, not only the late one.
+
+    Args:
+        rest_url: as `rest_url` gives it.
+        connections: how many at once at most; HTTP/2 needs one.
+        connect_timeout: seconds for making a connection.
+    """
+
+    def __init__(self, rest_url: str, *, connections: int, connect_timeout: float) -> None:
+        self._rest_url = rest_url
+        self._host = urlsplit(rest_url).hostname or ""
+        self._connections = connections
+        self._connect_timeout = connect_timeout
+        self._client: _Client | None = None
+        # At level DEBUG, hpack writes every header to the log, the tokens in them included.
+        hpack = logging.getLogger("hpack")
+        if hpack.level == logging.NOTSET:
+            hpack.setLevel(logging.INFO)
+
+    async def post(self, name: str, arguments: JsonObject, headers: dict[str, str]) -> ApiAnswer | Failure:
+        """Call a function; the failure is returned, not raised, so that nothing refers to the request any more.
+
+        Raises:
+            ConfigurationError: the environment names a proxy or certificates that can't be used.
+            InvalidInputError: the arguments can't be written as JSON in UTF-8.
+        """
+        client = await self._turn()
+        client.under_way += 1
+        try:
+            # A builder for this one request, so that no other can find the caller's token in it.
+            builder = AsyncPostgrestClient(
+                self._rest_url, headers=_CALLER | headers, http_client=client.http, retry_enabled=False
+            )
+            parameters = cast("dict[str, Any]", dict(arguments))  # its annotation is narrower than what it encodes
+            sent = builder.rpc(name, parameters).request.send(httpx.Headers())
+            response = await cast("Awaitable[httpx.Response]", sent)  # its overloads have lost that it is one
+        except (httpx.HTTPError, httpx.InvalidURL, _RefusedAnswerError) as error:
+            return self._failure(error)
+        except UnicodeEncodeError:
+            return Failure(InvalidInputError("a text can't be written as UTF-8"))
+        finally:
+            client.under_way -= 1
+            if client is not self._client and not client.under_way:
+                await client.http.aclose()
+        found = response.headers
+        return ApiAnswer(
+            status=response.status_code,
+            body=response.content,
+            content_type=found.get("Content-Type", ""),
+            content_range=found.get("Content-Range", ""),
+            retry_after=found.get("Retry-After", ""),
+        )
+
+    async def aclose(self) -> None:
+        """Close the connections; a later request makes others."""
+        client, self._client = self._client, None
+        if client is not None:
+            await client.http.aclose()
+
+    async def _turn(self) -> _Client:
+        client = self._client
+        if client is None or not client.requests_left:
+            self._client = _Client(self._new_client())
+            if client is not None and not client.under_way:
+                await client.http.aclose()
+            client = self._client
+        client.requests_left -= 1
+        return client
+
+    def _new_client(self) -> httpx.AsyncClient:
+        try:
+            return httpx.AsyncClient(
+                headers=_HEADERS,
+                verify=self._certificates(),
+                http2=True,
+                # A proxy from the environment is meant for the outside world.
+                trust_env=not is_loopback(self._host),
+                follow_redirects=False,
+                cookies=CookieJar(DefaultCookiePolicy(allowed_domains=())),
+                timeout=httpx.Timeout(None, connect=self._connect_timeout),
+                limits=httpx.Limits(
+                    max_connections=self._connections,
+                    max_keepalive_connections=self._connections,
+                    keepalive_expiry=_IDLE,
+                ),
+                event_hooks={"response": [_bound]},
+            )
+        except (ImportError, ValueError, httpx.InvalidURL):
+            raise ConfigurationError(
+                "the proxy that the environment names can't be used", hint="check HTTPS_PROXY and ALL_PROXY"
+            ) from None
+
+    def _certificates(self) -> ssl.SSLContext:
+        if self._rest_url.startswith("http:"):
+            return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # trusts nobody, and is made in no time
+        try:
+            return httpx.create_ssl_context()
+        except OSError:
+            raise ConfigurationError(
+                "the certificates that the environment names can't be read", hint="check SSL_CERT_FILE and SSL_CERT_DIR"
+            ) from None
+
+    def _failure(self, error: Exception) -> Failure:
+        """Return what to tell of an error of httpx; its own message can quote headers."""
+        match error:
+            case _RefusedAnswerError():
+                problem, hint, lost = error.problem, "check SUPABASE_URL", False
+            case httpx.ProxyError():
+                problem, hint, lost = "the proxy on the way refused", "check HTTPS_PROXY", False
+            case httpx.ConnectTimeout():
+                problem, hint, lost = "no connection in time", "check the address and the network, and try again", False
+            case httpx.ConnectError():
+                problem, hint = _connect_problem(error)
+                lost = False
+            case httpx.TransportError():
+                problem, hint, lost = "the connection was lost", "try again", True
+            case _:
+                problem, hint, lost = "the exchange failed", "check SUPABASE_URL", False
+        return Failure(UnreachableError(f"{self._host}: {problem}", hint=hint), lost=lost)
+
+
+class _RefusedAnswerError(Exception):
+    """An answer that is not read to its end."""
+
+    def __init__(self, problem: str) -> None:
+        super().__init__(problem)
+        self.problem = problem
+
+
+class _BoundedStream(httpx.AsyncByteStream):
+    def __init__(self, stream: httpx.AsyncByteStream) -> None:
+        self._stream = stream
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        length = 0
+        async for chunk in self._stream:
+            length += len(chunk)
+            if length > LARGEST_ANSWER:
+                raise _RefusedAnswerError(f"the answer is longer than {LARGEST_ANSWER // 1024} KiB")
+            yield chunk
+
+    async def aclose(self) -> None:
+        await self._stream.aclose()
+
+
+async def _bound(response: httpx.Response) -> None:
+    """Limit what is read of a body; httpx calls this when the headers have come."""
+    if response.headers.get("Content-Encoding", "identity").lower() != "identity":
+        raise _RefusedAnswerError("the answer is compressed")
+    response.stream = _BoundedStream(cast("httpx.AsyncByteStream", response.stream))
+
+
+def _connect_problem(error: BaseException) -> tuple[str, str]:
+    """Return why no connection came about, and what to do, by the errors that httpx made its own of."""
+    cause: BaseException | None = error
+    while cause is not None:
+        match cause:
+            case socket.gaierror():
+                hint = "check the reference in SUPABASE_URL; a project that has been paused for long has no address"
+                return "the host has no address", hint
+            case ssl.SSLCertVerificationError():
+                problem = _CERTIFICATES.get(cause.verify_code, "the certificate is not valid")
+                return problem, "check SUPABASE_URL; SSL_CERT_FILE names the certificates of an authority of your own"
+            case ssl.SSLError():
+                return "no encrypted connection came about", "check SUPABASE_URL and what stands between"
+            case ConnectionRefusedError():
+                return "nothing listens there", "check SUPABASE_URL, and whether the project runs"
+        cause = cause.__cause__ or cause.__context__
+    return "no connection", "check the address and the network, and try again"
