@@ -162,6 +162,15 @@ def connect(url: Secret) -> Connection:
         raise connection_failure(str(error)) from None
 
 
+def login_role(url: Secret) -> str | None:
+    """Return the role that a URL names, for telling people as whom we act; `None` where libpq decides."""
+    try:
+        user = conninfo_to_dict(url.reveal()).get("user")
+    except (psycopg.Error, UnicodeEncodeError, ValueError):
+        return None
+    return str(user) if user else None
+
+
 def _is_idle(connection: Connection) -> bool:
     """Tell whether a kept connection waits for us; nothing is sent.
 

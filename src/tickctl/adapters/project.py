@@ -18,17 +18,21 @@ def policy(settings: Settings, *, leeway: int) -> Policy:
 
     Without SUPABASE_URL and SUPABASE_JWT_ISSUER the issuer stays unchecked, and verdicts say so.
     """
-    issuer = settings.jwt_issuer
-    if issuer is None and settings.supabase_url:
-        # A custom domain doesn't change the issuer of hosted projects; SUPABASE_JWT_ISSUER is for them.
-        issuer = f"{settings.supabase_url}/auth/v1"
     return Policy(
-        issuer=issuer,
+        issuer=issuer(settings),
         audience=settings.jwt_audience,
         leeway=leeway,
         require_confirmed=not settings.allow_unconfirmed,
         confirmed_claim=tuple(settings.confirmed_claim.split(".")) if settings.confirmed_claim else (),
     )
+
+
+def issuer(settings: Settings) -> str | None:
+    """Return the `iss` of the project's tokens; `None` where nothing tells."""
+    if settings.jwt_issuer is None and settings.supabase_url:
+        # A custom domain doesn't change the issuer of hosted projects; SUPABASE_JWT_ISSUER is for them.
+        return f"{settings.supabase_url}/auth/v1"
+    return settings.jwt_issuer
 
 
 def keys(settings: Settings, *, cache_folder: Path | None, fetch: bool = True) -> KeySource:

@@ -53,6 +53,10 @@ class SessionFile:
         """The file, for people."""
         return self._path
 
+    def exists(self) -> bool:
+        """Whether there is such a file, usable or not."""
+        return os.path.lexists(self._path)
+
     def load(self, *, private: bool = True) -> AuthSession | None:
         """Return the session; `None` if there is none.
 

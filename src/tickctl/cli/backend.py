@@ -1,18 +1,27 @@
-"""Opens the place where quotas live, by `--backend` and what is configured."""
+"""Opens the place where quotas live, by `--backend`, `--as` and what is configured."""
 
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tickctl.cli.run import BackendName, Run
+from tickctl.cli.identity import (
+    choose_identity,
+    database_url,
+    project_url,
+    publishable_key,
+    secret_key,
+    signed_in_user,
+)
+from tickctl.cli.run import BackendName, IdentityName, Run
 from tickctl.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from tickctl.adapters.embedded import EmbeddedDatabase
-    from tickctl.adapters.postgres import PostgresFunctions
-    from tickctl.core.quota import QuotaAdmin
+    from tickctl.core.quota import QuotaAdmin, SqlFunctions
+    from tickctl.core.secrets import Secret
     from tickctl.settings import Settings
 
 
@@ -62,39 +71,86 @@ def open_home(run: Run, home: Path, *, durable: bool = True) -> "EmbeddedDatabas
     return EmbeddedDatabase(home, durable=durable, notify=run.output.notice)
 
 
+@dataclass(frozen=True)
+class AdminSession:
+    """An operator at work.
+
+    Attributes:
+        quotas: the administration.
+        functions: what it calls.
+        target: where, and as whom, for people.
+        identity: which identity was chosen; never `AUTO`.
+    """
+
+    quotas: "QuotaAdmin"
+    functions: "SqlFunctions"
+    target: str
+    identity: IdentityName
+
+
 @contextmanager
-def open_functions(run: Run) -> Iterator[tuple["PostgresFunctions", str]]:
-    """Open the SQL functions; yields them and a description of the target, for people.
+def open_admin(run: Run) -> Iterator[AdminSession]:
+    """Open the administration of quotas and users, at the place and as the identity that are asked for.
 
     Raises:
-        ConfigurationError: the backend's settings are missing.
+        InvalidInputError: this identity is not to be had at this place.
+        ConfigurationError: settings are missing or can't be used.
+        CredentialsRefusedError: the token or session of a signed-in user is over.
     """
-    from tickctl.adapters.postgres import PostgresFunctions
-    from tickctl.core.secrets import Secret
+    from tickctl.core.quota import QuotaAdmin, ServiceRole, SignedInUser
 
-    match choose(run.settings, run.backend):
-        case BackendName.LOCAL:
-            database = embedded(run)
-            with database.use() as server, PostgresFunctions(Secret(server.url())) as functions:
-                yield functions, f"embedded database in {database.home}"
-        case name:
-            if not run.settings.db_url:
-                raise ConfigurationError(
-                    "SUPABASE_DB_URL is not set",
-                    hint="copy the connection string from the project's Connect dialog into SUPABASE_DB_URL",
-                )
-            where = run.settings.supabase_url if name is BackendName.SUPABASE else "the database of SUPABASE_DB_URL"
-            with PostgresFunctions(run.settings.db_url) as functions:
-                yield functions, f"{where} over a direct connection"
+    backend = choose(run.settings, run.backend)
+    identity = choose_identity(run, backend)
+    caller: ServiceRole | SignedInUser = ServiceRole()
+    with ExitStack() as stack:
+        functions: SqlFunctions
+        if backend is BackendName.LOCAL:
+            functions, target = _embedded_functions(run, stack)
+        elif identity is IdentityName.CONNECTION:
+            functions, target = _connection(run.settings, backend, stack)
+        else:
+            url = project_url(run.settings)
+            if identity is IdentityName.SECRET_KEY:
+                key, who = secret_key(run.settings), "service_role (secret key)"
+            else:
+                key = publishable_key(run.settings)
+                caller, who = signed_in_user(run.settings)
+            from tickctl.adapters.api import ApiFunctions
+
+            functions, target = stack.enter_context(ApiFunctions(url, key)), f"{url} as {who}"
+        yield AdminSession(QuotaAdmin(functions, operator_name(), caller=caller), functions, target, identity)
 
 
 @contextmanager
 def open_quotas(run: Run) -> Iterator[tuple["QuotaAdmin", str]]:
-    """Open the administration of quotas; yields it and a description of the target."""
-    from tickctl.core.quota import QuotaAdmin
+    """Open the administration of quotas; yields it, and where and as whom it acts."""
+    with open_admin(run) as admin:
+        yield admin.quotas, admin.target
 
-    with open_functions(run) as (functions, target):
-        yield QuotaAdmin(functions, operator=operator_name()), target
+
+def _embedded_functions(run: Run, stack: ExitStack) -> tuple["SqlFunctions", str]:
+    from tickctl.adapters.postgres import PostgresFunctions
+    from tickctl.core.secrets import Secret
+
+    database = embedded(run)
+    url = Secret(stack.enter_context(database.use()).url())
+    target = f"embedded database in {database.home}"
+    return stack.enter_context(PostgresFunctions(url)), _as_role(target, url)
+
+
+def _connection(settings: "Settings", backend: BackendName, stack: ExitStack) -> tuple["SqlFunctions", str]:
+    from tickctl.adapters.postgres import PostgresFunctions
+
+    url = database_url(settings)
+    where = project_url(settings) if backend is BackendName.SUPABASE else "the database of SUPABASE_DB_URL"
+    return stack.enter_context(PostgresFunctions(url)), _as_role(f"{where} over a direct connection", url)
+
+
+def _as_role(target: str, url: "Secret") -> str:
+    from tickctl.adapters.postgres import login_role
+
+    role = login_role(url)
+    return f"{target} as {role}" if role else target
 
 
 def operator_name() -> str:

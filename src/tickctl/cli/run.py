@@ -33,12 +33,22 @@ class BackendName(StrEnum):
     SUPABASE = "supabase"
 
 
+class IdentityName(StrEnum):
+    """As whom an operator acts."""
+
+    AUTO = "auto"
+    CONNECTION = "connection"
+    SECRET_KEY = "secret-key"  # noqa: S105 - a name
+    USER = "user"
+
+
 @dataclass(frozen=True)
 class Run:
     """What a command needs from the outside: how to answer, and what was configured."""
 
     output: Output
     backend: BackendName
+    identity: IdentityName
     env_files: tuple[Path, ...] | None
 
     @property
@@ -64,15 +74,24 @@ class Run:
             error.hint = redact(error.hint, self.settings.secrets) if error.hint else None
 
 
-def command(app: typer.Typer, name: str, *, backend: bool = False, examples: str = "") -> Callable[[Command], Command]:
-    """Register a command that takes a `Run` first; adds the common options, and `--backend` where asked for.
+def command(
+    app: typer.Typer, name: str, *, backend: bool = False, identity: bool | None = None, examples: str = ""
+) -> Callable[[Command], Command]:
+    """Register a command that takes a `Run` first; adds the common options.
 
-    Examples are shown at the end of the command's help, one a line.
+    Args:
+        app: where to register it.
+        name: the command's name.
+        backend: whether it has `--backend`.
+        identity: whether it has `--as`; unless said otherwise, where there is a backend.
+        examples: shown at the end of the command's help, one a line.
     """
+    absent = set() if backend else {"backend"}
+    absent |= set() if (backend if identity is None else identity) else {"identity"}
 
     def register(function: Command) -> Command:
         own = list(signature(function, eval_str=True).parameters.values())[1:]
-        common = [option for option in _COMMON if backend or option.name != "backend"]
+        common = [option for option in _COMMON if option.name not in absent]
 
         @wraps(function)
         def run_command(**options: Any) -> int:
@@ -99,9 +118,11 @@ def _run(
     no_color: bool,
     env_file: list[Path] | None,
     backend: BackendName = BackendName.AUTO,
+    identity: IdentityName = IdentityName.AUTO,
 ) -> Run:
     style = Style.decide(os.environ, json=json, quiet=quiet, no_color=no_color)
-    return Run(output=Output(style), backend=backend, env_files=tuple(env_file) if env_file else None)
+    env_files = tuple(env_file) if env_file else None
+    return Run(output=Output(style), backend=backend, identity=identity, env_files=env_files)
 
 
 def _option(name: str, kind: Any, default: object, *flags: str, text: str) -> Parameter:
@@ -126,5 +147,12 @@ _COMMON = (
         BackendName.AUTO,
         "--backend",
         text="Where quotas live: auto, local (embedded), postgres (SUPABASE_DB_URL) or supabase.",
+    ),
+    _option(
+        "identity",
+        IdentityName,
+        IdentityName.AUTO,
+        "--as",
+        text="As whom: auto, connection (SUPABASE_DB_URL), secret-key, or user (TICKCTL_ADMIN_TOKEN or login).",
     ),
 )

@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
-from tickctl.cli.backend import choose, embedded, open_functions
+from tickctl.cli.backend import choose, embedded, open_admin
 from tickctl.cli.run import BackendName, Run
 
 if TYPE_CHECKING:
@@ -44,8 +44,8 @@ def open_verifier(run: Run, *, network: Network, leeway: int) -> Iterator["Token
     if backend is BackendName.POSTGRES and network is not Network.OFFLINE:
         from tickctl.adapters.users import DatabaseUsers
 
-        with open_functions(run) as (functions, _target):
-            yield TokenVerifier(keys, policy, DatabaseUsers(functions))
+        with open_admin(run) as admin:
+            yield TokenVerifier(keys, policy, DatabaseUsers(admin.functions))
     elif network is Network.ONLINE or (network is Network.AUTO and project.needs_auth_server(settings)):
         yield TokenVerifier(keys, policy, project.auth_server(settings))
     else:

@@ -31,6 +31,7 @@ def register(app: typer.Typer) -> None:
         app,
         "verify-token",
         backend=True,
+        identity=False,
         examples="pbpaste | tickctl verify-token -\ntickctl verify-token --file token.txt --json\n"
         "tickctl verify-token - --at 2026-11-23T08:00:00Z --explain < token.txt\n"
         "tickctl verify-token --batch - --json < tokens.txt",

@@ -1,6 +1,7 @@
 """A session with Supabase Auth, and what the Auth server's answers about signing in mean."""
 
+from tickctl.core.auth.admin_token import read_admin_token
 from tickctl.core.auth.failures import failure, says_session_is_over
 from tickctl.core.auth.session import AuthSession, read_object, read_session
 
-__all__ = ["AuthSession", "failure", "read_object", "read_session", "says_session_is_over"]
+__all__ = ["AuthSession", "failure", "read_admin_token", "read_object", "read_session", "says_session_is_over"]
