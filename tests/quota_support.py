@@ -7,12 +7,14 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
+from itertools import count
 from typing import Any
 
 import psycopg
 from psycopg import sql
 from psycopg.rows import DictRow, dict_row
 
+from tickctl.adapters.embedded import Server
 from tickctl.adapters.postgres import PostgresFunctions
 from tickctl.core.quota import QuotaAdmin, SignedInUser
 from tickctl.core.secrets import Secret
@@ -152,6 +154,27 @@ class Database:
                 {"id": user.id},
             )
             return {row["day"]: (row["used"], row["charged"]) for row in rows}
+
+
+_numbers = count(1)
+
+
+@contextmanager
+def cloned(server: Server, template: str) -> Iterator[Database]:
+    """Give a copy of a database for as long as the block lasts."""
+    name = f"quota_{next(_numbers)}"
+    urls = (server.url(role, name) for role in ("supabase_admin", "postgres", "authenticator"))
+    with psycopg.connect(server.url("supabase_admin", "template1"), autocommit=True) as connection:
+        connection.execute(
+            # Copying files is quicker than logging pages where the log isn't made safe anyway.
+            sql.SQL("create database {} owner postgres template {} strategy file_copy").format(
+                sql.Identifier(name), sql.Identifier(template)
+            )
+        )
+        made = Database(name, *urls)
+        yield made
+        made.close()
+        connection.execute(sql.SQL("drop database {} with (force)").format(sql.Identifier(name)))
 
 
 @dataclass(frozen=True)
