@@ -7,7 +7,7 @@ import psycopg
 import pytest
 from psycopg import sql
 
-from quota_support import Database, cloned
+from quota_support import Database, created
 from standin import Project, StandIn, standing_in
 from tickctl.adapters.embedded import EmbeddedDatabase, Server
 
@@ -40,21 +40,21 @@ def quota_template(server: Server) -> str:
 @pytest.fixture
 def database(server: Server, quota_template: str) -> Iterator[Database]:
     """A database of this test's own."""
-    with cloned(server, quota_template) as made:
+    with created(server, quota_template) as made:
         yield made
 
 
 @pytest.fixture(scope="module")
 def shared_database(server: Server, quota_template: str) -> Iterator[Database]:
     """A database for all tests of a file that leave nothing behind, or nothing that others of them notice."""
-    with cloned(server, quota_template) as made:
+    with created(server, quota_template) as made:
         yield made
 
 
 @pytest.fixture(scope="session")
 def project(server: Server, quota_template: str) -> Iterator[Project]:
     """A Supabase project for the whole run: add users with addresses of their own, and leave all else as it is."""
-    with cloned(server, quota_template) as made, standing_in(made) as served:
+    with created(server, quota_template) as made, standing_in(made) as served:
         yield served
 
 

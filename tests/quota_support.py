@@ -160,7 +160,7 @@ _numbers = count(1)
 
 
 @contextmanager
-def cloned(server: Server, template: str) -> Iterator[Database]:
+def created(server: Server, template: str) -> Iterator[Database]:
     """Give a copy of a database for as long as the block lasts."""
     name = f"quota_{next(_numbers)}"
     urls = (server.url(role, name) for role in ("supabase_admin", "postgres", "authenticator"))

@@ -7,7 +7,7 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
-from standin.http import Answer, json_answer
+from standin.http import JSON, Answer, json_answer
 from standin.postgrest.config import Version
 
 # PostgREST's own codes.
@@ -91,6 +91,11 @@ class RestError(Exception):
     challenge: str | None = None
     """What `WWW-Authenticate` says beyond the scheme."""
 
+    @property
+    def body(self) -> dict[str, str | None]:
+        """The JSON document."""
+        return {"code": self.code, "details": self.details, "hint": self.hint, "message": self.message}
+
     def answer(self, version: Version) -> Answer:
         """Return the answer as a version of PostgREST words it."""
         status = self.status or STATUS_BY_CODE.get(self.code, 400)
@@ -101,10 +106,9 @@ class RestError(Exception):
             headers.append(("Retry-After", "0"))
         if status == 401:
             headers.append(("WWW-Authenticate", f"Bearer {self.challenge}" if self.challenge else "Bearer"))
-        body = {"code": self.code, "details": self.details, "hint": self.hint, "message": self.message}
         if status == 204:
-            return Answer(status, headers, reason=self.reason)
-        return json_answer(status, body, *headers, reason=self.reason)
+            return Answer(status, (*headers, ("Content-Type", JSON)), reason=self.reason)
+        return json_answer(status, self.body, *headers, reason=self.reason)
 
 
 def from_sqlstate(

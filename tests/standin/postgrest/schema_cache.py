@@ -50,13 +50,16 @@ join pg_namespace as n on n.oid = c.relnamespace
 where n.nspname = any(%s) and c.relkind in ('r', 'v', 'm', 'f', 'p')
 """
 
-# PostgREST applies what `alter role ... set` says at the start of each transaction of that role.
+# What `alter role ... set` says of the roles that the login role may become; it holds for their transactions.
 _ROLES = """
 select r.rolname as role, split_part(s.setting, '=', 1) as name, substr(s.setting, strpos(s.setting, '=') + 1) as value
 from pg_auth_members as m
-join pg_roles as r on r.oid = m.roleid
 join pg_roles as login on login.oid = m.member and login.rolname = current_user
-join lateral unnest(r.rolconfig) as s (setting) on true
+join pg_roles as r on r.oid = m.roleid
+join pg_db_role_setting as kept on kept.setrole = r.oid
+join lateral unnest(kept.setconfig) as s (setting) on true
+where kept.setdatabase in (0, (select d.oid from pg_database as d where d.datname = current_database()))
+order by kept.setdatabase
 """
 
 _TIME_ZONES = "select name from pg_timezone_names"

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from standin.http import JSON, Answer, Request
-from standin.postgrest import missing, statements
+from standin.http import JSON, Answer, Request, json_answer
+from standin.postgrest import changes, missing, statements
 from standin.postgrest.config import Config
 from standin.postgrest.errors import RestError
 from standin.postgrest.pool import Listener, Pool
@@ -174,13 +174,12 @@ class PostgREST:
         status = status_of(rows, query.offset)
         if status == 416:
             details = f"An offset of {query.offset} was requested, but there are only {rows.total} rows."
-            error = RestError("PGRST103", "Requested range not satisfiable", details)
-            return error.answer(self.config.version).adding(*headers)
+            # Found out after the query, so it comes without the header that errors have since version 14.
+            body = RestError("PGRST103", "Requested range not satisfiable", details).body
+            return json_answer(status, body, *headers)
         return _answer(rows, status, media, headers)
 
     def _change(self, table: Table, query: Query, context: Context) -> Answer:
-        from standin.postgrest import changes  # noqa: PLC0415 - the one that writes, beside the ones that read
-
         return changes.change(table, query, context, self._pool, self.config, self._media(context.request))
 
     def _media(self, request: Request) -> str:

@@ -189,5 +189,6 @@ def _kind(value: Any) -> str:
 
 
 def _refused(code: str, message: str, details: str | None = None) -> RestError:
-    challenge = f'error="invalid_token", error_description="{message}"'
+    quoted = message.replace('"', '\\"')
+    challenge = f'error="invalid_token", error_description="{quoted}"'
     return RestError(code, message, details, challenge=challenge)
