@@ -9,11 +9,13 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Final
 
-from tickctl.adapters.auth_server import checked_key
+from tickctl.adapters.api.address import host_of, rest_url
+from tickctl.adapters.api.keys import ApiKey, KeyKind
 from tickctl.adapters.guarded_http import TIMEOUT, Answer, guarded_post
 from tickctl.core.auth import AuthSession, failure, read_object, read_session, says_session_is_over
 from tickctl.core.json import JsonObject
 from tickctl.core.secrets import Secret
+from tickctl.errors import ConfigurationError
 
 # Before this version of the API, error codes stood elsewhere in the answers.
 _API_VERSION: Final = "2024-01-01"
@@ -31,15 +33,21 @@ class AuthApi:
         clock: epoch seconds.
 
     Raises:
-        ConfigurationError: the key can't be sent in a header. All methods raise it, too, for an address that is not
-            https, and `UnreachableError` where no answer came or none that can be understood.
+        ConfigurationError: the address or the key is none, or is another than meant. All methods raise
+            `UnreachableError` where no answer came or none that can be understood.
     """
 
     def __init__(
         self, url: str, api_key: Secret, *, timeout: float = TIMEOUT, clock: Callable[[], float] = time.time
     ) -> None:
+        rest_url(url)
+        if ApiKey.of(api_key, host_of(url)).kind is not KeyKind.PUBLISHABLE:
+            raise ConfigurationError(
+                "signing in needs the publishable key, and SUPABASE_ANON_KEY is a secret one",
+                hint="set SUPABASE_ANON_KEY to a key that begins with sb_publishable_, or to the anon key",
+            )
         self._url = url.rstrip("/") + "/auth/v1"
-        self._api_key = checked_key(api_key)
+        self._api_key = api_key
         self._timeout = timeout
         self._clock = clock
 

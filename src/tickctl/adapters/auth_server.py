@@ -23,8 +23,14 @@ class AuthServer:
     """
 
     def __init__(self, url: str, api_key: Secret, *, timeout: float = TIMEOUT) -> None:
+        key = api_key.reveal()
+        if not (key and key.isascii() and key.isprintable() and key == key.strip()):
+            raise ConfigurationError(
+                "the publishable key is empty, or has spaces around it or characters that no key has",
+                hint="copy SUPABASE_ANON_KEY from the project's API settings",
+            )
         self._url = url.rstrip("/") + USER_PATH
-        self._api_key = checked_key(api_key)
+        self._api_key = api_key
         self._timeout = timeout
 
     @property
@@ -42,18 +48,3 @@ class AuthServer:
         headers = {"apikey": self._api_key.reveal(), "Authorization": f"Bearer {token.reveal()}"}
         answer = guarded_get(self._url, headers, timeout=self._timeout)
         return read_user_answer(answer.status, answer.content_type, answer.body)
-
-
-def checked_key(api_key: Secret) -> Secret:
-    """Return a publishable key that can be sent in a header.
-
-    Raises:
-        ConfigurationError: it can't; the key is not repeated.
-    """
-    key = api_key.reveal()
-    if not (key and key.isascii() and key.isprintable() and key == key.strip()):
-        raise ConfigurationError(
-            "the publishable key is empty, or has spaces around it or characters that no key has",
-            hint="copy SUPABASE_ANON_KEY from the project's API settings",
-        )
-    return api_key

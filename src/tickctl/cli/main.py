@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from tickctl import __version__
-from tickctl.cli import demo, help_topics, local, quota, quota_files, quota_lists, verify_token
+from tickctl.cli import admin, demo, help_topics, local, login, quota, quota_files, quota_lists, users, verify_token
 from tickctl.cli.boundary import abandon_stdout, open_closed_streams, report, require_stdout
 from tickctl.cli.exit_codes import ExitCode
 
@@ -47,6 +47,13 @@ quota_app = typer.Typer(help="Show and change how many ticks users have.")
 for part in (quota, quota_lists, quota_files):
     part.register(quota_app)
 app.add_typer(quota_app, name="quota")
+users_app = typer.Typer(help="Look at the accounts behind the quotas.")
+users.register(users_app)
+app.add_typer(users_app, name="users")
+admin_app = typer.Typer(help="Say who may administer when signed in.")
+admin.register(admin_app)
+app.add_typer(admin_app, name="admin")
+login.register(app)
 local_app = typer.Typer(help="The embedded database: PostgreSQL in a folder of yours.")
 local.register(local_app)
 app.add_typer(local_app, name="local")

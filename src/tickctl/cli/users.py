@@ -1,0 +1,129 @@
+"""`tickctl users list|show|resend-confirmation`: the accounts behind the quotas."""
+
+from collections.abc import Mapping
+from typing import Annotated
+
+import typer
+
+from tickctl.cli.backend import choose, open_quotas
+from tickctl.cli.confirm import DryRun
+from tickctl.cli.identity import project_url, publishable_key
+from tickctl.cli.output import Cell, rfc3339
+from tickctl.cli.quota import User, limit_text
+from tickctl.cli.quota_lists import After, Limit, NdJson, filter_of, overview_json
+from tickctl.cli.run import BackendName, Run, command
+from tickctl.errors import ConfigurationError, InvalidInputError
+
+_COLUMNS = {
+    "email": "email",
+    "email_confirmed": "confirmed",
+    "last_sign_in_at": "last sign-in",
+    "banned_until": "banned until",
+    "sessions": "sessions",
+    "created_at": "created",
+}
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands."""
+    add = "tickctl users"
+    command(
+        app,
+        "list",
+        backend=True,
+        examples=f"{add} list --unconfirmed\n{add} list --search @example.com --limit 20\n{add} list --ndjson | head",
+    )(list_users)
+    command(app, "show", backend=True, examples=f"{add} show user@example.com")(show)
+    command(
+        app,
+        "resend-confirmation",
+        backend=True,
+        examples=f"{add} resend-confirmation user@example.com\n{add} resend-confirmation user@example.com --dry-run",
+    )(resend_confirmation)
+
+
+def list_users(
+    run: Run,
+    unconfirmed: Annotated[bool, typer.Option("--unconfirmed", help="Only users without a confirmed e-mail.")] = False,
+    banned: Annotated[bool, typer.Option("--banned", help="Only users who are banned now.")] = False,
+    search: Annotated[
+        str | None, typer.Option("--search", metavar="TEXT", help="Only e-mails that contain this.")
+    ] = None,
+    limit: Limit = 50,
+    after: After = None,
+    ndjson: NdJson = False,
+) -> None:
+    """List users by e-mail: confirmed or not, last sign-in, bans and open sessions."""
+    kind = filter_of({"unconfirmed": unconfirmed, "banned": banned})
+    with open_quotas(run) as (quotas, _target):
+        page = quotas.list(kind, search=search, limit=limit, after=after)
+    rows = [overview_json(user) for user in page.items]
+    if ndjson:
+        for row in rows:
+            run.output.document(row)
+    elif run.json:
+        run.output.document({"users": rows, "next": page.next})
+    elif run.output.style.terminal:
+        shown = [[_short(row, column) for column in _COLUMNS] for row in rows]
+        run.output.table(list(_COLUMNS.values()), shown, empty="no such users")
+    else:
+        columns = ("user_id", *_COLUMNS, "email_confirmed_at", "is_anonymous")
+        run.output.table(columns, [[row[column] for column in columns] for row in rows])
+    if page.next and not run.json:
+        run.output.notice(f"there are more: --after {page.next}")
+
+
+def show(run: Run, user: User) -> None:
+    """Show what Auth knows of a user, and the quota of today."""
+    with open_quotas(run) as (quotas, _target):
+        fields = overview_json(quotas.overview(user))
+    if run.json:
+        run.output.document(fields)
+    else:
+        limits = {"daily_tick_limit", "ticks_remaining"}
+        run.output.record({name: limit_text(value) if name in limits else value for name, value in fields.items()})  # type: ignore[arg-type] # these two are int | None
+
+
+def resend_confirmation(run: Run, user: User, dry_run: DryRun = False) -> None:
+    """Send the mail again that asks a user to confirm the e-mail address.
+
+    To a user whose address is confirmed already nothing is sent.
+    """
+    from tickctl.adapters.auth_api import AuthApi
+
+    if choose(run.settings, run.backend) is BackendName.LOCAL:
+        raise ConfigurationError(
+            "the embedded database sends no mail",
+            hint="'tickctl local add-user' adds users whose address is confirmed",
+        )
+    url = project_url(run.settings)
+    auth = AuthApi(url, publishable_key(run.settings))
+    with open_quotas(run) as (quotas, target):
+        found = quotas.overview(user)
+    email, confirmed = found.quota.email, found.quota.email_confirmed
+    if email is None:
+        raise InvalidInputError("the user has no e-mail address", hint="only an address can be confirmed by mail")
+    if confirmed:
+        run.output.notice(f"nothing to send: {email} is confirmed already on {target}")
+    elif dry_run:
+        run.output.notice(f"would send the confirmation mail to {email} from {url}")
+    else:
+        auth.resend_confirmation(email)
+        run.output.notice(f"asked {url} to send the confirmation mail to {email}")
+    fields: dict[str, Cell] = {
+        "user_id": found.quota.user_id,
+        "email": email,
+        "email_confirmed": confirmed,
+        "sent": not (confirmed or dry_run),
+        "dry_run": dry_run,
+    }
+    if run.json:
+        run.output.document(fields)
+    else:
+        run.output.record(fields)
+
+
+def _short(row: Mapping[str, Cell], column: str) -> Cell:
+    """Return a value for a table of 80 columns: of times, the day."""
+    value = row[column]
+    return value if value is None or isinstance(value, str | int) else rfc3339(value)[:10]
