@@ -163,10 +163,10 @@ def _told(error: TickctlError, *, lost: bool, name: str) -> TickctlError:
 
 
 def _without(answer: ApiAnswer, credentials: dict[str, str]) -> ApiAnswer:
-    """Return the answer without what was sent in confidence, should it come back in an error."""
+    """Return an error without what was sent in confidence, should the server have repeated it."""
+    if answer.status < 300:  # noqa: PLR2004 - RFC 9110 section 15.3
+        return answer
     body = answer.body
     for value in credentials.values():
-        secret = value.removeprefix("Bearer ").encode("ascii")
-        if secret in body:
-            body = body.replace(secret, MASK.encode("ascii"))
+        body = body.replace(value.removeprefix("Bearer ").encode("ascii"), MASK.encode("ascii"))
     return replace(answer, body=body)
