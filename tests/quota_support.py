@@ -92,6 +92,11 @@ class Database:
             yield connection
             connection.rollback()
 
+    def run(self, statements: str) -> None:
+        """Execute statements as the owner."""
+        with self.owner() as connection:
+            connection.execute(statements)
+
     def add_user(
         self, email: str | None = None, *, confirmed: bool = True, limit: int | str | None = "default", **columns: Any
     ) -> User:

@@ -1,7 +1,10 @@
 """A Supabase project for tests: the stand-in's address and keys, and what tests do with it."""
 
+import time
+import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 
 import httpx
@@ -44,15 +47,25 @@ class Project:
     is_standin: bool
 
     def __init__(self) -> None:
-        self._made: list[str] = []
+        self._made: dict[str, str] = {}
         self._client = httpx.Client(trust_env=False, timeout=30)
 
     def add_user(self, email: str, password: str = PASSWORD, *, confirmed: bool = True) -> str:
         """Add a user through Auth and return the id; e-mail addresses must be unique in the project."""
         given = {"email": email, "password": password, "email_confirm": confirmed}
         user_id = str(self.auth("POST", "/admin/users", given, key=self.secret_key)["id"])
-        self._made.append(user_id)
+        self._made[email] = user_id
         return user_id
+
+    def new_user(self, *, confirmed: bool = True) -> str:
+        """Add a user whose address nobody else has, and return the address."""
+        email = f"user-{uuid.uuid4().hex[:12]}@example.com"
+        self.add_user(email, confirmed=confirmed)
+        return email
+
+    def id_of(self, email: str) -> str:
+        """Return the id of a user whom this project object has added."""
+        return self._made[email]
 
     def change_user(self, user_id: str, **changes: Any) -> None:
         """Change a user through Auth: `ban_duration="24h"`, `email_confirm=True`."""
@@ -61,6 +74,10 @@ class Project:
     def sign_in(self, email: str, password: str = PASSWORD) -> dict[str, Any]:
         """Sign a user in and return what Auth says: `access_token`, `refresh_token`, `user` and so on."""
         return self.auth("POST", "/token?grant_type=password", {"email": email, "password": password})
+
+    def refresh(self, refresh_token: str) -> dict[str, Any]:
+        """Continue a session and return what Auth says."""
+        return self.auth("POST", "/token?grant_type=refresh_token", {"refresh_token": refresh_token})
 
     def token(self, email: str, password: str = PASSWORD) -> str:
         """Sign a user in and return the access token."""
@@ -125,6 +142,21 @@ class Project:
         self._client.close()
 
 
+@dataclass
+class Clock:
+    """The time by which tokens are issued and judged; the database keeps its own."""
+
+    ahead: float = 0
+
+    def __call__(self) -> float:
+        """Return the time in seconds since 1970."""
+        return time.time() + self.ahead
+
+    def advance(self, seconds: float) -> None:
+        """Let time pass."""
+        self.ahead += seconds
+
+
 class StandIn(Project):
     """A project over one database of the test's PostgreSQL.
 
@@ -133,6 +165,7 @@ class StandIn(Project):
         jwt_secret: the legacy JWT secret.
         keys: all keys.
         auth_server: Auth, to be configured anew or looked at.
+        clock: the time of both servers, to be advanced.
         faults: trouble to order; it also keeps the requests.
         database: the database behind it.
     """
@@ -153,10 +186,12 @@ class StandIn(Project):
         self.keys = keys or ProjectKeys()
         self.anon_key, self.secret_key = self.keys.publishable, self.keys.secret
         self.service_role_key, self.jwt_secret = self.keys.legacy_service_role, self.keys.jwt_secret
+        self.clock = Clock()
         store = Store(database.superuser_url)
         store.prepare()
-        self.auth_server = Auth(store, self.keys, auth or AuthConfig())
-        self.postgrest = PostgREST(Config(database.authenticator_url, self.keys.verifying_set, version=version))
+        self.auth_server = Auth(store, self.keys, auth or AuthConfig(), now=self.clock)
+        verifying = self.keys.verifying_set
+        self.postgrest = PostgREST(Config(database.authenticator_url, verifying, version=version, now=self.clock))
         self.faults = Faults(Gateway(self.keys, self.auth_server, self.postgrest))
         self._server = LoopbackServer(self.faults, "standin")
         self.url = self._server.url

@@ -29,9 +29,3 @@ class AuthError(Exception):
             return json_answer(self.status, {"code": self.code, "message": self.message, **self.more}, *headers)
         body = {"code": self.status, "error_code": self.code, "msg": self.message, **self.more}
         return json_answer(self.status, body, *headers)
-
-
-def too_often(seconds: int) -> AuthError:
-    """Return the refusal of a mail to somebody who has just got one."""
-    message = f"For security purposes, you can only request this after {seconds} seconds."
-    return AuthError(429, "over_email_send_rate_limit", message)

@@ -5,7 +5,7 @@ import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any
 
 import psycopg
@@ -94,8 +94,9 @@ class Transaction:
     def change_user(self, user_id: str, **columns: Any) -> DictRow:
         """Change columns of a user."""
         assigned = sql.SQL(", ").join(sql.SQL("{} = %s").format(sql.Identifier(name)) for name in columns)
+        values = [Jsonb(value) if isinstance(value, dict) else value for value in columns.values()]
         statement = sql.SQL("update auth.users set {}, updated_at = now() where id = %s returning *").format(assigned)
-        row = self.connection.execute(statement, [*columns.values(), user_id]).fetchone()
+        row = self.connection.execute(statement, [*values, user_id]).fetchone()
         assert row is not None
         return row
 
@@ -172,8 +173,3 @@ def is_banned(user: DictRow) -> bool:
     """Whether a user may not sign in now."""
     until: datetime | None = user["banned_until"]
     return until is not None and until > datetime.now(UTC)
-
-
-def age(row: DictRow, column: str = "updated_at") -> timedelta:
-    """How long ago a row says that something happened."""
-    return datetime.now(UTC) - row[column]

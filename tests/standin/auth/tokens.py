@@ -1,10 +1,10 @@
 """Access tokens: what Auth writes into them, the hook that may change it, and how it reads them back."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, TypeAlias
 
 import jwt
 import psycopg
@@ -14,18 +14,21 @@ from standin.auth.errors import AuthError
 from standin.auth.store import Transaction
 from standin.keys import ProjectKeys
 
+Claims: TypeAlias = Mapping[str, Any]
+
 # Without these a hook's output is refused; "Custom Access Token Hook" in Supabase's documentation.
 _REQUIRED = ("aud", "exp", "iat", "sub", "email", "phone", "role", "aal", "session_id", "is_anonymous")
 
 
 @dataclass(frozen=True, slots=True)
 class Issuer:
-    """Makes access tokens; `hook` is the schema-qualified name of a function, None where none is switched on."""
+    """Makes access tokens that live for `lifetime` seconds; `hook` is the name of a function, None where none is on."""
 
     keys: ProjectKeys
     url: str
     lifetime: int
     hook: str | None
+    now: Callable[[], float]
 
     def issue(self, store: Transaction, user: DictRow, session_id: str, method: str, now: int) -> str:
         """Return a signed token.
@@ -72,7 +75,7 @@ class Issuer:
         return dict(given)
 
 
-def read(authorization: str | None, keys: ProjectKeys) -> Mapping[str, Any]:
+def read(authorization: str | None, keys: ProjectKeys, now: float) -> Claims:
     """Return the claims of a Bearer token.
 
     Raises:
@@ -82,14 +85,22 @@ def read(authorization: str | None, keys: ProjectKeys) -> Mapping[str, Any]:
     if scheme.lower() != "bearer" or not token:
         raise AuthError(401, "no_authorization", "This endpoint requires a Bearer token")
     try:
-        header = jwt.get_unverified_header(token)
-        fitting = [key for key in keys.verifying_set["keys"] if key["alg"] == header.get("alg")]
-        if not fitting:
-            raise jwt.InvalidAlgorithmError("signing method is invalid")
-        return jwt.decode(token, jwt.PyJWK(fitting[0]), algorithms=[fitting[0]["alg"]], options={"verify_aud": False})
+        algorithm = jwt.get_unverified_header(token).get("alg")
+        fitting = (key for key in keys.verifying_set["keys"] if key["alg"] == algorithm)
+        key = next(fitting, None)
+        if key is None:
+            raise _bad("token signature is invalid: signing method is invalid")
+        unchecked = {"verify_aud": False, "verify_exp": False, "verify_iat": False}
+        claims = jwt.decode(token, jwt.PyJWK(key), algorithms=[algorithm], options=unchecked)
     except jwt.InvalidTokenError as error:
-        reason = f"invalid JWT: unable to parse or verify signature, {error}"
-        raise AuthError(403, "bad_jwt", reason) from None
+        raise _bad(str(error)) from None
+    if claims.get("exp", now) < now:
+        raise _bad("token has invalid claims: token is expired")
+    return dict(claims)
+
+
+def _bad(why: str) -> AuthError:
+    return AuthError(403, "bad_jwt", f"invalid JWT: unable to parse or verify signature, {why}")
 
 
 def shown(user: DictRow) -> dict[str, Any]:
