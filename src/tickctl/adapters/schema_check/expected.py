@@ -1,0 +1,48 @@
+"""Who may call what: written down once more, apart from the grants in `tickctl/sql`, so that a mistake there shows."""
+
+import hashlib
+from typing import Final
+
+from tickctl.core.json import JsonObject
+from tickctl.sql import SUPERSEDED, function_sources, migrations, repeatables
+
+HOOK: Final = "tick.access_token_hook"
+_USERS: Final = ("authenticated",)
+_OPERATORS: Final = ("authenticated", "service_role")
+_SECRET_KEY: Final = ("service_role",)
+
+
+def callers(function: str) -> tuple[str, ...]:
+    """Return the roles that may call a function, by its qualified name.
+
+    A signed-in user may be an administrator or the gateway, which only the functions themselves can find out. Who
+    makes administrators must have the secret key: a stolen token of one could otherwise make itself permanent.
+    """
+    schema, name = function.split(".")
+    if name in {"consume_ticks", "my_ticks"}:
+        return _USERS
+    if name == "settle_ticks":
+        return _OPERATORS
+    name = name.removeprefix("tick_") if schema == "public" else name
+    if name in {"admin_add", "admin_remove"}:
+        return _SECRET_KEY
+    return _OPERATORS if name.startswith("admin_") else ()
+
+
+def functions() -> list[JsonObject]:
+    """Return this version's functions: schema, name, SHA-256 of the body, callers, and whether it is optional."""
+    return [
+        {
+            "schema": name.split(".")[0],
+            "name": name.split(".")[1],
+            "digest": hashlib.sha256(body.encode()).hexdigest(),
+            "callers": list(callers(name)),
+            "optional": name == HOOK,
+        }
+        for name, body in function_sources().items()
+    ]
+
+
+def installed_files() -> list[JsonObject]:
+    """Return the files that an up-to-date database has run: name, and the digests of texts that are as good."""
+    return [{"name": file.name, "digests": [file.digest, *SUPERSEDED]} for file in (*migrations(), *repeatables())]

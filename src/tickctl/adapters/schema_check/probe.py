@@ -1,0 +1,40 @@
+"""One requirement, tried out in one way or several."""
+
+from dataclasses import dataclass
+
+from tickctl.adapters.schema_check.finding import Finding
+from tickctl.adapters.schema_check.judging import Judge, concluded
+from tickctl.adapters.schema_check.trial import Statement, Trial
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """Something to try.
+
+    Attributes:
+        tried: what it is, in words that `was carried out` can follow.
+        statements: one after the other, from the common beginning.
+        judge: what the outcome shows.
+    """
+
+    tried: str
+    statements: tuple[Statement, ...]
+    judge: Judge
+
+
+@dataclass(frozen=True, slots=True)
+class Probe:
+    """A requirement with its attempts; `id` and `title` are those of the finding."""
+
+    id: str
+    title: str
+    attempts: tuple[Attempt, ...]
+
+    def run(self, trial: Trial) -> Finding:
+        """Try everything, and conclude.
+
+        Raises:
+            psycopg.Error: the connection is lost.
+        """
+        verdicts = [(each.tried, each.judge(trial.attempt(*each.statements))) for each in self.attempts]
+        return concluded(self.id, self.title, verdicts)

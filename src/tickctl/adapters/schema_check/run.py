@@ -1,0 +1,100 @@
+"""The whole check, in one transaction that is always rolled back."""
+
+from collections.abc import Callable, Iterator
+
+from psycopg import sql
+
+from tickctl.adapters.schema.failures import reported
+from tickctl.adapters.schema_check import catalogue, hook
+from tickctl.adapters.schema_check.finding import Finding, Part, Result
+from tickctl.adapters.schema_check.function_probes import function_probes, private_probes
+from tickctl.adapters.schema_check.people import People, World, find_tables
+from tickctl.adapters.schema_check.table_probes import stored_value_probes, table_probes
+from tickctl.adapters.schema_check.trial import Connection, Outcome, Trial, opened
+from tickctl.errors import ConfigurationError
+
+_MISSING = """
+select wanted from pg_catalog.unnest(array['anon', 'authenticated', 'service_role']) as wanted
+where not exists (select from pg_catalog.pg_roles as r where r.rolname = wanted)
+union all
+select wanted from pg_catalog.unnest(array['auth.users', 'auth.sessions']) as wanted
+where pg_catalog.to_regclass(wanted) is null
+"""
+_MISSING_FUNCTIONS = """
+select wanted from pg_catalog.unnest(array['consume_ticks', 'settle_ticks', 'my_ticks']) as wanted
+where not exists (
+    select from pg_catalog.pg_proc as p join pg_catalog.pg_namespace as n on n.oid = p.pronamespace
+    where n.nspname = 'public' and p.proname = wanted
+)
+"""
+
+
+def check(connection: Connection, *, advance: Callable[[], object] = lambda: None) -> tuple[Finding, ...]:
+    """Check a database: what its catalogue says, and what happens when users that exist for the moment try everything.
+
+    All of it is one transaction that is rolled back, also when it is interrupted. Nothing that is there is touched
+    but by reading; nobody else waits for it.
+
+    Args:
+        connection: as who may add users and switch to the API's roles: `postgres` on Supabase. Others are told of
+            less.
+        advance: called after each finding, to show progress.
+
+    Raises:
+        ConfigurationError: this is no database of a Supabase project.
+        UnreachableError: the connection was lost.
+    """
+    with reported(), opened(connection) as trial:
+        missing = [str(row[0]) for row in trial.ask(sql.SQL(_MISSING))]
+        if missing:
+            raise ConfigurationError(
+                f"this is no database of a Supabase project: there is no {missing[0]}",
+                hint="check the URL; Supabase's database is called postgres",
+            )
+        findings = []
+        for finding in _all(trial):
+            findings.append(finding)
+            advance()
+    return tuple(findings)
+
+
+def _all(trial: Trial) -> Iterator[Finding]:
+    yield from catalogue.look(trial)
+    people = People.of(
+        [str(row[0]) for row in trial.ask(sql.SQL("select gen_random_uuid() from generate_series(1, 12)"))]
+    )
+    added = trial.keep(*people.additions())
+    if added.sqlstate:
+        yield _not_tried("throw-away-users", "throw-away users can be added, to try things out", added)
+        yield from hook.look(trial, None)
+        return
+    yield from hook.look(trial, people)
+    yield from _behaviour(trial, people)
+
+
+def _behaviour(trial: Trial, people: People) -> Iterator[Finding]:
+    tables = find_tables(trial)
+    if tables is None:
+        outcome = Outcome("42P01", "public.profiles or public.user_daily_usage is missing, or names no user")
+        yield _not_tried("throw-away-rows", "rows can be added for them", outcome)
+        return
+    world = World(people, tables)
+    added = trial.keep(*world.rows())
+    if added.sqlstate:
+        yield _not_tried("throw-away-rows", "rows can be added for them", added)
+        return
+    for probe in table_probes(world):
+        yield probe.run(trial)
+    missing = trial.ask(sql.SQL(_MISSING_FUNCTIONS))
+    if missing:
+        outcome = Outcome("42883", f"public.{missing[0][0]} is missing")
+        yield _not_tried("functions-to-try", "the functions can be tried", outcome)
+        return
+    for probe in (*stored_value_probes(world), *function_probes(world)):
+        yield probe.run(trial)
+    yield from private_probes(trial, world)
+
+
+def _not_tried(name: str, title: str, outcome: Outcome) -> Finding:
+    detail = f"{outcome.message} (SQLSTATE {outcome.sqlstate})"
+    return Finding(name, Part.BEHAVIOUR, title, Result.UNKNOWN, f"nothing could be tried: {detail}")

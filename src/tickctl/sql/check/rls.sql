@@ -1,0 +1,1 @@
+select t.name from our_table as t where not t.relrowsecurity
