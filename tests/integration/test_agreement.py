@@ -96,9 +96,17 @@ def owner(shared_database: Database) -> Iterator[PostgresFunctions]:
     with shared_database.owner() as connection:
         connection.execute(
             """
+            create table tick.test_clock (moment timestamptz);
+            insert into tick.test_clock values (now());
+            create or replace view tick.clock with (security_invoker = true) as select moment from tick.test_clock;
             create function public.day_of_and_end(moment timestamptz, zone text)
-            returns table (day date, ends timestamptz) language sql security definer as
-            'select (moment at time zone zone)::date, tick.day_ends(moment, zone)';
+            returns table (day date, ends timestamptz) language plpgsql security definer as $$
+            begin
+                update tick.test_clock as c set moment = day_of_and_end.moment;
+                update tick.settings set time_zone = zone where time_zone <> zone;
+                return query select t.usage_date, t.resets_at from tick.today as t;
+            end
+            $$;
             """
         )
     with shared_database.functions(owner=True) as functions:

@@ -64,9 +64,13 @@ WRITES = [
 ]
 PRIVATE = [
     *(f"select * from tick.{table}" for table in ("charge", "settings", "admin", "audit", "migration")),
+    "select * from tick.flagged_user",
+    "select * from tick.exhaustion",
     "select * from tick.account",
     "select * from tick.quota",
     "select * from tick.overview",
+    "select * from tick.today",
+    "select * from tick.listed",
     "insert into tick.admin (user_id) values (auth.uid())",
     "update tick.settings set default_limit = null",
     "update tick.charge set ticks_settled = 0",
@@ -80,8 +84,8 @@ PRIVATE = [
     "select tick.trusted_caller()",
     "select tick.state_of(auth.uid())",
     "select tick.users_named('x')",
-    "select tick.clock()",
-    "create or replace function tick.clock() returns timestamptz language sql as 'select ''2020-01-01''::timestamptz'",
+    "select * from tick.clock",
+    "create or replace view tick.clock as select '2020-01-01'::timestamptz as moment",
     "select * from auth.users",
     "select * from auth.sessions",
     "set session authorization postgres",
@@ -145,6 +149,14 @@ def test_users_see_their_own_rows_and_nobody_else_s(database: Database) -> None:
         usage = connection.execute("select user_id::text, ticks_used from public.user_daily_usage").fetchall()
     assert profiles == [{"user_id": user.id, "daily_tick_limit": 32}]
     assert usage == [{"user_id": user.id, "ticks_used": 3}]
+
+
+def test_the_anonymously_signed_in_see_nothing(database: Database) -> None:
+    """They have no ticks; their token says what they are, and Supabase Auth makes a new one when that changes."""
+    user = database.add_user()
+    for claim, rows in ((True, 0), (False, 1)):
+        with database.acting_as("authenticated", {**user.claims, "is_anonymous": claim}) as connection:
+            assert len(connection.execute("select from public.profiles").fetchall()) == rows
 
 
 @pytest.mark.parametrize("statement", [s for s in WRITES if s.startswith(("update", "insert", "delete", "truncate"))])

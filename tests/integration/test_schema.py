@@ -13,13 +13,6 @@ from tickctl.errors import ConfigurationError
 from tickctl.sql import migrations, repeatables
 
 
-@contextmanager
-def connected(database: Database) -> Iterator[schema.Connection]:
-    """Connect as the owner, as `apply` wants it."""
-    with psycopg.connect(database.postgres_url, autocommit=True) as connection:
-        yield connection
-
-
 def _uninstall(database: Database) -> None:
     with database.superuser() as connection:
         connection.execute("drop schema tick cascade; drop table public.profiles, public.user_daily_usage cascade;")
@@ -31,16 +24,17 @@ def _uninstall(database: Database) -> None:
             connection.execute(f"drop function {row['f']}".encode())
 
 
-def test_apply_installs_everything_once(database: Database) -> None:
-    """In order, in a database that has users already; a second run finds nothing to do."""
-    user = database.add_user("early@example.com")
-    _uninstall(database)
-    with connected(database) as connection:
-        done = schema.apply(connection)
-        assert [step.text for step in done.steps] == [file.name for file in (*migrations(), *repeatables())]
-        assert schema.apply(connection) == schema.Plan()
-        row = connection.execute("select user_id::text, email from public.profiles").fetchone()
-    assert row == (user.id, "early@example.com")
+def test_apply_installs_everything_once(bare_database: Database) -> None:
+    """In a database that has users already; a second run finds nothing to do."""
+    user = bare_database.add_user("early@example.com", limit="default")
+    done = apply(bare_database)
+    assert {step.kind for step in done.steps} == {schema.StepKind.CREATE}
+    assert not done.asks
+    with connected(bare_database) as connection:
+        row = connection.execute("select user_id::text, email, daily_tick_limit from public.profiles").fetchone()
+        ran = {name for (name,) in connection.execute("select name from tick.migration")}
+    assert row == (user.id, "early@example.com", 32)
+    assert ran == {file.name for file in (*migrations(), *repeatables())} | {"state"}
 
 
 def test_apply_needs_no_superuser(database: Database) -> None:
@@ -113,11 +107,10 @@ LINTS = {
     "a SECURITY DEFINER function where PostgREST would serve it": """
         select oid::regprocedure from pg_proc where prosecdef and pronamespace = 'public'::regnamespace
     """,
-    # Names in a body in the SQL standard's form (prosqlbody) are resolved when the function is created.
     "a function whose search_path the caller chooses": """
         select oid::regprocedure from pg_proc as p
         where p.pronamespace in ('tick'::regnamespace, 'public'::regnamespace)
-            and not coalesce('search_path=""' = any (p.proconfig), false) and (p.prosqlbody is null or p.prosecdef)
+            and not coalesce('search_path=""' = any (p.proconfig), false)
     """,
     "a function that PUBLIC or anon may execute": """
         select oid::regprocedure from pg_proc as p
@@ -134,13 +127,23 @@ LINTS = {
         where p.pronamespace = 'tick'::regnamespace and p.provolatile <> 'v'
             and p.prosrc ~* '\\m(insert into|delete from|for update|for no key update)\\M|^\\s*update '
     """,
+    "a table with row-level security and no policy": """
+        select c.oid::regclass from pg_class as c
+        where c.relnamespace in ('tick'::regnamespace, 'public'::regnamespace) and c.relkind = 'r' and c.relrowsecurity
+            and not exists (select from pg_policy as p where p.polrelid = c.oid)
+    """,
+    "a policy that lets the anonymously signed in pass": """
+        select tablename, policyname from pg_policies
+        where schemaname in ('tick', 'public') and permissive = 'PERMISSIVE'
+            and replace(qual, ' ', '') not like '%auth.jwt()->>''is_anonymous''%'
+    """,
     "a table without row-level security": """
         select oid::regclass from pg_class
         where relnamespace in ('tick'::regnamespace, 'public'::regnamespace) and relkind = 'r' and not relrowsecurity
     """,
     "a policy for more than reading": """
         select polname from pg_policy where polrelid in (select oid from pg_class
-            where relnamespace in ('tick'::regnamespace, 'public'::regnamespace)) and polcmd <> 'r'
+            where relnamespace in ('tick'::regnamespace, 'public'::regnamespace)) and polcmd <> 'r' and polpermissive
     """,
     "a policy that asks who calls once for each row": """
         select polname, pg_get_expr(polqual, polrelid) from pg_policy
@@ -214,6 +217,10 @@ MISTAKES = {
         "create function public.my_ticks(a integer) returns integer language sql as 'select 1'"
     ),
     "a function that writes and is not VOLATILE": "alter function tick.open_day stable",
+    "a table with row-level security and no policy": "drop policy nobody on tick.charge",
+    "a policy that lets the anonymously signed in pass": (
+        "create policy p on public.profiles for select using ((select auth.uid()) = user_id)"
+    ),
     "a table without row-level security": "alter table tick.charge disable row level security",
     "a policy for more than reading": "create policy p on public.profiles for all using (true)",
     "a policy that asks who calls once for each row": (

@@ -3,20 +3,37 @@
 
 alter table public.profiles enable row level security;
 alter table public.user_daily_usage enable row level security;
-alter table tick.charge enable row level security;
-alter table tick.settings enable row level security;
-alter table tick.admin enable row level security;
-alter table tick.audit enable row level security;
-alter table tick.migration enable row level security;
 
--- Users read their own rows; the subselect makes PostgreSQL evaluate auth.uid() once per query, not once per row.
+-- Users read their own rows; the subselects make PostgreSQL ask once per query, not once per row, who calls. Whoever
+-- signed in anonymously has no ticks, and nothing to read.
 drop policy if exists profiles_read_own on public.profiles;
 create policy profiles_read_own on public.profiles
-for select to authenticated using ((select auth.uid()) = user_id);
+for select to authenticated
+using ((select auth.uid()) = user_id and (select auth.jwt() ->> 'is_anonymous') is distinct from 'true');
 
 drop policy if exists user_daily_usage_read_own on public.user_daily_usage;
 create policy user_daily_usage_read_own on public.user_daily_usage
-for select to authenticated using ((select auth.uid()) = user_id);
+for select to authenticated
+using ((select auth.uid()) = user_id and (select auth.jwt() ->> 'is_anonymous') is distinct from 'true');
+
+-- Nobody reads or writes the private tables but their owner. Without privileges, and with row security on, that is so
+-- already; the policy says that it is meant, and still says no when somebody adds another.
+do $$
+declare
+    private regclass;
+begin
+    for private in
+        select c.oid from pg_catalog.pg_class as c
+        where c.relnamespace = 'tick'::regnamespace and c.relkind in ('r', 'p')
+    loop
+        execute format('alter table %s enable row level security', private);
+        execute format('drop policy if exists nobody on %s', private);
+        execute format(
+            'create policy nobody on %s as restrictive for all to anon, authenticated using (false)', private
+        );
+    end loop;
+end
+$$;
 
 revoke all on public.profiles, public.user_daily_usage from public, anon, authenticated, service_role;
 -- The secret key may read as well; it changes limits through functions only, so that the log is complete.

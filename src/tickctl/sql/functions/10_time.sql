@@ -1,12 +1,18 @@
 -- One clock and one calendar. Nothing that a client can set moves them: neither the session's time zone (PostgREST
 -- takes it from a `Prefer: timezone=` header) nor current_date, which follows it.
+--
+-- They are views rather than functions. A function needs a search_path of its own to be safe, and a function with one
+-- is called anew for each row; what a view computes is planned as a part of the query that reads it.
 
--- Functions that are written as one `return` have their names resolved when they are created, so they need no search_path
--- of their own; and without one the planner puts their body in the place of the call.
-create or replace function tick.clock() returns timestamptz
-language sql stable
-return now();
-comment on function tick.clock() is 'The time of everything here; tests replace this function to move it.';
+drop view if exists tick.overview;
+drop view if exists tick.quota;
+drop view if exists tick.account;
+drop view if exists tick.listed;
+drop view if exists tick.today;
+drop view if exists tick.clock;
+
+create view tick.clock with (security_invoker = true) as select now() as moment;
+comment on view tick.clock is 'The time of everything here; tests replace this view to move it.';
 
 -- The first instant after `moment` whose date in `zone` differs from that of `moment`.
 --
@@ -51,21 +57,30 @@ begin
 end
 $$;
 
--- The same, quick for nearly all days.
-create or replace function tick.day_ends(moment timestamptz, zone text) returns timestamptz
-language sql stable
-return (
-    select case
-        when day.candidate at time zone zone = day.midnight
-            and day.candidate - moment = day.midnight - moment at time zone zone
-        then day.candidate
-        else tick.odd_day_ends(moment, zone)
-    end
-    from (
-        select next.midnight, next.midnight at time zone zone as candidate
-        from (select ((moment at time zone zone)::date + 1)::timestamp as midnight) as next
-    ) as day
-);
+-- One row: the rules, the day that it is by them, and when it ends; the latter is quick for nearly all days.
+create view tick.today with (security_invoker = true) as
+select
+    now.moment,
+    rules.time_zone,
+    rules.default_limit,
+    rules.largest_cost,
+    (now.moment at time zone rules.time_zone)::date as usage_date,
+    (
+        select case
+            when day.candidate at time zone rules.time_zone = day.midnight
+                and day.candidate - now.moment = day.midnight - now.moment at time zone rules.time_zone
+            then day.candidate
+            else tick.odd_day_ends(now.moment, rules.time_zone)
+        end
+        from (
+            select next.midnight, next.midnight at time zone rules.time_zone as candidate
+            from (
+                select ((now.moment at time zone rules.time_zone)::date + 1)::timestamp as midnight
+            ) as next
+        ) as day
+    ) as resets_at
+from tick.settings as rules
+cross join tick.clock as now;
 
 create or replace function tick.check_time_zone() returns trigger
 language plpgsql set search_path = ''

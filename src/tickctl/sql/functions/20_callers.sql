@@ -37,7 +37,7 @@ language plpgsql stable set search_path = ''
 as $$
 declare
     caller constant tick.signed_in_user := tick.signed_in_user();
-    moment constant timestamptz := tick.clock();
+    moment constant timestamptz := (select now.moment from tick.clock as now);
 begin
     return (
         select u.id

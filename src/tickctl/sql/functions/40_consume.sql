@@ -15,8 +15,8 @@ language plpgsql volatile security definer set search_path = ''
 as $$
 declare
     caller constant tick.signed_in_user := tick.signed_in_user();
-    moment constant timestamptz := tick.clock();
     largest_cost integer;
+    allowance bigint;
     day_is_open boolean;
     answer tick.consumption;
 begin
@@ -25,78 +25,75 @@ begin
     elsif length(digest) > 128 then
         raise exception 'request_digest must have at most 128 characters' using errcode = '22023';
     end if;
-    answer.now := moment;
 
     for round in 1 .. 8 loop
         select
             case
-                when u.id is null then 'user_not_found'
-                when u.deleted_at is not null then 'user_deleted'
-                when u.banned_until > moment then 'user_banned'
+                when a.deleted_at is not null then 'user_deleted'
+                when a.banned_until > a.moment then 'user_banned'
                 when s.id is null then 'session_revoked'
-                when u.is_anonymous then 'anonymous'
-                when u.email_confirmed_at is null and require_confirmed is not false then 'email_not_confirmed'
+                when a.is_anonymous then 'anonymous'
+                when a.email_confirmed_at is null and require_confirmed is not false then 'email_not_confirmed'
                 when c.ticks <> cost or c.id is not null and c.request_digest is distinct from digest
                     then 'key_conflict'
                 when c.id is not null then 'already_accepted'
-                when cost > tick.allowance(l.daily_tick_limit, n.granted) then 'cost_exceeds_limit'
-                when n.used + cost > tick.allowance(l.daily_tick_limit, n.granted) then 'quota_exhausted'
+                when cost > a.allowance then 'cost_exceeds_limit'
+                when a.ticks_used + cost > a.allowance then 'quota_exhausted'
                 else 'granted'
             end,
-            c.id, l.daily_tick_limit, n.granted, n.used, d.user_id is not null,
-            today.day, tick.day_ends(moment, rules.time_zone), rules.largest_cost
+            c.id, a.daily_tick_limit, a.ticks_granted, a.ticks_used, a.ticks_remaining, a.usage_date, a.resets_at,
+            a.moment, a.allowance, a.day_is_open, a.largest_cost
         into answer.decision, answer.charge_id, answer.daily_tick_limit, answer.ticks_granted, answer.ticks_used,
-            day_is_open, answer.usage_date, answer.resets_at, largest_cost
-        from tick.settings as rules
-        cross join lateral (select (moment at time zone rules.time_zone)::date as day) as today
-        left join auth.users as u on u.id = caller.user_id
+            answer.ticks_remaining, answer.usage_date, answer.resets_at, answer.now, allowance, day_is_open, largest_cost
+        from tick.account as a
         left join auth.sessions as s
-            on s.id = caller.session_id and s.user_id = u.id and (s.not_after is null or s.not_after > moment)
-        left join public.profiles as p on p.user_id = u.id
-        left join public.user_daily_usage as d on d.user_id = u.id and d.usage_date = today.day
-        left join tick.charge as c on key is not null and c.user_id = u.id and c.request_key = key
-        cross join lateral (
-            select case
-                when u.id is null then 0
-                when p.user_id is null then rules.default_limit
-                else p.daily_tick_limit
-            end as daily_tick_limit
-        ) as l
-        cross join lateral (select coalesce(d.ticks_used, 0) as used, coalesce(d.ticks_granted, 0) as granted) as n;
+            on s.id = caller.session_id and s.user_id = a.user_id and (s.not_after is null or s.not_after > a.moment)
+        left join tick.charge as c on key is not null and c.user_id = a.user_id and c.request_key = key
+        where a.user_id = caller.user_id;
+        if not found then
+            select 'user_not_found', null, 0, 0, 0, 0, t.usage_date, t.resets_at, t.moment into answer
+            from tick.today as t;
+            select t.largest_cost into largest_cost from tick.today as t;
+        end if;
 
         if cost is null or cost < 1 or cost > largest_cost then
             raise exception 'ticks must be from 1 to %', largest_cost using errcode = '22023';
-        elsif answer.decision = 'granted' then
-            if not day_is_open then
-                perform tick.open_day(caller.user_id, answer.usage_date);
-            end if;
-            if key is not null then
-                insert into tick.charge (user_id, usage_date, ticks, request_key, request_digest, created_at)
-                values (caller.user_id, answer.usage_date, cost, key, digest, moment)
-                on conflict do nothing
-                returning id into answer.charge_id;
-                continue when not found;
-            end if;
-
-            update public.user_daily_usage as d
-            set ticks_used = d.ticks_used + cost
-            where d.user_id = caller.user_id
-                and d.usage_date = answer.usage_date
-                and coalesce(d.ticks_used + cost <= tick.allowance(answer.daily_tick_limit, d.ticks_granted), true)
-            returning d.ticks_used, d.ticks_granted into answer.ticks_used, answer.ticks_granted;
-            if not found then
-                delete from tick.charge as c where c.id = answer.charge_id;
-                continue;
-            end if;
-
-            if key is null then
-                insert into tick.charge (user_id, usage_date, ticks, created_at)
-                values (caller.user_id, answer.usage_date, cost, moment)
-                returning id into answer.charge_id;
-            end if;
+        elsif answer.decision <> 'granted' then
+            return answer;
         end if;
 
-        answer.ticks_remaining := tick.remaining(answer.daily_tick_limit, answer.ticks_granted, answer.ticks_used);
+        if not day_is_open then
+            perform tick.open_day(caller.user_id, answer.usage_date);
+        end if;
+        if key is not null then
+            insert into tick.charge (user_id, usage_date, ticks, request_key, request_digest, created_at)
+            values (caller.user_id, answer.usage_date, cost, key, digest, answer.now)
+            on conflict do nothing
+            returning id into answer.charge_id;
+            continue when not found;
+        end if;
+
+        update public.user_daily_usage as d
+        set ticks_used = d.ticks_used + cost
+        where d.user_id = caller.user_id
+            and d.usage_date = answer.usage_date
+            -- What was granted is a part of the allowance that was looked up.
+            and (allowance is null or d.ticks_granted = answer.ticks_granted and d.ticks_used + cost <= allowance)
+        returning d.ticks_used, d.ticks_granted into answer.ticks_used, answer.ticks_granted;
+        if not found then
+            delete from tick.charge as c where c.id = answer.charge_id;
+            continue;
+        end if;
+
+        if key is null then
+            insert into tick.charge (user_id, usage_date, ticks, created_at)
+            values (caller.user_id, answer.usage_date, cost, answer.now)
+            returning id into answer.charge_id;
+        end if;
+        answer.ticks_remaining := allowance - answer.ticks_used;
+        if answer.ticks_remaining = 0 then
+            perform tick.note_exhaustion(caller.user_id);
+        end if;
         return answer;
     end loop;
 
@@ -131,7 +128,8 @@ begin
     perform from public.user_daily_usage as d
     where d.user_id = charge.user_id and d.usage_date = charge.usage_date for no key update;
     update tick.charge as c
-    set ticks_settled = ticks_actual, settled_at = tick.clock()
+    set ticks_settled = ticks_actual, settled_at = now.moment
+    from tick.clock as now
     where c.id = whose_charge and c.settled_at is null
     returning c.* into charge;
     if found then

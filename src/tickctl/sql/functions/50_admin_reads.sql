@@ -1,5 +1,22 @@
 -- What administrators read. Each function first asks require_admin.
 
+-- Where each kind of list finds its users, in its order; the live rows then decide who belongs on it.
+create view tick.listed with (security_invoker = true) as
+select 'all' as kind, coalesce(lower(p.email), '') collate "C" as list_key, p.user_id from public.profiles as p
+union all
+select 'unlimited', coalesce(lower(p.email), '') collate "C", p.user_id
+from public.profiles as p where p.daily_tick_limit is null
+union all
+select 'blocked', coalesce(lower(p.email), '') collate "C", p.user_id
+from public.profiles as p where p.daily_tick_limit = 0
+union all
+select 'unconfirmed', f.list_key, f.user_id from tick.flagged_user as f where f.unconfirmed
+union all
+select 'banned', f.list_key, f.user_id from tick.flagged_user as f where f.banned
+union all
+select 'exhausted', e.list_key, e.user_id from tick.exhaustion as e
+where e.usage_date = (select t.usage_date from tick.today as t);
+
 -- One more than a thousand, so that a full page can show whether another follows.
 create or replace function tick.check_page_size(page_size integer) returns void
 language plpgsql immutable set search_path = ''
@@ -13,8 +30,11 @@ $$;
 
 -- The ids of the users that a reference names: a user id, or an e-mail in any case. More than one only for an e-mail
 -- that single sign-on has given to several users; soft-deleted users are found by id alone.
+--
+-- Supabase Auth stores e-mails in lower case, and has an index on those that are not from single sign-on. All others,
+-- the capital letters of an import among them, are found through their profile.
 create or replace function tick.users_named(user_ref text) returns setof uuid
-language plpgsql stable set search_path = ''
+language plpgsql stable rows 1 set search_path = ''
 as $$
 declare
     given_id constant uuid := tick.uuid_or_null(user_ref);
@@ -22,8 +42,13 @@ begin
     if given_id is not null then
         return query select u.id from auth.users as u where u.id = given_id;
     else
-        return query select u.id from auth.users as u
-            where lower(u.email) = lower(user_ref) and u.deleted_at is null;
+        return query
+            select u.id from auth.users as u
+            where u.email in (user_ref, lower(user_ref)) and not u.is_sso_user and u.deleted_at is null
+            union
+            select u.id from public.profiles as p join auth.users as u on u.id = p.user_id
+            where coalesce(lower(p.email), '') collate "C" = lower(user_ref)
+                and lower(u.email) = lower(user_ref) and u.deleted_at is null;
     end if;
 end
 $$;
@@ -64,26 +89,46 @@ begin
 end
 $$;
 
--- At most 200 users whose e-mail shares most pairs of letters with a mistyped one; the caller ranks them.
+-- Users whose e-mail resembles a mistyped one; the caller ranks them. However many users there are, it looks at those
+-- whose e-mail comes next in either direction, which finds what went wrong late in it, and at those that one letter too
+-- many, too few, wrong or swapped among the first would explain.
 create or replace function tick.admin_suggest(user_ref text) returns setof tick.user_match
 language plpgsql stable security definer set search_path = ''
 as $$
 declare
-    wanted constant text := lower(left(user_ref, 255));
-    pairs constant text[] := array(
-        select distinct substr(split_part(wanted, '@', 1), i, 2) from generate_series(1, length(wanted) - 1) as i
-    );
+    given constant text := lower(left(user_ref, 255));
+    letters constant text[] := string_to_array('abcdefghijklmnopqrstuvwxyz0123456789._-+', null) || array[''];
 begin
     perform tick.require_admin();
     return query
+        with variant as (
+            -- A letter more or less, and another letter; after that, two swapped.
+            select left(given, at) || letter || substr(given, at + 1 + skipped) as list_key
+            from generate_series(0, 11) as at, generate_series(0, 1) as skipped, unnest(letters) as letter
+            union
+            select left(given, at) || substr(given, at + 2, 1) || substr(given, at + 1, 1) || substr(given, at + 3)
+            from generate_series(0, 11) as at
+        ),
+        near as (
+            (
+                select l.user_id from tick.listed as l
+                where l.kind = 'all' and l.list_key >= given order by l.list_key, l.user_id limit 100
+            )
+            union
+            (
+                select l.user_id from tick.listed as l
+                where l.kind = 'all' and l.list_key < given order by l.list_key desc, l.user_id desc limit 100
+            )
+            union
+            select l.user_id
+            from variant
+            cross join lateral (
+                select x.user_id from tick.listed as x where x.kind = 'all' and x.list_key = variant.list_key limit 2
+            ) as l
+        )
         select u.id, u.email::text
-        from auth.users as u
-        cross join lateral (
-            select count(*) as shared from unnest(pairs) as pair where position(pair in lower(u.email)) > 0
-        ) as likeness
-        where u.email is not null and u.deleted_at is null and likeness.shared > 0
-        order by likeness.shared desc, abs(length(u.email) - length(wanted)), u.email, u.id
-        limit 200;
+        from near join auth.users as u on u.id = near.user_id
+        where u.email is not null and u.deleted_at is null;
 end
 $$;
 
@@ -96,18 +141,23 @@ declare
 begin
     perform tick.require_admin();
     whose := tick.user_named(user_ref);
-    select o.* into answer from tick.overview as o where o.user_id = whose;
+    select o.*, coalesce(lower(o.email), '') into answer from tick.overview as o where o.user_id = whose;
     return answer;
 end
 $$;
 
 -- One page in the order of e-mail and id, beginning after the given place; users without an e-mail come first.
+--
+-- Only a search looks at more users than it shows. OFFSET 0 keeps the planner from any other way than one user after
+-- the other in the order of an index, and each filter has its own index, so the plan is made anew for each call.
 create or replace function tick.admin_list(kind text, search text, page_size integer, after_key text, after_id uuid)
 returns setof tick.user_overview
-language plpgsql stable security definer set search_path = ''
+language plpgsql stable security definer set search_path = '' set plan_cache_mode = force_custom_plan
 as $$
 declare
-    moment constant timestamptz := tick.clock();
+    -- The blocked have nothing left, either.
+    kinds constant text[] := case kind when 'exhausted' then '{exhausted,blocked}'::text[] else array[kind] end;
+    moment constant timestamptz := (select now.moment from tick.clock as now);
 begin
     perform tick.require_admin();
     perform tick.check_page_size(page_size);
@@ -116,21 +166,29 @@ begin
             hint = 'One of all, exhausted, unlimited, blocked, unconfirmed, banned.';
     end if;
     return query
-        select o.*
-        from tick.overview as o
-        join auth.users as u on u.id = o.user_id
-        where u.deleted_at is null
-            and (search is null or position(lower(search) in lower(o.email)) > 0)
-            and (after_id is null or (o.list_key, o.user_id) > (coalesce(after_key, ''), after_id))
-            and case kind
-                when 'exhausted' then o.ticks_remaining = 0
+        select o.*, place.list_key::text
+        from tick.listed as place
+        cross join lateral (
+            select overview.*
+            from tick.overview as overview join auth.users as u on u.id = overview.user_id
+            where overview.user_id = place.user_id and u.deleted_at is null
+            offset 0
+        ) as o
+        where place.kind = any (kinds)
+            and (search is null or position(lower(search) in place.list_key) > 0)
+            -- Nobody has the least of all ids.
+            and (place.list_key, place.user_id) > (
+                coalesce(after_key, ''), coalesce(after_id, '00000000-0000-0000-0000-000000000000')
+            )
+            and case place.kind
+                when 'exhausted' then o.daily_tick_limit > 0 and o.ticks_remaining = 0
                 when 'unlimited' then o.daily_tick_limit is null
                 when 'blocked' then o.daily_tick_limit = 0
-                when 'unconfirmed' then o.email_confirmed_at is null
+                when 'unconfirmed' then not o.email_confirmed
                 when 'banned' then o.banned_until > moment
                 else true
             end
-        order by o.list_key, o.user_id
+        order by place.list_key, place.user_id
         limit page_size;
 end
 $$;
@@ -145,25 +203,15 @@ begin
         raise exception 'user_refs must be an array of at most 1000' using errcode = '22023';
     end if;
     return query
-        with given as (
-            select g.ref, tick.uuid_or_null(g.ref) as id, g.position
-            from jsonb_array_elements_text(user_refs) with ordinality as g (ref, position)
-        ),
-        named as (
-            select g.position, a.user_id, a.email, a.daily_tick_limit
-            from given as g join tick.account as a on a.user_id = g.id
-            union all
-            select g.position, a.user_id, a.email, a.daily_tick_limit
-            from given as g
-            join tick.account as a on lower(a.email) = lower(g.ref) and a.deleted_at is null
-            where g.id is null
-        ),
-        once as (
-            select n.*, count(*) over (partition by n.position) as meant from named as n
-        )
-        select g.ref, o.user_id, o.email, o.daily_tick_limit
-        from given as g left join once as o on o.position = g.position and o.meant = 1
-        order by g.position;
+        select given.ref, a.user_id, a.email, a.daily_tick_limit
+        from jsonb_array_elements_text(user_refs) with ordinality as given (ref, position)
+        cross join lateral (select array(select tick.users_named(given.ref)) as ids) as named
+        left join lateral (
+            select x.user_id, x.email, x.daily_tick_limit
+            from tick.account as x where cardinality(named.ids) = 1 and x.user_id = named.ids[1]
+            offset 0
+        ) as a on true
+        order by given.position;
 end
 $$;
 
@@ -190,10 +238,12 @@ begin
 end
 $$;
 
--- Who used most over the last days up to today; users who used nothing are left out.
+-- Who used most over the last days up to today; users who used nothing are left out. It looks at all usage of those days.
 create or replace function tick.admin_top(days integer, how_many integer) returns setof tick.top_entry
-language plpgsql stable security definer set search_path = ''
+language plpgsql stable security definer set search_path = '' set plan_cache_mode = force_custom_plan
 as $$
+declare
+    today constant date := (select t.usage_date from tick.today as t);
 begin
     perform tick.require_admin();
     perform tick.check_page_size(how_many);
@@ -201,18 +251,20 @@ begin
         raise exception 'days must be from 1 to 366' using errcode = '22023';
     end if;
     return query
-        select a.user_id, a.email, total.used, a.daily_tick_limit
-        from (
+        with total as materialized (
             select d.user_id, sum(d.ticks_used)::bigint as used
             from public.user_daily_usage as d
-            cross join tick.settings as s
-            where d.usage_date > (tick.clock() at time zone s.time_zone)::date - days
+            where d.usage_date > today - days and d.ticks_used > 0
             group by d.user_id
-        ) as total
-        join tick.account as a on a.user_id = total.user_id
-        where total.used > 0
-        order by total.used desc, a.user_id
-        limit how_many;
+            order by used desc, d.user_id
+            limit how_many
+        )
+        select a.user_id, a.email, total.used, a.daily_tick_limit
+        from total
+        cross join lateral (
+            select x.user_id, x.email, x.daily_tick_limit from tick.account as x where x.user_id = total.user_id offset 0
+        ) as a
+        order by total.used desc, a.user_id;
 end
 $$;
 
@@ -223,19 +275,33 @@ language plpgsql stable security definer set search_path = ''
 as $$
 declare
     ids constant uuid[] := array(select tick.users_named(user_ref)) || tick.uuid_or_null(user_ref);
+    last constant bigint := coalesce(before_id, 9223372036854775807);
 begin
     perform tick.require_admin();
     perform tick.check_page_size(page_size);
+    if user_ref is null then
+        return query select a.* from tick.audit as a where a.id < last order by a.id desc limit page_size;
+        return;
+    end if;
     return query
         select a.*
         from tick.audit as a
-        where (user_ref is null or a.user_id = any (ids) or lower(a.email) = lower(user_ref))
-            and (before_id is null or a.id < before_id)
+        where a.id in (
+            select entry.id
+            from unnest(ids) as whose (id)
+            cross join lateral (
+                select x.id from tick.audit as x
+                where x.user_id = whose.id and x.id < last order by x.id desc limit page_size
+            ) as entry
+            union all
+            (
+                select x.id from tick.audit as x
+                where lower(x.email) = lower(user_ref) and x.id < last order by x.id desc limit page_size
+            )
+        )
         order by a.id desc
         limit page_size;
-    if not found and before_id is null and user_ref is not null
-        and not exists (select from tick.users_named(user_ref))
-    then
+    if not found and before_id is null and not exists (select from tick.users_named(user_ref)) then
         raise exception 'no such user' using errcode = 'P0002';
     end if;
 end
@@ -246,7 +312,7 @@ create or replace function tick.admin_user(user_ref text, session_id uuid) retur
 language plpgsql stable security definer set search_path = ''
 as $$
 declare
-    moment constant timestamptz := tick.clock();
+    moment constant timestamptz := (select now.moment from tick.clock as now);
     whose uuid;
     state tick.user_state;
 begin
@@ -258,7 +324,12 @@ begin
             where s.id = admin_user.session_id and s.user_id = u.id and (s.not_after is null or s.not_after > moment)
         ) end
     into state
-    from auth.users as u join tick.overview as o on o.user_id = u.id where u.id = whose;
+    from auth.users as u
+    cross join lateral (
+        -- As in tick.overview.
+        select case when u.banned_until > '9999-12-31 00:00:00+00' then '9999-12-31 00:00:00+00' else u.banned_until end
+    ) as o (banned_until)
+    where u.id = whose;
     return state;
 end
 $$;

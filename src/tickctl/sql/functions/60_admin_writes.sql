@@ -18,9 +18,9 @@ language plpgsql volatile set search_path = ''
 as $$
 begin
     insert into tick.audit (at, action, actor, actor_id, operator, user_id, email, before, after, reason)
-    select tick.clock(), record.action, actor.name, actor.user_id, operator_label, whose, u.email,
+    select now.moment, record.action, actor.name, actor.user_id, operator_label, whose, u.email,
         record.before, record.after, record.reason
-    from auth.users as u where u.id = whose;
+    from auth.users as u cross join tick.clock as now where u.id = whose;
 end
 $$;
 
@@ -177,7 +177,8 @@ begin
     where d.user_id = state.user_id and d.usage_date = state.usage_date for no key update;
     if used > 0 then
         update tick.charge as c
-        set ticks_settled = 0, settled_at = coalesce(c.settled_at, tick.clock())
+        set ticks_settled = 0, settled_at = coalesce(c.settled_at, now.moment)
+        from tick.clock as now
         where c.user_id = state.user_id and c.usage_date = state.usage_date and c.ticks_settled is distinct from 0;
         update public.user_daily_usage as d
         set ticks_used = 0

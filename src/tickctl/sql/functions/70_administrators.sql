@@ -36,7 +36,9 @@ begin
     if problem is not null then
         raise exception '%', problem using errcode = '22023';
     end if;
-    insert into tick.admin (user_id, added_at) values (answer.user_id, tick.clock()) on conflict do nothing;
+    insert into tick.admin (user_id, added_at)
+    select answer.user_id, now.moment from tick.clock as now
+    on conflict do nothing;
     answer.changed := found;
     if answer.changed then
         perform tick.record(
