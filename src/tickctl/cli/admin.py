@@ -36,8 +36,8 @@ def add_admin(run: Run, user: User, reason: Reason = None, dry_run: DryRun = Fal
     with open_admin(run) as admin:
         _require_more_than_a_token(admin)
         found = admin.quotas.overview(user)
+        _require_known_person(found)
         if dry_run:
-            _require_known_person(found)
             changed = not _administers(admin, found)
         else:
             changed = admin.quotas.add_admin(found.quota.user_id, reason=reason).changed
@@ -87,17 +87,20 @@ def list_admins(run: Run, ndjson: NdJson = False) -> None:
 def _require_more_than_a_token(admin: AdminSession) -> None:
     if admin.identity is IdentityName.USER:
         raise CredentialsRefusedError(
-            f"administrators can't be made or unmade as a signed-in user ({admin.target})",
+            "a signed-in user can't make or unmake administrators",
             hint="use the secret key (--as secret-key) or a direct connection (--as connection)",
         )
 
 
 def _require_known_person(user: "UserOverview") -> None:
-    """Refuse what the database would refuse, for a dry run to show it."""
+    """Refuse what the database would refuse, so that a dry run shows it as well."""
     if user.is_anonymous:
-        raise InvalidInputError("an anonymous user can't be an administrator")
+        raise InvalidInputError("an anonymous user can't be an administrator", hint="let them sign up by e-mail")
     if user.quota.email is not None and user.email_confirmed_at is None:
-        raise InvalidInputError("a user whose e-mail is not confirmed can't be an administrator")
+        raise InvalidInputError(
+            "a user whose e-mail is not confirmed can't be an administrator: it may be another person's address",
+            hint="'tickctl users resend-confirmation' sends the mail again",
+        )
 
 
 def _administers(admin: AdminSession, user: "UserOverview") -> bool:

@@ -1,0 +1,369 @@
+"""`tickctl login`: the password prompt on a real terminal, the session between commands, and its end."""
+
+import fcntl
+import json
+import os
+import pty
+import re
+import stat
+import struct
+import subprocess
+import termios
+import uuid
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cli_support import COMMAND, Result, Tickctl, environment
+from standin import PASSWORD, Fault, Project, Refused, StandIn, json_answer
+from tickctl.adapters.session_file import SessionFile
+
+FIELDS = {"url", "signed_in", "user_id", "email", "expires_at", "administrator", "second_factor"}
+
+
+@pytest.fixture
+def env(project: Project, tmp_path: Path) -> dict[str, str]:
+    """A project and its publishable key, and a home folder where nobody is signed in."""
+    return project.settings_env("publishable") | {"HOME": str(tmp_path)}
+
+
+@pytest.fixture
+def email(project: Project) -> str:
+    """The address of a fresh user who is no administrator."""
+    address = f"login-{uuid.uuid4().hex[:12]}@example.com"
+    project.add_user(address)
+    return address
+
+
+@pytest.fixture
+def administrator(project: Project) -> str:
+    """The address of a fresh administrator."""
+    address = f"admin-{uuid.uuid4().hex[:12]}@example.com"
+    project.add_admin(address)
+    return address
+
+
+def session_file(home: Path) -> Path:
+    """Return the one session that is kept below a home folder."""
+    (found,) = (home / ".local/state/tickctl/sessions").glob("*.json")
+    return found
+
+
+_TAKE_TERMINAL = """
+import fcntl, os, sys, termios
+fcntl.ioctl(int(sys.argv[1]), termios.TIOCSCTTY, 0)
+os.execv(sys.executable, [sys.executable, *sys.argv[2:]])
+"""
+
+
+def converse(arguments: list[str], answers: Mapping[str, str], env: dict[str, str], **streams: Any) -> Result:
+    """Run the command with a terminal of its own and answer each question when it is asked; return all that showed.
+
+    With other streams given, the terminal remains what /dev/tty leads to.
+    """
+    ours, theirs = pty.openpty()
+    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
+
+    process = subprocess.Popen(
+        [COMMAND[0], "-c", _TAKE_TERMINAL, str(theirs), *COMMAND[1:], *arguments],
+        **({"stdin": theirs, "stdout": theirs, "stderr": theirs} | streams),
+        env=environment(Path(env["HOME"]), {"TERM": "xterm", **env}),
+        start_new_session=True,
+        pass_fds=[theirs],  # also where no stream is the terminal, it must stay open
+    )
+    os.close(theirs)
+    shown, left = b"", dict(answers)
+    while chunk := _read(ours):
+        shown += chunk
+        for question in [question for question in left if shown.endswith(question.encode())]:
+            os.write(ours, f"{left.pop(question)}\n".encode())
+    assert termios.tcgetattr(ours)[3] & termios.ECHO, "the terminal was left without echo"
+    os.close(ours)
+    assert not left, shown
+    return Result(process.wait(timeout=60), shown.decode().replace("\r\n", "\n"))
+
+
+def _read(terminal: int) -> bytes:
+    try:
+        return os.read(terminal, 65536)
+    except OSError:  # Linux says EIO when the last process has left the terminal
+        return b""
+
+
+def test_password_is_asked_for_and_not_shown(email: str, env: dict[str, str]) -> None:
+    """Neither while it is typed nor afterwards; the address is shown, for it may be wrong."""
+    result = converse(["login"], {"E-mail: ": email, "Password: ": PASSWORD}, env)
+    assert result.code == 0, result.out
+    assert f"E-mail: {email}" in result.out
+    assert PASSWORD not in result.out
+    assert "signed in to" in result.out
+
+
+def test_password_is_asked_on_the_terminal_whatever_is_piped(email: str, env: dict[str, str]) -> None:
+    """`tickctl login --json > file < /dev/null` still asks a person."""
+    reading, writing = os.pipe()
+    streams = {"stdin": subprocess.DEVNULL, "stdout": writing, "stderr": subprocess.DEVNULL}
+    result = converse(["login", email, "--json"], {"Password: ": PASSWORD}, env, **streams)
+    os.close(writing)
+    with os.fdopen(reading) as answer:
+        assert json.load(answer)["email"] == email
+    assert result.out.strip() == "Password:"
+
+
+def test_echo_comes_back_when_the_prompt_is_interrupted(env: dict[str, str], email: str) -> None:
+    """A terminal that shows nothing any more is a scare."""
+    result = converse(["login", email], {"Password: ": "\x03"}, env)
+    assert result.code == 130
+    assert "Traceback" not in result.out
+
+
+def test_without_a_terminal_nothing_is_guessed(tickctl: Tickctl, env: dict[str, str], email: str) -> None:
+    """A script says where the password comes from."""
+    result = tickctl("login", email, env=env, stdin=PASSWORD)
+    assert result.code == 2
+    assert "--password-stdin" in result.err
+    assert tickctl("login", "--password-stdin", env=env, stdin=PASSWORD).code == 2
+
+
+def test_password_stdin_on_a_terminal_is_refused(terminal: Tickctl, env: dict[str, str], email: str) -> None:
+    """What is typed there would be shown."""
+    result = terminal("login", email, "--password-stdin", env=env)
+    assert result.code == 2
+
+
+@pytest.mark.parametrize(
+    "given",
+    [b"", b"\n", b"two\nlines\n", b"\xff\xfe\n", b"x" * 5000, b"nul\0\n"],
+    ids=["nothing", "empty line", "two lines", "no text", "endless", "nul"],
+)
+def test_odd_passwords_on_stdin_are_not_sent(tickctl: Tickctl, env: dict[str, str], email: str, given: bytes) -> None:
+    """A whole file or none at all was not meant."""
+    assert tickctl("login", email, "--password-stdin", env=env, stdin=given).code == 2
+
+
+def test_login_answers_with_the_documented_fields(
+    tickctl: Tickctl, env: dict[str, str], project: Project, administrator: str
+) -> None:
+    """Who, where, until when, and whether that is of any use."""
+    result = tickctl("login", administrator, "--password-stdin", "--json", env=env, stdin=f"{PASSWORD}\r\n")
+    assert result.code == 0, result.err
+    assert set(result.json) == FIELDS
+    assert (result.json["url"], result.json["email"]) == (project.url, administrator)
+    assert (result.json["signed_in"], result.json["administrator"]) == (True, True)
+    assert result.json["expires_at"].endswith("Z")
+    status = tickctl("login", "--status", "--json", env=env)
+    assert (status.code, status.json) == (0, result.json)
+
+
+def test_session_administers(tickctl: Tickctl, env: dict[str, str], administrator: str, email: str) -> None:
+    """Commands act as who has signed in, and say so; the log knows it better than a label."""
+    tickctl("login", administrator, "--password-stdin", env=env, stdin=PASSWORD)
+    changed = tickctl("quota", "set", email, "77", env=env)
+    assert changed.code == 0, changed.err
+    assert f"as {administrator}" in changed.err
+    entry = tickctl("quota", "audit-log", "--user", email, "--json", env=env).json["entries"][0]
+    assert entry["actor"] == entry["actor_id"] == tickctl("login", "--status", "--json", env=env).json["user_id"]
+
+
+def test_login_of_no_administrator_says_so(tickctl: Tickctl, env: dict[str, str], email: str) -> None:
+    """It succeeds nevertheless: the right may come later."""
+    result = tickctl("login", email, "--password-stdin", "--json", env=env, stdin=PASSWORD)
+    assert (result.code, result.json["administrator"]) == (0, False)
+    assert "tickctl admin add" in result.err
+    refused = tickctl("quota", "list", env=env)
+    assert refused.code == 4
+
+
+def test_session_is_kept_privately_and_without_the_password(
+    tickctl: Tickctl, env: dict[str, str], email: str, tmp_path: Path
+) -> None:
+    """A copy of the home folder is bad enough without it."""
+    tickctl("login", email, "--password-stdin", env=env, stdin=PASSWORD)
+    file = session_file(tmp_path)
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    assert stat.S_IMODE(file.parent.stat().st_mode) == 0o700
+    assert PASSWORD not in file.read_text()
+
+
+def test_session_that_others_can_read_is_refused(
+    tickctl: Tickctl, env: dict[str, str], email: str, tmp_path: Path
+) -> None:
+    """By every command, with the way to mend it."""
+    tickctl("login", email, "--password-stdin", env=env, stdin=PASSWORD)
+    session_file(tmp_path).chmod(0o644)
+    for command in (["quota", "list"], ["login", "--status"]):
+        result = tickctl(*command, env=env)
+        assert result.code == 3
+        assert "chmod 600" in result.err
+
+
+def test_expired_session_is_renewed_between_commands(
+    tickctl: Tickctl, env: dict[str, str], administrator: str, tmp_path: Path
+) -> None:
+    """Nobody types a password each hour; each refresh token is spent once."""
+    tickctl("login", administrator, "--password-stdin", env=env, stdin=PASSWORD)
+    file = session_file(tmp_path)
+    before = json.loads(file.read_text())
+    file.write_text(json.dumps(before | {"expires_at": 5.0}))
+    assert tickctl("quota", "list", env=env).code == 0
+    after = json.loads(file.read_text())
+    assert after["refresh_token"] != before["refresh_token"]
+    assert after["expires_at"] > 5.0
+
+
+def test_session_that_was_ended_elsewhere_says_to_sign_in_again(
+    tickctl: Tickctl, env: dict[str, str], project: Project, administrator: str, tmp_path: Path
+) -> None:
+    """Exit code 4, and the file stays: another command may be just signing in."""
+    tickctl("login", administrator, "--password-stdin", env=env, stdin=PASSWORD)
+    file = session_file(tmp_path)
+    saved = json.loads(file.read_text())
+    project.auth("POST", "/logout?scope=local", {}, token=saved["access_token"])
+    file.write_text(json.dumps(saved | {"expires_at": 5.0}))
+    result = tickctl("quota", "list", env=env)
+    assert result.code == 4
+    assert "tickctl login" in result.err
+
+
+def test_logout_ends_the_session_at_the_project(
+    tickctl: Tickctl, env: dict[str, str], project: Project, email: str, tmp_path: Path
+) -> None:
+    """The refresh token of a stolen copy is worth nothing any more."""
+    tickctl("login", email, "--password-stdin", env=env, stdin=PASSWORD)
+    file = session_file(tmp_path)
+    saved = json.loads(file.read_text())
+    result = tickctl("login", "--logout", "--json", env=env)
+    assert (result.code, result.json) == (0, {"url": project.url, "signed_in": False, "ended": True})
+    assert not file.exists()
+    with pytest.raises(Refused, match="refresh_token_not_found"):
+        project.auth("POST", "/token?grant_type=refresh_token", {"refresh_token": saved["refresh_token"]})
+
+
+def test_logout_without_the_project_removes_the_file_and_says_the_rest(
+    tickctl: Tickctl, env: dict[str, str], email: str, tmp_path: Path
+) -> None:
+    """Exit code 5: whether the session is over can't be told."""
+    tickctl("login", email, "--password-stdin", env=env, stdin=PASSWORD)
+    file = session_file(tmp_path)
+    away = env | {"SUPABASE_URL": "http://127.0.0.1:1"}
+    # As if the same project had gone away.
+    elsewhere = SessionFile(file.parent, away["SUPABASE_URL"]).path
+    elsewhere.write_text(file.read_text().replace(env["SUPABASE_URL"], away["SUPABASE_URL"]))
+    elsewhere.chmod(0o600)
+    result = tickctl("login", "--logout", "--json", env=away)
+    assert (result.code, result.json["ended"]) == (5, False)
+    assert "could not be told" in result.err
+    assert not elsewhere.exists()
+
+
+def test_nobody_signed_in_is_a_no(tickctl: Tickctl, env: dict[str, str]) -> None:
+    """For --status; signing nobody out is done at once."""
+    status = tickctl("login", "--status", "--json", env=env)
+    assert (status.code, status.json["signed_in"]) == (1, False)
+    assert set(status.json) == FIELDS
+    out = tickctl("login", "--logout", "--json", env=env)
+    assert (out.code, out.json["ended"]) == (0, None)
+
+
+@pytest.mark.parametrize(
+    "arguments", [["--status", "--logout"], ["--status", "a@b.co"], ["--logout", "--password-stdin"]]
+)
+def test_one_thing_at_a_time(tickctl: Tickctl, env: dict[str, str], arguments: list[str]) -> None:
+    """Status and logout know no address and no password."""
+    assert tickctl("login", *arguments, env=env).code == 2
+
+
+def test_refusals_are_told_apart(tickctl: Tickctl, env: dict[str, str], project: Project, email: str) -> None:
+    """A wrong password, an address that is not confirmed and a ban ask for different remedies."""
+    unconfirmed = f"new-{uuid.uuid4().hex[:12]}@example.com"
+    project.add_user(unconfirmed, confirmed=False)
+    banned = f"banned-{uuid.uuid4().hex[:12]}@example.com"
+    project.change_user(project.add_user(banned), ban_duration="24h")
+    for address, password, says in (
+        (email, "wrong horse", "password is wrong"),
+        ("nobody@nowhere.example", PASSWORD, "password is wrong"),
+        (unconfirmed, PASSWORD, "not confirmed"),
+        (banned, PASSWORD, "banned"),
+    ):
+        result = tickctl("login", address, "--password-stdin", env=env, stdin=password)
+        assert result.code == 4
+        assert says in result.err
+        assert password not in result.err
+
+
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [
+        ({"SUPABASE_URL": ""}, "SUPABASE_URL"),
+        ({"SUPABASE_ANON_KEY": ""}, "SUPABASE_ANON_KEY"),
+        ({"SUPABASE_ANON_KEY": "sb_secret_0123456789abcdef"}, "publishable"),
+        ({"SUPABASE_URL": "https://supabase.com/dashboard/project/abcdefghijklmnopqrst"}, "dashboard"),
+        ({"SUPABASE_URL": "http://127.0.0.1:1/rest/v1"}, "services"),
+    ],
+    ids=["no url", "no key", "secret key", "dashboard", "service"],
+)
+def test_half_a_configuration_is_told_before_a_password_is_sent(
+    tickctl: Tickctl, env: dict[str, str], changes: dict[str, str], says: str
+) -> None:
+    """Exit code 3; a secret doesn't go to an address that is none."""
+    result = tickctl("login", "ada@example.com", "--password-stdin", env=env | changes, stdin=PASSWORD)
+    assert result.code == 3
+    assert says in result.err
+
+
+def test_limit_and_outage_are_a_cannot_tell(standin: StandIn, tickctl: Tickctl, tmp_path: Path) -> None:
+    """They say nothing about the password; a limit tells how long to wait."""
+    env = standin.settings_env("publishable") | {"HOME": str(tmp_path)}
+    limit = json_answer(429, {"code": "over_request_rate_limit", "message": "m"}, ("Retry-After", "17"))
+    for fault, says in ((Fault(answer=limit), "try again in 17 s"), (Fault(hang_up=True), "try again")):
+        with standin.faults.troubled(fault, "/auth/v1/token"):
+            result = tickctl("login", "ada@example.com", "--password-stdin", env=env, stdin=PASSWORD)
+        assert result.code == 5
+        assert says in result.err
+
+
+def test_trouble_while_renewing_keeps_the_session(standin: StandIn, tickctl: Tickctl, tmp_path: Path) -> None:
+    """The next command, when the project is back, goes on."""
+    env = standin.settings_env("publishable") | {"HOME": str(tmp_path)}
+    standin.add_admin("ada@example.com")
+    tickctl("login", "ada@example.com", "--password-stdin", env=env, stdin=PASSWORD)
+    file = session_file(tmp_path)
+    file.write_text(json.dumps(json.loads(file.read_text()) | {"expires_at": 5.0}))
+    with standin.faults.troubled(Fault(hang_up=True), "/auth/v1/token"):
+        assert tickctl("quota", "list", env=env).code == 5
+    assert tickctl("quota", "list", env=env).code == 0
+
+
+def test_database_that_cannot_say_who_administers_fails_no_login(
+    standin: StandIn, tickctl: Tickctl, tmp_path: Path
+) -> None:
+    """Null is neither yes nor no."""
+    env = standin.settings_env("publishable") | {"HOME": str(tmp_path)}
+    standin.add_admin("ada@example.com")
+    with standin.faults.troubled(Fault(hang_up=True), "/rest/v1"):
+        result = tickctl("login", "ada@example.com", "--password-stdin", "--json", env=env, stdin=PASSWORD)
+    assert (result.code, result.json["administrator"]) == (0, None)
+    assert "can't tell" in result.err
+
+
+@pytest.mark.parametrize("debug", ["0", "1"])
+def test_neither_password_nor_tokens_are_ever_shown(
+    tickctl: Tickctl, env: dict[str, str], administrator: str, tmp_path: Path, debug: str
+) -> None:
+    """Not in answers, not in errors, not in traces."""
+    env = env | {"TICKCTL_DEBUG": debug}
+    shown = ""
+    for arguments, stdin in (
+        (["login", administrator, "--password-stdin", "--json"], PASSWORD),
+        (["login", "--status"], ""),
+        (["quota", "show", "nobody@nowhere.example"], ""),
+        (["login", administrator, "--password-stdin"], "wrong-password-of-mine"),
+    ):
+        result = tickctl(*arguments, env=env, stdin=stdin)
+        shown += result.out + result.err
+    saved = json.loads(session_file(tmp_path).read_text())
+    for secret in (PASSWORD, "wrong-password-of-mine", saved["access_token"], saved["refresh_token"]):
+        assert secret not in shown
+    assert not re.search(r"eyJ[\w-]+\.[\w-]+\.", shown)
