@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import BinaryIO
 
 import h2.config
 import h2.connection
@@ -44,8 +45,9 @@ Script = Callable[["TestServer", socket.socket, Received], bytes | None]
 class TestServer:
     """Listens on loopback, keeps what it receives, and lets `script` answer.
 
-    The script returns what to send, b"" included, and the connection is kept; for None it is closed. It may also write
-    to the connection itself. With HTTP/2, requests are answered when `hold` of them wait, the last one first.
+    The script returns what to send, b"" for nothing, and the connection is kept; for None it is closed. It may also
+    write to the connection itself. With HTTP/2, requests are answered when `hold` of them wait, the last one first.
+    `greeting` is said before anything is heard.
     """
 
     __test__ = False
@@ -55,6 +57,7 @@ class TestServer:
         self.received: list[Received] = []
         self.over = threading.Event()
         self.hold = 1
+        self.greeting = b""
         self._tls = tls
         self._open: list[socket.socket] = []
         self._threads: list[threading.Thread] = []
@@ -108,14 +111,16 @@ class TestServer:
                 if line.selected_alpn_protocol() == "h2":  # type: ignore[attr-defined]
                     self._http2(line, number)
                     return
-            stream = line.makefile("rb")
-            while request := _read_request(stream, number):
-                self.received.append(request)
-                answer = self.script(self, line, request)
-                if answer is None:
-                    line.shutdown(socket.SHUT_RDWR)
-                    return
-                line.sendall(answer)
+            if self.greeting:
+                line.sendall(self.greeting)
+            with line.makefile("rb") as stream:
+                while request := _read_request(stream, number):
+                    self.received.append(request)
+                    answer = self.script(self, line, request)
+                    if answer is None:
+                        line.shutdown(socket.SHUT_RDWR)
+                        return
+                    line.sendall(answer)
 
     def _http2(self, line: socket.socket, number: int) -> None:
         """Answer each request of an HTTP/2 connection with what the script returns, as if it were HTTP/1.1."""
@@ -147,7 +152,7 @@ class TestServer:
             answer = self.script(self, line, request)
             if answer is None:
                 connection.close_connection(last_stream_id=stream)
-            else:
+            elif answer:
                 _send_http2(connection, stream, answer)
 
 
@@ -160,16 +165,14 @@ def _send_http2(connection: h2.connection.H2Connection, stream: int, answer: byt
     connection.send_data(stream, body, end_stream=True)
 
 
-def _read_request(stream: object, number: int) -> Received | None:
-    first = stream.readline().decode()  # type: ignore[attr-defined]
-    if not first.strip():
-        return None
-    headers: dict[str, str] = {}
-    while line := stream.readline().decode().strip():  # type: ignore[attr-defined]
+def _read_request(stream: BinaryIO, number: int) -> Received | None:
+    first, headers = stream.readline().decode("latin-1").split(), {}
+    while line := stream.readline().decode("latin-1").strip():
         name, _, value = line.partition(":")
         headers[name.lower()] = value.strip()
-    body = stream.read(int(headers.get("content-length", 0)))  # type: ignore[attr-defined]
-    return Received(first.split()[1], headers, body, number)
+    length = int(headers.get("content-length", 0))
+    body = stream.read(length)
+    return Received(first[1], headers, body, number) if len(first) == 3 and len(body) == length else None
 
 
 @contextmanager
