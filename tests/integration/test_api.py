@@ -249,6 +249,11 @@ def test_a_legacy_key_of_another_project_is_told_at_once() -> None:
         ("https://abc.supabase.co#x", "fragment", "https://<project-ref>"),
         ("https://abc .supabase.co", "characters", "https://<project-ref>"),
         ("https://\u0430bc.supabase.co", "characters", "https://<project-ref>"),
+        ("https://abc,supabase.co", "characters", "https://<project-ref>"),
+        ("https://abc.supabase.co/`", "characters", "https://<project-ref>"),
+        ("https://[::1%25lo]", "characters", "https://<project-ref>"),
+        ("https://xn--a", "not a URL", "https://<project-ref>"),
+        ("https://abc.supabase.co\n", "not a URL", "https://<project-ref>"),
         ("https://abc.supabase.co/rest/v1", "services", "/rest/v1"),
         ("https://abc.supabase.co/rest/v1/", "services", "/rest/v1"),
         ("https://abc.supabase.co/rest/v1/rpc/my_ticks", "services", "/rest/v1"),
@@ -282,7 +287,12 @@ def test_what_is_no_address_of_a_project_is_told_at_once(
 
 def test_addresses_of_this_machine_may_be_plain() -> None:
     """`supabase start` serves a project there."""
-    for url in ("http://127.0.0.1:54321", "http://localhost:54321", "http://[::1]:54321", "https://api.example.com/x"):
+    for url in (
+        "http://127.0.0.1:54321",
+        "http://localhost:54321",
+        "http://[::1]:54321",
+        "https://xn--bcher-kva.example/x",
+    ):
         ApiFunctions(url, PUBLISHABLE)
 
 

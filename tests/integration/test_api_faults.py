@@ -271,6 +271,46 @@ def test_a_host_without_an_address(way: Way, monkeypatch: pytest.MonkeyPatch) ->
     assert_silent(error)
 
 
+# After these nothing has been done: the call was refused, not delivered, or undone.
+KNOWN_OUTCOMES = {
+    "database down",
+    "no connection left",
+    "unknown function",
+    "two functions",
+    "schema not served",
+    "expired token",
+    "foreign token",
+    "no administrator",
+    "wrong key",
+    "no key",
+    "no such user",
+    "two such users",
+    "changed meanwhile",
+    "bad argument",
+    "statement timeout",
+    "lock timeout",
+    "serialization",
+    "disk full",
+    "too many requests",
+    "paused project",
+    "redirect",
+    "echoed",
+    "echoed refusal",
+}
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_who_changed_something_is_told_to_look(fault: str) -> None:
+    """Where nobody knows whether the call was carried out: what reads can simply be asked again."""
+    script, kind, _ = FAULTS[fault]
+    with serving(script) as server, ApiFunctions(server.url, OPERATOR_KEY, timeout=0.1 if fault in SLOW else 10) as to:
+        for name in ("tick_admin_grant", "tick_admin_show"):
+            with pytest.raises(kind) as caught:
+                to.call(name, {"user_ref": "ada"}, caller=ServiceRole())
+            told = "look before repeating" in str(caught.value.hint)
+            assert told is (name == "tick_admin_grant" and fault not in KNOWN_OUTCOMES)
+
+
 @pytest.fixture(scope="module")
 def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
     """A certificate authority that only those know whom a test tells of it."""

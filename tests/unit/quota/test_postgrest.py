@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tickctl.core.quota.postgrest import CODES, STATUSES, ApiAnswer, read_answer
+from tickctl.core.quota.postgrest import CODES, STATUSES, ApiAnswer, read_answer, tells_the_outcome
 from tickctl.errors import (
     ConfigurationError,
     ConflictError,
@@ -318,3 +318,41 @@ def test_a_part_of_the_rows_is_no_answer(status: int) -> None:
     assert isinstance(error, ConfigurationError)
     assert "2 of 5 rows" in error.message
     assert "Max rows" in str(error.hint)
+
+
+@pytest.mark.parametrize(
+    ("status", "code", "tells"),
+    [
+        (409, "23505", True),
+        (500, "P0002", True),
+        (500, "57014", True),
+        (503, "53300", True),
+        (503, "PGRST002", True),
+        (504, "PGRST003", True),
+        (404, "PGRST202", True),
+        (503, "PGRST001", False),
+        (500, "PGRSTX00", False),
+        (503, "57P01", False),
+        (503, "08006", False),
+        (500, "58030", False),
+        (500, "XX000", False),
+        (200, None, False),
+        (206, None, False),
+        (307, None, True),
+        (401, None, True),
+        (429, None, True),
+        (500, None, False),
+        (502, None, False),
+        (504, None, False),
+        (520, None, False),
+        (521, None, True),
+        (522, None, False),
+        (524, None, False),
+        (540, None, True),
+        (544, None, False),
+    ],
+)
+def test_what_was_done_is_known_or_not(status: int, code: str | None, tells: bool) -> None:
+    """An error of the database undoes the call; a broken connection or an impatient proxy leaves it open."""
+    body = json.dumps({"code": code, "message": "m"}).encode()
+    assert tells_the_outcome(ApiAnswer(status, body, "application/json")) is tells

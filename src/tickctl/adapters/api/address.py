@@ -4,10 +4,15 @@ import re
 from typing import Final
 from urllib.parse import SplitResult, urlsplit
 
+import httpx
+
 from tickctl.errors import ConfigurationError
 from tickctl.settings import is_loopback
 
 _EXAMPLE: Final = "write it like https://<project-ref>.supabase.co"
+# A name or an IPv4 address, or an IPv6 address; a port.
+_HOST: Final = re.compile(r"(?:[A-Za-z0-9._-]+|\[[0-9a-fA-F:.]+\])(?::[0-9]+)?")
+_FOREIGN: Final = re.compile(r"""[^!-~]|[\\"<>^`{|}]""")
 _DASHBOARDS: Final = ("supabase.com", "www.supabase.com", "app.supabase.com", "supabase.io", "app.supabase.io")
 _DATABASE: Final = re.compile(r"db\.[a-z]+\.supabase\.(?:co|in)|.+\.pooler\.supabase\.com")
 _REFERENCE: Final = re.compile(r"/project/([a-z]{20})(?:/|\Z)")
@@ -55,11 +60,12 @@ def _parts(url: str) -> SplitResult:
     try:
         parts = urlsplit(url)
         _ = parts.port
-    except ValueError:
+        _ = httpx.URL(url).host  # which decodes internationalized names
+    except (ValueError, httpx.InvalidURL):
         raise ConfigurationError("the project's address is not a URL", hint=_EXAMPLE) from None
     if parts.scheme not in {"http", "https"} or not parts.hostname:
         raise ConfigurationError("the project's address is not an https URL", hint=_EXAMPLE)
-    if not (url.isascii() and url.isprintable()) or any(character in url for character in ' \\"<>'):
+    if _FOREIGN.search(url) or not _HOST.fullmatch(parts.netloc.rpartition("@")[2]):
         raise ConfigurationError("the project's address holds characters that no address has", hint=_EXAMPLE)
     if parts.username is not None or parts.query or parts.fragment:
         raise ConfigurationError("the project's address carries credentials, a query or a fragment", hint=_EXAMPLE)

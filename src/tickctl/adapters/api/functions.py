@@ -12,7 +12,7 @@ from tickctl.adapters.api.keys import ApiKey
 from tickctl.adapters.api.shared_http import Failure, SharedHttp
 from tickctl.core.json import JsonObject
 from tickctl.core.quota import READ_ONLY, Caller
-from tickctl.core.quota.postgrest import ApiAnswer, read_answer
+from tickctl.core.quota.postgrest import ApiAnswer, read_answer, tells_the_outcome
 from tickctl.core.secrets import Secret
 from tickctl.core.secrets.masked import MASK
 from tickctl.errors import InvalidInputError, TickctlError, UnreachableError
@@ -77,11 +77,15 @@ class AsyncApiFunctions:
         if not all(_NAME.fullmatch(word) for word in (name, *arguments)):
             raise InvalidInputError("not the name of a function and its arguments")
         credentials = self._key.headers(caller)
-        match await self._outcome(name, arguments, credentials | _preferences(name)):
-            case ApiAnswer() as answer:
-                return read_answer(_without(answer, credentials))
-            case Failure(error, lost):
-                raise _told(error, lost=lost, name=name)
+        outcome = await self._outcome(name, arguments, credentials | _preferences(name))
+        if isinstance(outcome, Failure):
+            raise _looked_at(outcome.error) if outcome.sent and name not in READ_ONLY else outcome.error
+        try:
+            return read_answer(_without(outcome, credentials))
+        except UnreachableError as error:
+            if name in READ_ONLY or tells_the_outcome(outcome):
+                raise
+            raise _looked_at(error) from None
 
     async def _outcome(self, name: str, arguments: JsonObject, headers: dict[str, str]) -> ApiAnswer | Failure:
         exchange = asyncio.create_task(self._exchange(name, arguments, headers))
@@ -94,12 +98,12 @@ class AsyncApiFunctions:
                 return await asyncio.shield(exchange)
         except TimeoutError:
             late = UnreachableError(f"{self._host}: no answer within {self._timeout:g} s", hint="try again in a while")
-            return Failure(late, lost=True)
+            return Failure(late, sent=True)
 
     async def _exchange(self, name: str, arguments: JsonObject, headers: dict[str, str]) -> ApiAnswer | Failure:
         async with asyncio.timeout(2 * self._timeout):
             outcome = await self._http.post(name, arguments, headers)
-            if isinstance(outcome, Failure) and outcome.lost and _may_be_repeated(name, arguments):
+            if isinstance(outcome, Failure) and outcome.broken and _may_be_repeated(name, arguments):
                 outcome = await self._http.post(name, arguments, headers)
             return outcome
 
@@ -156,10 +160,9 @@ def _may_be_repeated(name: str, arguments: JsonObject) -> bool:
     return name in READ_ONLY or (name == "consume_ticks" and arguments.get("request_key") is not None)
 
 
-def _told(error: TickctlError, *, lost: bool, name: str) -> TickctlError:
-    if lost and name not in READ_ONLY:
-        return type(error)(error.message, hint=_UNKNOWN)
-    return error
+def _looked_at(error: TickctlError) -> TickctlError:
+    """Return an error after which somebody must see what was done, and what wasn't."""
+    return type(error)(error.message, hint=_UNKNOWN)
 
 
 def _without(answer: ApiAnswer, credentials: dict[str, str]) -> ApiAnswer:

@@ -28,6 +28,8 @@ while answers are under way, and httpcore gives those up.
 _IDLE: Final = 20.0
 """Seconds that an unused connection is kept: less than servers do, lest one hang up while a request is on its way."""
 
+_TRY_AGAIN: Final = "check the address and the network, and try again"
+
 _HEADERS: Final = {
     "User-Agent": "tickctl",
     "Accept": "application/json",
@@ -50,10 +52,17 @@ _CERTIFICATES: Final = {
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """No answer came; `lost` if the request was sent, so that it may have been carried out."""
+    """No usable answer came.
+
+    Attributes:
+        error: what to tell.
+        sent: whether the request was, so that it may have been carried out.
+        broken: whether the connection broke, so that asking again may help.
+    """
 
     error: TickctlError
-    lost: bool = False
+    sent: bool = False
+    broken: bool = False
 
 
 @dataclass(slots=True)
@@ -102,7 +111,7 @@ class SharedHttp:
             parameters = cast("dict[str, Any]", dict(arguments))  # its annotation is narrower than what it encodes
             sent = builder.rpc(name, parameters).request.send(httpx.Headers())
             response = await cast("Awaitable[httpx.Response]", sent)  # its overloads have lost that it is one
-        except (httpx.HTTPError, httpx.InvalidURL, _RefusedAnswerError) as error:
+        except (httpx.TransportError, _RefusedAnswerError) as error:
             return self._failure(error)
         except UnicodeEncodeError:
             return Failure(InvalidInputError("a text can't be written as UTF-8"))
@@ -170,21 +179,20 @@ class SharedHttp:
 
     def _failure(self, error: Exception) -> Failure:
         """Return what to tell of an error of httpx; its own message can quote headers."""
+        sent = broken = False
+        problem, hint = "no connection", _TRY_AGAIN
         match error:
             case _RefusedAnswerError():
-                problem, hint, lost = error.problem, "check SUPABASE_URL", False
+                problem, hint, sent = error.problem, "check SUPABASE_URL", True
             case httpx.ProxyError():
-                problem, hint, lost = "the proxy on the way refused", "check HTTPS_PROXY", False
+                problem, hint = "the proxy on the way refused", "check HTTPS_PROXY"
             case httpx.ConnectTimeout():
-                problem, hint, lost = "no connection in time", "check the address and the network, and try again", False
+                problem = "no connection in time"
             case httpx.ConnectError():
                 problem, hint = _connect_problem(error)
-                lost = False
             case httpx.TransportError():
-                problem, hint, lost = "the connection was lost", "try again", True
-            case _:
-                problem, hint, lost = "the exchange failed", "check SUPABASE_URL", False
-        return Failure(UnreachableError(f"{self._host}: {problem}", hint=hint), lost=lost)
+                problem, hint, sent, broken = "the connection was lost", "try again", True, True
+        return Failure(UnreachableError(f"{self._host}: {problem}", hint=hint), sent=sent, broken=broken)
 
 
 class _RefusedAnswerError(Exception):
@@ -234,4 +242,4 @@ def _connect_problem(error: BaseException) -> tuple[str, str]:
             case ConnectionRefusedError():
                 return "nothing listens there", "check SUPABASE_URL, and whether the project runs"
         cause = cause.__cause__ or cause.__context__
-    return "no connection", "check the address and the network, and try again"
+    return "no connection", _TRY_AGAIN

@@ -20,6 +20,11 @@ from tickctl.errors import ConfigurationError, CredentialsRefusedError, TickctlE
 _OK: Final = (200, 206)
 _REFUSALS: Final = (401, 403)
 _REDIRECTS: Final = range(300, 400)
+_OUTAGE: Final = 500
+# Statuses that the network before a project gives where it could not even hand the call over.
+_NOT_DELIVERED: Final = (521, 523, 525, 526, 540)
+# Codes of connections that broke while the database was at work, and of what it calls its own failures.
+_BROKEN: Final = ("PGRST001", "PGRSTX", "08", "57P", "58", "XX")
 
 # PT and three digits is not of the database: somebody chose a status by it.
 _SQLSTATE: Final = re.compile(r"(?!PT)[0-9A-Z]{5}")
@@ -94,28 +99,35 @@ def read_answer(answer: ApiAnswer) -> list[JsonObject]:
     Raises:
         TickctlError: as `SqlFunctions.call` says. The server's words are passed on only where `sqlstate` does so.
     """
-    value = _json(answer)
-    if answer.status in _OK:
-        return _rows(value, answer.content_range)
-    raise _error(value, answer)
-
-
-def _json(answer: ApiAnswer) -> Json:
-    """Return what the body says in JSON; null for an error that says nothing in JSON.
-
-    Raises:
-        UnreachableError: rows were due, and this isn't JSON.
-    """
-    if answer.content_type.partition(";")[0].strip().lower() == "application/json":
-        try:
-            value: Json = _DECODER.decode(answer.body.decode("utf-8"))
-        except (ValueError, RecursionError):
-            pass
-        else:
-            return value
+    value = _json_or_null(answer)
     if answer.status not in _OK:
+        raise _error(_members(value), answer)
+    if value is None:
+        raise _nonsense("it is a web page" if answer.body.lstrip()[:1] == b"<" else "it is not whole JSON")
+    return _rows(value, answer.content_range)
+
+
+def tells_the_outcome(answer: ApiAnswer) -> bool:
+    """Whether an answer that holds no rows tells at least that nothing was done.
+
+    A refusal tells it, and so does the database's error, which undoes the whole call. A proxy that waited in vain, a
+    connection that broke behind it, or an answer that nobody can read does not.
+    """
+    code = _text(_members(_json_or_null(answer)), "code")
+    if _POSTGREST_CODE.fullmatch(code) or _SQLSTATE.fullmatch(code):
+        return not code.startswith(_BROKEN)
+    return answer.status not in _OK and (answer.status < _OUTAGE or answer.status in _NOT_DELIVERED)
+
+
+def _json_or_null(answer: ApiAnswer) -> Json:
+    """Return what the body says in JSON, if anything."""
+    if answer.content_type.partition(";")[0].strip().lower() != "application/json":
         return None
-    raise _nonsense("it is a web page" if answer.body.lstrip()[:1] == b"<" else "it is not whole JSON")
+    try:
+        value: Json = _DECODER.decode(answer.body.decode("utf-8"))
+    except (ValueError, RecursionError):
+        return None
+    return value
 
 
 def _rows(value: Json, content_range: str) -> list[JsonObject]:
@@ -131,8 +143,7 @@ def _rows(value: Json, content_range: str) -> list[JsonObject]:
     return rows
 
 
-def _error(value: Json, answer: ApiAnswer) -> TickctlError:
-    members = value if isinstance(value, Mapping) else {}
+def _error(members: JsonObject, answer: ApiAnswer) -> TickctlError:
     code, message, hint = (_text(members, name) for name in ("code", "message", "hint"))
     if _POSTGREST_CODE.fullmatch(code):
         return _postgrest_error(code, message)
@@ -188,13 +199,17 @@ def _by_status(answer: ApiAnswer) -> TickctlError:
         text, hint = "the address answers with a redirect, which is not followed", _ADDRESS
     elif status in STATUSES:
         text, hint = STATUSES[status]
-    elif status >= 500:  # noqa: PLR2004 - RFC 9110 section 15.6
+    elif status >= _OUTAGE:
         text, hint = "the project's API is out of order", _LATER
     else:
         text, hint = "the answer is none of the project's API", _ADDRESS
     if hint == _LATER and _SECONDS.fullmatch(answer.retry_after):
         hint = f"try again in {answer.retry_after} s"
     return UnreachableError(f"{text} (status {status})", hint=hint)
+
+
+def _members(value: Json) -> JsonObject:
+    return value if isinstance(value, Mapping) else {}
 
 
 def _text(members: JsonObject, name: str) -> str:
