@@ -1,5 +1,6 @@
 """What every kind of test may ask for: one real PostgreSQL for the whole run, databases in it, Supabase projects."""
 
+import os
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 
@@ -7,8 +8,11 @@ import psycopg
 import pytest
 from psycopg import sql
 
+from given_postgres import GivenServer, given, template
 from quota_support import Database, created
-from standin import Project, StandIn, standing_in
+from standin import GivenProject, Project, StandIn, standing_in
+from standin.given import DATABASE_URL
+from standin.given import URL as SUPABASE_URL
 from tickctl.adapters.embedded import EmbeddedDatabase, Server
 
 TEMPLATE = "quota_template"
@@ -21,20 +25,35 @@ def embedded_database(tmp_path_factory: pytest.TempPathFactory) -> EmbeddedDatab
 
 
 @pytest.fixture(scope="session")
-def server(embedded_database: EmbeddedDatabase) -> Iterator[Server]:
-    """A running PostgreSQL with Supabase's roles and our schema, for all tests: leave its databases as they are."""
+def embedded_server(embedded_database: EmbeddedDatabase) -> Iterator[Server]:
+    """The embedded database, running, for tests that are about it: leave its databases as they are."""
     with embedded_database.use() as running:
         yield running
 
 
 @pytest.fixture(scope="session")
-def quota_template(server: Server) -> str:
+def server(request: pytest.FixtureRequest) -> Server | GivenServer:
+    """A PostgreSQL with Supabase's roles, for all tests: the one that was given, or else the embedded one."""
+    url = os.environ.get(DATABASE_URL)
+    if url and not os.environ.get(SUPABASE_URL):
+        return given(url)
+    running = request.getfixturevalue("embedded_server")
+    assert isinstance(running, Server)
+    return running
+
+
+@pytest.fixture(scope="session")
+def quota_template(server: Server | GivenServer) -> Iterator[str]:
     """The name of a database with Supabase's schema and ours, to clone; nobody connects to it."""
+    if isinstance(server, GivenServer):
+        with template(server, f"quota_template_{os.getpid()}") as made:
+            yield made
+        return
     with psycopg.connect(server.url("supabase_admin", "template1"), autocommit=True) as connection:
         connection.execute(
             sql.SQL("create database {} owner postgres template postgres").format(sql.Identifier(TEMPLATE))
         )
-    return TEMPLATE
+    yield TEMPLATE
 
 
 @pytest.fixture
@@ -52,9 +71,18 @@ def shared_database(server: Server, quota_template: str) -> Iterator[Database]:
 
 
 @pytest.fixture(scope="session")
-def project(server: Server, quota_template: str) -> Iterator[Project]:
-    """A Supabase project for the whole run: add users with addresses of their own, and leave all else as it is."""
-    with created(server, quota_template) as made, standing_in(made) as served:
+def project(request: pytest.FixtureRequest) -> Iterator[Project]:
+    """A Supabase project for the whole run: the one that was given, or else a stand-in.
+
+    Add users with addresses of their own (`new_user`), and leave everything else as it is.
+    """
+    if os.environ.get(SUPABASE_URL):
+        given_project = GivenProject(os.environ)
+        yield given_project
+        given_project.close()
+        return
+    server, name = request.getfixturevalue("server"), request.getfixturevalue("quota_template")
+    with created(server, name) as made, standing_in(made) as served:
         yield served
 
 

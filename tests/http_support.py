@@ -139,28 +139,21 @@ class TestServer:
                     case h2.events.StreamEnded():
                         headers, body = streams.pop(event.stream_id)
                         waiting.append((event.stream_id, Received(headers[":path"], headers, bytes(body), number)))
-            open_still = True
-            while open_still and waiting and len(waiting) >= self.hold:
-                open_still = self._answer_http2(connection, line, waiting)
+            while waiting and len(waiting) >= self.hold:
+                self._answer_http2(connection, line, waiting)
             line.sendall(connection.data_to_send())
-            if not open_still:
-                line.shutdown(socket.SHUT_RDWR)
-                return
 
     def _answer_http2(
         self, connection: h2.connection.H2Connection, line: socket.socket, waiting: list[tuple[int, Received]]
-    ) -> bool:
-        """Answer what waits; return whether the connection stays open."""
+    ) -> None:
         while waiting:
             stream, request = waiting.pop()
             self.received.append(request)
             answer = self.script(self, line, request)
             if answer is None:
                 connection.close_connection(last_stream_id=stream)
-                return False
-            if answer:
+            elif answer:
                 _send_http2(connection, stream, answer)
-        return True
 
 
 def _send_http2(connection: h2.connection.H2Connection, stream: int, answer: bytes) -> None:

@@ -1,6 +1,7 @@
 """What tests of quotas share: a database of their own, users in it, and calls as PostgREST makes them."""
 
 import json
+import os
 import time
 import uuid
 from collections.abc import Iterator, Mapping
@@ -167,7 +168,8 @@ _numbers = count(1)
 @contextmanager
 def created(server: Server, template: str) -> Iterator[Database]:
     """Give a copy of a database for as long as the block lasts."""
-    name = f"quota_{next(_numbers)}"
+    # A server that was given by URL is shared with the other workers of a run.
+    name = f"quota_{os.getpid()}_{next(_numbers)}"
     urls = (server.url(role, name) for role in ("supabase_admin", "postgres", "authenticator"))
     with psycopg.connect(server.url("supabase_admin", "template1"), autocommit=True) as connection:
         connection.execute(

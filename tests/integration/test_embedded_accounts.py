@@ -13,6 +13,12 @@ from tickctl.errors import ConflictError, InvalidInputError, NotFoundError
 SECRET = Secret("a secret of this test, made up of more than 32 bytes")
 
 
+@pytest.fixture(scope="module")
+def server(embedded_server: Server) -> Server:
+    """The embedded one always: it is what these tests are about."""
+    return embedded_server
+
+
 def test_a_user_is_stored_in_lower_case_and_found_in_any(server: Server) -> None:
     """Supabase Auth stores addresses in lower case; people write them as they like."""
     user_id = accounts.add_user(server, " Ada.Lovelace@Example.COM ")

@@ -9,6 +9,12 @@ import pytest
 from tickctl.adapters.embedded import Server
 
 
+@pytest.fixture(scope="module")
+def server(embedded_server: Server) -> Server:
+    """The embedded one always: it is what these tests are about."""
+    return embedded_server
+
+
 @pytest.fixture
 def postgres(server: Server) -> Iterator[psycopg.Connection]:
     """A connection as the role that runs migrations; what it changes is rolled back."""

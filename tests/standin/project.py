@@ -21,6 +21,11 @@ from standin.postgrest import Config, PostgREST, Version
 PASSWORD = "correct horse battery staple"
 
 
+def unique_address(name: str) -> str:
+    """Return an e-mail address that no other test has."""
+    return f"{name}-{uuid.uuid4().hex[:12]}@example.com"
+
+
 class Refused(Exception):  # noqa: N818 - what happened
     """An answer that says no."""
 
@@ -37,35 +42,38 @@ class Project:
         url: its address, without a path.
         anon_key: the publishable key.
         secret_key: the secret key.
-        database_url: a direct connection as `postgres`; None where there is none.
+        database_url: a direct connection as `postgres`.
+        is_standin: whether it may be broken, configured anew, and looked into.
+        made: the ids of the users that were added, by address.
     """
 
     url: str
     anon_key: str
     secret_key: str
-    database_url: str | None
+    database_url: str
     is_standin: bool
 
     def __init__(self) -> None:
-        self._made: dict[str, str] = {}
+        self.made: dict[str, str] = {}
+        self._admin: str | None = None
         self._client = httpx.Client(trust_env=False, timeout=30)
 
     def add_user(self, email: str, password: str = PASSWORD, *, confirmed: bool = True) -> str:
         """Add a user through Auth and return the id; e-mail addresses must be unique in the project."""
         given = {"email": email, "password": password, "email_confirm": confirmed}
         user_id = str(self.auth("POST", "/admin/users", given, key=self.secret_key)["id"])
-        self._made[email] = user_id
+        self.made[email] = user_id
         return user_id
 
     def new_user(self, *, confirmed: bool = True) -> str:
         """Add a user whose address nobody else has, and return the address."""
-        email = f"user-{uuid.uuid4().hex[:12]}@example.com"
+        email = unique_address("user")
         self.add_user(email, confirmed=confirmed)
         return email
 
     def id_of(self, email: str) -> str:
         """Return the id of a user whom this project object has added."""
-        return self._made[email]
+        return self.made[email]
 
     def change_user(self, user_id: str, **changes: Any) -> None:
         """Change a user through Auth: `ban_duration="24h"`, `email_confirm=True`."""
@@ -86,7 +94,6 @@ class Project:
     def add_admin(self, email: str) -> str:
         """Add a user who administers quotas, and return the id."""
         user_id = self.add_user(email)
-        assert self.database_url is not None
         with psycopg.connect(self.database_url, autocommit=True) as connection:
             connection.execute("insert into tick.admin (user_id) values (%s)", [user_id])
         return user_id
@@ -103,9 +110,9 @@ class Project:
             case "secret-key":
                 return url | {"SUPABASE_SECRET_KEY": self.secret_key}
             case "connection":
-                return url | {"SUPABASE_DB_URL": self.database_url or ""}
+                return url | {"SUPABASE_DB_URL": self.database_url}
             case "database":
-                return {"SUPABASE_DB_URL": self.database_url or ""}
+                return {"SUPABASE_DB_URL": self.database_url}
             case "admin":
                 return url | {"TICKCTL_ADMIN_TOKEN": self.token(self._administrator())}
             case "publishable":
@@ -114,8 +121,8 @@ class Project:
                 raise AssertionError(f"there is no identity {identity}")
 
     def _administrator(self) -> str:
-        if not hasattr(self, "_admin"):
-            self._admin = "administrator@example.com"
+        if self._admin is None:
+            self._admin = unique_address("administrator")
             self.add_admin(self._admin)
         return self._admin
 
