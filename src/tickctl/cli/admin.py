@@ -78,10 +78,11 @@ def list_admins(run: Run, ndjson: NdJson = False) -> None:
             run.output.document(row)
     elif run.json:
         run.output.document({"administrators": rows})
+    elif run.output.style.terminal:
+        shown = [(each.email or each.user_id, each.added_at) for each in administrators]
+        run.output.table(("user", "since"), shown, empty="no user may administer: 'tickctl admin add' makes one")
     else:
-        columns = ("email", "added_at", "user_id") if run.output.style.terminal else ("user_id", "email", "added_at")
-        cells = [[row[column] for column in columns] for row in rows]
-        run.output.table(columns, cells, empty="no user may administer: 'tickctl admin add' makes one")
+        run.output.table(("user_id", "email", "added_at"), [tuple(row.values()) for row in rows])
 
 
 def _require_more_than_a_token(admin: AdminSession) -> None:
