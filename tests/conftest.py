@@ -10,6 +10,7 @@ from psycopg import sql
 
 from given_postgres import GivenServer, given, template
 from quota_support import Database, created
+from schema_support import make_bare_template
 from standin import GivenProject, Project, StandIn, standing_in
 from standin.given import DATABASE_URL
 from standin.given import URL as SUPABASE_URL
@@ -67,6 +68,19 @@ def database(server: Server, quota_template: str) -> Iterator[Database]:
 def shared_database(server: Server, quota_template: str) -> Iterator[Database]:
     """A database for all tests of a file that leave nothing behind, or nothing that others of them notice."""
     with created(server, quota_template) as made:
+        yield made
+
+
+@pytest.fixture(scope="session")
+def bare_template(server: Server, quota_template: str) -> str:
+    """The name of a database with Supabase's schema alone, to clone; nobody connects to it."""
+    return make_bare_template(server, quota_template)
+
+
+@pytest.fixture
+def bare_database(server: Server, bare_template: str) -> Iterator[Database]:
+    """A database of this test's own, as a project has it that never heard of tickctl."""
+    with created(server, bare_template) as made:
         yield made
 
 

@@ -1,16 +1,10 @@
-"""Installing the schema, and what every object in it has in common."""
+"""What every object of the schema has in common."""
 
-from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
-
-import psycopg
 import pytest
 
 from quota_support import Database
+from schema_support import connected
 from tickctl.adapters import schema
-from tickctl.errors import ConfigurationError
-from tickctl.sql import migrations, repeatables
 
 
 def _uninstall(database: Database) -> None:
@@ -22,84 +16,6 @@ def _uninstall(database: Database) -> None:
         )
         for row in left.fetchall():
             connection.execute(f"drop function {row['f']}".encode())
-
-
-def test_apply_installs_everything_once(bare_database: Database) -> None:
-    """In a database that has users already; a second run finds nothing to do."""
-    user = bare_database.add_user("early@example.com", limit="default")
-    done = apply(bare_database)
-    assert {step.kind for step in done.steps} == {schema.StepKind.CREATE}
-    assert not done.asks
-    with connected(bare_database) as connection:
-        row = connection.execute("select user_id::text, email, daily_tick_limit from public.profiles").fetchone()
-        ran = {name for (name,) in connection.execute("select name from tick.migration")}
-    assert row == (user.id, "early@example.com", 32)
-    assert ran == {file.name for file in (*migrations(), *repeatables())} | {"state"}
-
-
-def test_apply_needs_no_superuser(database: Database) -> None:
-    """On Supabase, nobody is one."""
-    with connected(database) as connection:
-        row = connection.execute("select rolsuper from pg_roles where rolname = current_user").fetchone()
-    assert row == (False,)
-
-
-def test_two_that_apply_at_once_wait_for_each_other(database: Database) -> None:
-    """One does the work, the other has nothing left to do."""
-    _uninstall(database)
-
-    def apply(_number: int) -> int:
-        with connected(database) as connection:
-            return len(schema.apply(connection).steps)
-
-    with ThreadPoolExecutor(4) as pool:
-        done = sorted(pool.map(apply, range(4)))
-    assert done == [0, 0, 0, len(migrations()) + len(repeatables())]
-
-
-def test_a_changed_function_file_runs_all_of_them_again(database: Database) -> None:
-    """And the grants after them; migrations are left alone, and PostgREST is told."""
-    with connected(database) as connection, connected(database) as listener:
-        listener.execute("listen pgrst")
-        connection.execute("update tick.migration set digest = 'old' where name = 'functions/40_consume.sql'")
-        connection.execute("grant execute on function tick.open_day to anon")
-        assert [step.text for step in schema.apply(connection).steps] == [file.name for file in repeatables()]
-        row = connection.execute("select has_function_privilege('anon', 'tick.open_day(uuid, date)', 'execute')")
-        assert row.fetchone() == (False,)
-        assert [notice.payload for notice in listener.notifies(timeout=5, stop_after=1)] == ["reload schema"]
-
-
-def test_a_migration_that_ran_with_another_text_stops_everything(database: Database) -> None:
-    """What was built from it can't be known."""
-    with connected(database) as connection:
-        connection.execute("update tick.migration set digest = 'other' where name like 'migrations/%'")
-        with pytest.raises(ConfigurationError, match=r"0001_tables\.sql"):
-            schema.apply(connection)
-
-
-def test_a_database_of_a_newer_version_is_left_alone(database: Database) -> None:
-    """Putting older functions over newer tables would break it."""
-    with connected(database) as connection:
-        connection.execute("insert into tick.migration values ('migrations/9999_later.sql', 'x', now())")
-        with pytest.raises(ConfigurationError, match="newer"):
-            schema.apply(connection)
-
-
-def test_apply_changes_all_or_nothing(database: Database) -> None:
-    """A table in the way of the first migration, and nothing of it is left."""
-    _uninstall(database)
-    with connected(database) as connection:
-        connection.execute("create table public.user_daily_usage (id integer)")
-        with pytest.raises(ConfigurationError, match="already exists"):
-            schema.apply(connection)
-        assert connection.execute("select to_regnamespace('tick')").fetchone() == (None,)
-
-
-def test_migrations_are_numbered_without_gaps() -> None:
-    """So that two branches that add one collide where people see it."""
-    assert [int(file.name.removeprefix("migrations/")[:4]) for file in migrations()] == [
-        *range(1, len(migrations()) + 1)
-    ]
 
 
 # Each selects what should not exist.

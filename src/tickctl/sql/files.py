@@ -10,6 +10,13 @@ from typing import Final
 POLICIES: Final = "policies.sql"
 HOOK: Final = "optional/access_token_hook.sql"
 
+SUPERSEDED: Final[Mapping[str, str]] = {
+    "5467818aa275669ec1a32bdd7615f0e424fd88b1f20114d4d02478eccae653a5": (
+        "0001_tables.sql before it could adopt tables: the same result in an empty database"
+    ),
+}
+"""Digests of migrations whose text was changed after they had run somewhere, and why that is no matter."""
+
 _DEFINITION: Final = re.compile(r"^create or replace function ([a-z_.]+)\(", re.MULTILINE)
 _BODY: Final = re.compile(r"\bas (\$\w*\$)(.*?)\1", re.DOTALL)
 
@@ -30,6 +37,11 @@ class SqlFile:
 def migrations() -> tuple[SqlFile, ...]:
     """Tables and types: each runs once, in the order of the numbers, and is never edited afterwards."""
     return _folder("migrations")
+
+
+def adoption() -> tuple[SqlFile, ...]:
+    """The planner: functions in `pg_temp` that find out what installing takes, and do it."""
+    return _folder("adoption")
 
 
 def repeatables() -> tuple[SqlFile, ...]:

@@ -10,6 +10,14 @@ from tickctl.core.quota.sqlstate import error_for
 from tickctl.errors import ConfigurationError, CredentialsRefusedError, TickctlError, UnreachableError
 
 _UNCHANGED: Final = "nothing was changed"
+_ADVICE: Final = (
+    (
+        "not the database of",
+        "use the connection string of the project's Connect dialog; the embedded database is --backend local",
+    ),
+    ("another text", "use the version of tickctl that set it up, or a newer one"),
+    ("did not make", "tickctl needs that name: rename that schema"),
+)
 
 
 @contextmanager
@@ -23,6 +31,21 @@ def reported() -> Iterator[None]:
         yield
     except psycopg.Error as error:
         raise _error(error) from None
+
+
+def refusal(kind: str, message: str) -> TickctlError | None:
+    """Return the error for what the planner says of the database as a whole; None for an ordinary step."""
+    match kind:
+        case "newer":
+            return ConfigurationError(message, hint="upgrade tickctl")
+        case "denied":
+            return CredentialsRefusedError(
+                message, hint=f"{_UNCHANGED}; connect as postgres, as the project's Connect dialog has it"
+            )
+        case "refused":
+            return ConfigurationError(message, hint=next((hint for sign, hint in _ADVICE if sign in message), None))
+        case _:
+            return None
 
 
 def _error(error: psycopg.Error) -> TickctlError:

@@ -1,29 +1,47 @@
-"""Brings a database to the state of `tickctl/sql`, and says beforehand what that takes."""
+"""Brings a database to the state of `tickctl/sql`, and says beforehand what that takes.
 
+The work is done in SQL (`tickctl/sql/adoption`), so that what `apply` does and what its text in one file does are the
+same: a planner that looks at catalogue and rows and answers with steps, and a loop that carries them out.
+"""
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Final, TypeAlias
 
 import psycopg
-from psycopg.rows import TupleRow
+from psycopg.rows import TupleRow, tuple_row
 
-from tickctl.adapters.schema.failures import reported
+from tickctl.adapters.schema.failures import refusal, reported
 from tickctl.adapters.schema.plan import Plan, Step, StepKind
+from tickctl.adapters.schema.script import LOCK, LOCK_TIMEOUT, payload, planner
 from tickctl.errors import ConfigurationError
-from tickctl.sql import SqlFile, migrations, repeatables
+from tickctl.sql import SUPERSEDED
 
 Connection: TypeAlias = psycopg.Connection[TupleRow]
 
-# An arbitrary number that two simultaneous installations agree on.
-_LOCK: Final = 7_413_091_865_526_040
+_BLOCKER: Final = "blocker"
 
 
 def plan(connection: Connection, *, hook: bool = False) -> Plan:
-    """Return what `apply` would do, changing nothing.
+    """Return what `apply` would do, changing nothing and waiting for nobody.
+
+    Args:
+        connection: outside a transaction, or in one that may be used and is left as it was.
+        hook: whether the optional access-token hook is wanted, too; where it is installed it always is.
 
     Raises:
-        TickctlError: as `apply`.
+        ConfigurationError: this is no Supabase project's database, or a newer version of tickctl has set it up.
+        CredentialsRefusedError: this role may not do it.
+        UnreachableError: the database could not answer.
     """
-    with reported():
-        return _plan(pending(connection))
+    with reported(), _transaction(connection, keep=False) as cursor:
+        rows = cursor.execute(
+            "select kind, message from pg_temp.tick_plan(%s, %s) with ordinality"
+            " as p (phase, kind, message, command, place) order by phase, place",
+            [payload(hook=hook), _superseded()],
+        ).fetchall()
+    return _read(rows)
 
 
 def apply(connection: Connection, *, hook: bool = False) -> Plan:
@@ -32,81 +50,52 @@ def apply(connection: Connection, *, hook: bool = False) -> Plan:
     Runs as the owner of the schema (`postgres` on Supabase, not a superuser). Idempotent: an up-to-date database is
     only read. Two runs at once wait for each other.
 
+    Args:
+        connection: in autocommit mode; otherwise the caller's transaction decides.
+        hook: as for `plan`.
+
     Raises:
-        ConfigurationError: the database was set up by another version of tickctl that this one can't follow.
+        ConfigurationError: as for `plan`; or blockers that somebody has to clear away first.
         CredentialsRefusedError: this role may not do it.
-        UnreachableError: the database refused for another reason, or went away.
+        UnreachableError: somebody holds the tables, or the database went away.
 
     Whatever is raised, nothing was changed.
     """
-    with reported():
-        return _apply(connection)
-
-
-def as_one_file(*, hook: bool = False) -> str:
-    """Return the same as one SQL text."""
-    raise NotImplementedError
-
-
-def _plan(files: list[SqlFile]) -> Plan:
-    return Plan(tuple(Step(StepKind.CREATE, file.name) for file in files))
-
-
-def _apply(connection: Connection) -> Plan:
-    if not pending(connection):
-        return Plan()
-    with connection.transaction():
-        connection.execute("select pg_advisory_xact_lock(%s)", [_LOCK])
+    with reported(), _transaction(connection, keep=True) as cursor:
+        cursor.execute("select pg_advisory_xact_lock(%s)", [LOCK])
         # A lock that doesn't come soon is given up: everybody else queues behind whoever waits for one.
-        connection.execute("set local lock_timeout = '10s'")
-        connection.execute("set local client_min_messages = 'warning'")
-        files = pending(connection)
-        for file in files:
-            connection.execute(file.text.encode())
-            connection.execute(
-                "insert into tick.migration (name, digest, applied_at) values (%s, %s, now())"
-                " on conflict (name) do update set digest = excluded.digest, applied_at = excluded.applied_at",
-                [file.name, file.digest],
-            )
-        if files:
-            connection.execute("notify pgrst, 'reload schema'")
-    return _plan(files)
+        cursor.execute("select set_config('lock_timeout', %s, true)", [LOCK_TIMEOUT])
+        rows = cursor.execute(
+            "select kind, message from pg_temp.tick_apply(%s, %s)", [payload(hook=hook), _superseded()]
+        ).fetchall()
+        done = _read(rows)
+        if done.blockers:
+            raise ConfigurationError("; ".join(done.blockers), hint="nothing was changed; clear this away first")
+    return done
 
 
-def pending(connection: Connection) -> list[SqlFile]:
-    """Return the files that `apply` would run, in order.
-
-    Raises:
-        ConfigurationError: as `apply`.
-    """
-    applied = _applied(connection)
-    known = migrations()
-    for name in applied:
-        if name.startswith("migrations/") and name not in {file.name for file in known}:
-            raise ConfigurationError(
-                f"the database was set up by a newer version of tickctl, which ran {name}",
-                hint="upgrade tickctl",
-            )
-    for file in known:
-        if applied.get(file.name, file.digest) != file.digest:
-            raise ConfigurationError(
-                f"the database ran another text of {file.name}",
-                hint="use the version of tickctl that set it up, or a newer one",
-            )
-    repeated = repeatables()
-    new = [file for file in known if file.name not in applied]
-    changed = any(applied.get(file.name) != file.digest for file in repeated)
-    return [*new, *repeated] if new or changed else []
+@contextmanager
+def _transaction(connection: Connection, *, keep: bool) -> Iterator[psycopg.Cursor[TupleRow]]:
+    """Be in a transaction that has the planner; it is rolled back at the end unless it is to be kept."""
+    with connection.transaction(force_rollback=not keep), connection.cursor(row_factory=tuple_row) as cursor:
+        cursor.execute("set local client_min_messages = 'error'")
+        # Neither a planner in a hurry nor somebody's default may interrupt half of it; waiting has its own limit.
+        cursor.execute("set local statement_timeout = 0")
+        cursor.execute("set local lock_timeout = 0" if keep else f"set local lock_timeout = '{LOCK_TIMEOUT}'")
+        cursor.execute(planner().encode())
+        yield cursor
+        cursor.execute("select pg_temp.tick_forget()")
 
 
-def _applied(connection: Connection) -> dict[str, str]:
-    """Return the digest of each file that the database has run."""
-    with connection.transaction():
-        # Not to_regclass, which may still remember that there was no such table when it was asked before the wait.
-        found = connection.execute(
-            "select from pg_catalog.pg_class as c join pg_catalog.pg_namespace as n on n.oid = c.relnamespace"
-            " where n.nspname = 'tick' and c.relname = 'migration'"
-        )
-        if found.fetchone() is None:
-            return {}
-        return dict(connection.execute("select name, digest from tick.migration").fetchall())
+def _superseded() -> str:
+    return json.dumps([*SUPERSEDED])
+
+
+def _read(rows: list[TupleRow]) -> Plan:
+    for kind, message in rows:
+        if error := refusal(kind, message):
+            raise error
+    return Plan(
+        steps=tuple(Step(StepKind(kind), message) for kind, message in rows if kind != _BLOCKER),
+        blockers=tuple(message for kind, message in rows if kind == _BLOCKER),
+    )
