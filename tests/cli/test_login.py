@@ -213,7 +213,7 @@ def test_expired_session_is_renewed_between_commands(
     assert after["expires_at"] > 5.0
 
 
-def test_session_that_was_ended_elsewhere_says_to_sign_in_again(
+def test_expired_session_that_was_ended_elsewhere_says_to_sign_in_again(
     tickctl: Tickctl, env: dict[str, str], project: Project, administrator: str, tmp_path: Path
 ) -> None:
     """Exit code 4, and the file stays: another command may be just signing in."""
@@ -225,6 +225,19 @@ def test_session_that_was_ended_elsewhere_says_to_sign_in_again(
     result = tickctl("quota", "list", env=env)
     assert result.code == 4
     assert "tickctl login" in result.err
+
+
+def test_session_that_was_ended_elsewhere_is_no_session(
+    tickctl: Tickctl, env: dict[str, str], project: Project, administrator: str, tmp_path: Path
+) -> None:
+    """Also while its token would still be good."""
+    tickctl("login", administrator, "--password-stdin", env=env, stdin=PASSWORD)
+    saved = json.loads(session_file(tmp_path).read_text())
+    project.auth("POST", "/logout?scope=local", {}, token=saved["access_token"])
+    status = tickctl("login", "--status", env=env)
+    assert status.code == 4
+    assert "session_not_found" in status.err
+    assert tickctl("quota", "list", env=env).code == 4
 
 
 def test_logout_ends_the_session_at_the_project(

@@ -83,9 +83,20 @@ def _sign_in(run: Run, email: str | None, *, password_stdin: bool) -> "AuthSessi
 
 
 def _saved(run: Run) -> "AuthSession | None":
+    """Return the kept session, which the Auth server has just confirmed: it may have been ended elsewhere."""
+    from tickctl.adapters.auth_server import AuthServer
     from tickctl.adapters.signed_in import current_session
+    from tickctl.core.tokens import Denial
 
-    return current_session(session_file(run.settings), _auth(run), now=time.time())
+    url, key = project_url(run.settings), publishable_key(run.settings)
+    session = current_session(session_file(run.settings), _auth(run), now=time.time())
+    if session is not None:
+        answer = AuthServer(url, key).lookup(session.user_id, "", session.access_token)
+        if isinstance(answer, Denial):
+            raise CredentialsRefusedError(
+                f"{url} does not accept the session any more ({answer})", hint="sign in again with 'tickctl login'"
+            )
+    return session
 
 
 def _log_out(run: Run) -> ExitCode:
