@@ -64,6 +64,15 @@ def test_keys_of_both_kinds_are_of_one_worth(standin: StandIn) -> None:
         assert code_of(caught) == (401, "42501")
 
 
+def test_functions_are_called_once(standin: StandIn) -> None:
+    """Also where it is to be counted how many rows there are in all."""
+    email = standin.new_user()
+    headers = {"apikey": standin.secret_key, "Prefer": "count=exact"}
+    url = f"{standin.url}/rest/v1/rpc/tick_admin_grant"
+    answer = httpx.post(url, headers=headers, json={"user_ref": email, "ticks": 5})
+    assert (answer.headers["Content-Range"], answer.json()["ticks_granted"]) == ("0-0/1", 5)
+
+
 # The gateway
 
 

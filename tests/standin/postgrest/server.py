@@ -2,7 +2,8 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
+
+from psycopg.sql import SQL, Composed
 
 from standin.http import JSON, Answer, Request, json_answer
 from standin.postgrest import changes, missing, statements
@@ -95,14 +96,14 @@ class PostgREST:
         function, body = choose(cache, schema, name, body, self.config.version)
         media = self._media(request)
         query = limited(query, request, self.config.db_max_rows)
-        source = self._source(function, body, query)
-        single_row = not function.returns_set
         wanted = media.startswith(_OBJECT) and function.returns_rows and function.returns_set
-        text = statements.body(media, scalar=not function.returns_rows, single=single_row or wanted)
-        statement = Statement(source, text)
-        if preferences.get("count") == "exact" and function.returns_rows:
-            whole = self._source(function, body, replace(query, limit=None, offset=0, order=()))
-            statement = replace(statement, total=statements.sql.SQL("(select count(*) from ({}) as w)").format(whole))
+        one = wanted or not function.returns_set
+        statement = Statement(
+            statements.of_call(query),
+            statements.body(media, scalar=not function.returns_rows, single=one),
+            statements.counted_of_call(query) if preferences.get("count") == "exact" else None,
+            _called(function, body),
+        )
         context = Context(
             identity,
             request,
@@ -119,12 +120,6 @@ class PostgREST:
         if function.returns_void:
             return Answer(rows.status or 204, (*headers, *rows.headers))
         return _answer(rows, status_of(rows, query.offset), media, headers)
-
-    @staticmethod
-    def _source(function: Function, body: Body, query: Query) -> Any:
-        if body.unnamed is not None:
-            return statements.call_unnamed(function, body.unnamed, query)
-        return statements.call(function, body.names, body.document, query)
 
     # Tables
 
@@ -163,7 +158,7 @@ class PostgREST:
             statement = replace(statement, total=statements.counted(table, query))
         elif counting is not None:
             expected = planned(statements.read(table, replace(whole, limit=None, offset=0)), context, self._pool)
-            statement = replace(statement, total=statements.sql.SQL("{}::bigint").format(expected))
+            statement = replace(statement, total=SQL("{}::bigint").format(expected))
         rows = run(statement, context, self._pool, self.config, single=single)
         location = f"/{table.name}?{query.canonical}" if query.canonical else f"/{table.name}"
         headers = (
@@ -192,6 +187,12 @@ class PostgREST:
                 return kind
         shown = ", ".join(asked)
         raise RestError("PGRST107", f"None of these media types are available: {shown}")
+
+
+def _called(function: Function, body: Body) -> Composed:
+    if body.unnamed is not None:
+        return statements.call_unnamed(function, body.unnamed)
+    return statements.call(function, body.names, body.document)
 
 
 def _answer(rows: Rows, status: int, media: str, headers: Sequence[tuple[str, str]]) -> Answer:

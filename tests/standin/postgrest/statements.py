@@ -11,6 +11,8 @@ from standin.postgrest.query import Column, Filter, Order, Query
 from standin.postgrest.schema_cache import Function, Parameter, Table
 
 _ALL = (Column("*"),)
+_NOTHING = sql.SQL("")
+_CALLED = sql.Identifier("called")
 # True always; on the way it counts the rows that were there before, in a setting of the transaction.
 _COUNTED = sql.SQL(
     "set_config('standin.updated',"
@@ -20,54 +22,63 @@ _COUNTED = sql.SQL(
 
 @dataclass(frozen=True, slots=True)
 class Statement:
-    """What is executed: `source` gives rows, `body` is the expression that turns them into the answer's text."""
+    """What is executed: `source` gives rows, `body` is the expression that turns them into the answer's text.
+
+    `called` gives the rows of a function's call, of which `source` and `total` then take what they need: a function is
+    called once, whatever is asked of its rows.
+    """
 
     source: sql.Composable
     body: sql.Composable
     total: sql.Composable | None = None
+    called: sql.Composable | None = None
 
     @property
     def text(self) -> sql.Composed:
         """One statement with one row: how many rows there are in all, how many of them are here, and the body."""
+        called = sql.SQL("called as materialized ({}), ").format(self.called) if self.called else sql.SQL("")
         return sql.SQL(
-            "with source as ({}) select {} as total, (select count(*) from source) as shown, {} as body,"
+            "with {}source as ({}) select {} as total, (select count(*) from source) as shown, {} as body,"
             " nullif(current_setting('response.headers', true), '') as headers,"
             " nullif(current_setting('response.status', true), '') as status,"
             " coalesce(nullif(current_setting('standin.updated', true), ''), '0')::int as updated"
-        ).format(self.source, self.total or sql.SQL("null::bigint"), self.body)
+        ).format(called, self.source, self.total or sql.SQL("null::bigint"), self.body)
 
 
-def call(function: Function, given: Sequence[str], document: str, query: Query) -> sql.Composed:
-    """Return the source for a call with named arguments out of a JSON object."""
+def call(function: Function, given: Sequence[str], document: str) -> sql.Composed:
+    """Return the rows of a call with named arguments out of a JSON object."""
     name = sql.Identifier(function.schema, function.name)
     used = [parameter for parameter in function.parameters if parameter.name in given]
     if not used:
-        rows = sql.SQL("from {}() as called").format(name)
-        one = sql.SQL("select {}() as scalar").format(name)
-        return _rows(function, rows, one, query)
-    record = _record(sql.SQL("json_to_record"), used, document)
+        return _row_or_scalar(function, sql.SQL("{}()").format(name))
     passed = sql.SQL(", ").join(
         sql.SQL("{} => arguments.{}").format(sql.Identifier(p.name), sql.Identifier(p.name)) for p in used
     )
-    rows = sql.SQL("from {}, lateral {}({}) as called").format(record, name, passed)
-    one = sql.SQL("select scalar from {}, lateral (select {}({}) as scalar) as called").format(record, name, passed)
-    return _rows(function, rows, one, query)
+    record = sql.SQL("{}, ").format(_record(sql.SQL("json_to_record"), used, document))
+    return _row_or_scalar(function, sql.SQL("{}({})").format(name, passed), record)
 
 
-def call_unnamed(function: Function, value: str, query: Query) -> sql.Composed:
-    """Return the source for a call of a function whose only parameter has no name: the whole body is its argument."""
-    argument = sql.SQL("{}::{}").format(sql.Literal(value), sql.SQL(function.parameters[0].type))
+def call_unnamed(function: Function, value: str) -> sql.Composed:
+    """Return the rows of a call of a function whose only parameter has no name: the whole body is its argument."""
     name = sql.Identifier(function.schema, function.name)
-    rows = sql.SQL("from {}({}) as called").format(name, argument)
-    return _rows(function, rows, sql.SQL("select {}({}) as scalar").format(name, argument), query)
+    argument = sql.SQL("{}::{}").format(sql.Literal(value), sql.SQL(function.parameters[0].type))
+    return _row_or_scalar(function, sql.SQL("{}({})").format(name, argument))
 
 
-def _rows(function: Function, rows: sql.Composed, one: sql.Composed, query: Query) -> sql.Composed:
-    if not function.returns_rows:
-        return one
-    return sql.SQL("select {} {}{}{}{}").format(
-        _selected(query.select, sql.Identifier("called")), rows, *_clauses(query, sql.Identifier("called"))
-    )
+def _row_or_scalar(function: Function, call: sql.Composed, arguments: sql.Composable = _NOTHING) -> sql.Composed:
+    if function.returns_rows:
+        return sql.SQL("select one.* from {}lateral {} as one").format(arguments, call)
+    return sql.SQL("select one.scalar from {}lateral (select {} as scalar) as one").format(arguments, call)
+
+
+def of_call(query: Query) -> sql.Composed:
+    """Return the source that takes the wanted rows of a call."""
+    return sql.SQL("select {} from called{}{}{}").format(_selected(query.select, _CALLED), *_clauses(query, _CALLED))
+
+
+def counted_of_call(query: Query) -> sql.Composed:
+    """Return how many rows of a call fit, as an expression."""
+    return sql.SQL("(select count(*) from called{})").format(_where(query.filters, _CALLED))
 
 
 def _record(kind: sql.SQL, columns: Sequence[Parameter], document: str) -> sql.Composed:
