@@ -9,9 +9,10 @@ from typing import Final
 import psycopg
 from psycopg import sql
 
-from tickctl.adapters.schema_check.expected import functions, installed_files
+from tickctl.adapters.schema_check.expected import functions, installed_files, views
 from tickctl.adapters.schema_check.finding import APPLY, Finding, Part, Result, joined
-from tickctl.adapters.schema_check.trial import Statement, Trial
+from tickctl.adapters.schema_check.judging import OK, Verdict, concluded, no_answer
+from tickctl.adapters.schema_check.trial import Trial
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,23 +141,55 @@ ASSERTIONS: Final = (
 )
 
 
+_COMPARED: Final = sql.SQL(
+    "select pg_catalog.pg_get_viewdef(c.oid) = pg_catalog.pg_get_viewdef('pg_temp.tickctl_view'::pg_catalog.regclass)"
+    " from (select pg_catalog.to_regclass({name}) as oid) as c"
+)
+
+
 def look(trial: Trial) -> Iterator[Finding]:
     """Check the catalogue.
 
     Raises:
         psycopg.Error: the connection is lost.
     """
+    words = prelude()
     for assertion in ASSERTIONS:
-        finding = assess(trial, assertion)
+        finding = assess(trial, words, assertion)
         # A note that has nothing to say is none.
         if finding.result is not Result.OK or assertion.result is Result.BROKEN:
             yield finding
+    yield _views(trial)
 
 
-def assess(trial: Trial, assertion: Assertion) -> Finding:
-    """Ask one query."""
+def _views(trial: Trial) -> Finding:
+    """Compare the views with this version's, as PostgreSQL writes both; ours are made for the moment."""
+    verdicts = []
+    for name, query in views().items():
+        temporary = sql.SQL(f"create temporary view tickctl_view as {query}")
+        outcome = trial.attempt(temporary, _COMPARED.format(name=sql.Literal(name)))
+        match outcome.rows:
+            case [(True,)]:
+                verdicts.append((name, OK))
+            case [(same,)]:
+                verdicts.append((name, Verdict(Result.BROKEN, "is missing" if same is None else "has another text")))
+            case _:
+                verdicts.append((name, no_answer(outcome)))
+    return concluded("views-text", "the private views have the text of this version", verdicts, Part.CATALOGUE)
+
+
+def prelude() -> str:
+    """Return the text before each query: the words that it uses, and what this version installs."""
+    text = _file("prelude")
+    for place, fact in {":functions": functions(), ":files": installed_files()}.items():
+        text = text.replace(place, sql.Literal(json.dumps(fact)).as_string())
+    return text
+
+
+def assess(trial: Trial, words: str, assertion: Assertion) -> Finding:
+    """Ask one query, after the prelude that explains its words."""
     try:
-        rows = [str(row[0]) for row in trial.ask(_query(assertion.id))]
+        rows = [str(row[0]) for row in trial.ask(sql.SQL(f"{words}({_file(assertion.id)})"))]
     except psycopg.Error as error:
         if error.sqlstate is None:
             raise
@@ -168,10 +201,5 @@ def assess(trial: Trial, assertion: Assertion) -> Finding:
     return Finding(assertion.id, assertion.part, assertion.title, assertion.result, joined(rows), assertion.mend)
 
 
-def _query(name: str) -> Statement:
-    folder = files("tickctl.sql") / "check"
-    prelude, query = ((folder / f"{file}.sql").read_text(encoding="utf-8") for file in ("prelude", name))
-    facts = {":functions": functions(), ":files": installed_files()}
-    for place, fact in facts.items():
-        prelude = prelude.replace(place, sql.Literal(json.dumps(fact)).as_string())
-    return sql.SQL(f"{prelude}({query})")
+def _file(name: str) -> str:
+    return (files("tickctl.sql") / "check" / f"{name}.sql").read_text(encoding="utf-8")

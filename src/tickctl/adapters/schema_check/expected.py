@@ -1,11 +1,16 @@
 """Who may call what: written down once more, apart from the grants in `tickctl/sql`, so that a mistake there shows."""
 
 import hashlib
+import re
+from collections.abc import Mapping
 from typing import Final
 
 from tickctl.core.json import JsonObject
 from tickctl.sql import SUPERSEDED, function_sources, migrations, repeatables
 
+_VIEW: Final = re.compile(
+    r"^create (?:or replace )?view (tick\.\w+) with \([^)]*\) as\s(.*?);$", re.MULTILINE | re.DOTALL
+)
 HOOK: Final = "tick.access_token_hook"
 _USERS: Final = ("authenticated",)
 _OPERATORS: Final = ("authenticated", "service_role")
@@ -46,3 +51,8 @@ def functions() -> list[JsonObject]:
 def installed_files() -> list[JsonObject]:
     """Return the files that an up-to-date database has run: name, and the digests of texts that are as good."""
     return [{"name": file.name, "digests": [file.digest, *SUPERSEDED]} for file in (*migrations(), *repeatables())]
+
+
+def views() -> Mapping[str, str]:
+    """Return the query of each of this version's views by its qualified name."""
+    return {name: query for file in repeatables() for name, query in _VIEW.findall(file.text)}

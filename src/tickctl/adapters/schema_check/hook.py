@@ -6,7 +6,7 @@ from typing import Final
 
 from psycopg import sql
 
-from tickctl.adapters.schema_check.catalogue import Assertion, assess
+from tickctl.adapters.schema_check.catalogue import Assertion, assess, prelude
 from tickctl.adapters.schema_check.finding import Finding, Part, Result
 from tickctl.adapters.schema_check.judging import answers, concluded
 from tickctl.adapters.schema_check.people import People
@@ -47,7 +47,7 @@ def look(trial: Trial, people: People | None) -> Iterator[Finding]:
     # Auth keeps its configuration to itself, so this is as much as a database can tell.
     detail = "installed; whether Supabase Auth calls it, only the project's Auth settings tell (Hooks)"
     yield Finding("hook-installed", Part.HOOK, title, Result.NOTE, detail)
-    yield assess(trial, _GRANTS)
+    yield assess(trial, prelude(), _GRANTS)
     if people is not None:
         yield _claims(trial, people)
 

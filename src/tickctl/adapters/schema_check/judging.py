@@ -9,7 +9,23 @@ from tickctl.adapters.schema_check.trial import CARRIED_OUT, Outcome
 
 DENIED: Final = "42501"
 # Not the answer to whether something is allowed: time-outs, locks, resources, the connection, missing objects.
-_NO_ANSWER: Final = ("08", "25", "40", "53", "54", "55", "57", "58", "XX", "42P01", "42703", "42883", "42704", "3F000")
+_NO_ANSWER: Final = (
+    "08",
+    "0A",
+    "25",
+    "40",
+    "53",
+    "54",
+    "55",
+    "57",
+    "58",
+    "XX",
+    "42P01",
+    "42703",
+    "42883",
+    "42704",
+    "3F000",
+)
 
 
 @dataclass(frozen=True, slots=True)

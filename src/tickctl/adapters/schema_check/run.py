@@ -14,11 +14,14 @@ from tickctl.adapters.schema_check.trial import Connection, Outcome, Trial, open
 from tickctl.errors import ConfigurationError
 
 _MISSING = """
-select wanted from pg_catalog.unnest(array['anon', 'authenticated', 'service_role']) as wanted
+select 'role ' || wanted from pg_catalog.unnest(array['anon', 'authenticated', 'service_role']) as wanted
 where not exists (select from pg_catalog.pg_roles as r where r.rolname = wanted)
 union all
-select wanted from pg_catalog.unnest(array['auth.users', 'auth.sessions']) as wanted
-where pg_catalog.to_regclass(wanted) is null
+select 'table auth.' || wanted from pg_catalog.unnest(array['users', 'sessions']) as wanted
+where not exists (
+    select from pg_catalog.pg_class as c join pg_catalog.pg_namespace as n on n.oid = c.relnamespace
+    where n.nspname = 'auth' and c.relname = wanted
+)
 """
 _MISSING_FUNCTIONS = """
 select wanted from pg_catalog.unnest(array['consume_ticks', 'settle_ticks', 'my_ticks']) as wanted

@@ -1,13 +1,17 @@
--- Each of these follows the session's time zone, which a client can choose, or a clock that tests can't replace.
-select f.name || ' uses ' || used.words[1]
-from our_function as f
+-- Each of these follows the session's time zone, which a client can choose.
+select source.name || ' uses ' || used.words[1]
+from (
+    select f.name, case when f.prokind in ('f', 'p') then pg_catalog.pg_get_functiondef(f.oid) else f.prosrc end as text
+    from our_function as f
+    union all
+    select v.name, pg_catalog.pg_get_viewdef(v.oid)
+    from our_relation as v
+    where v.relkind in ('v', 'm')
+) as source
 cross join lateral pg_catalog.regexp_matches(
-    pg_catalog.regexp_replace(
-        case when f.prokind in ('f', 'p') then pg_catalog.pg_get_functiondef(f.oid) else f.prosrc end,
-        '--[^\n]*', '', 'g'
-    ),
+    pg_catalog.regexp_replace(source.text, '--[^\n]*', '', 'g'),
     '(\m(?:current_date|localtimestamp|localtime)\M'
-    '|\m(?:now\(\)|current_timestamp|clock_timestamp\(\)|statement_timestamp\(\)|transaction_timestamp\(\))\s*::\s*date\M'
+    '|(?:\mnow\(\)|\mcurrent_timestamp|\w+_timestamp\(\)|\mclock\(\))\)*\s*::\s*date\M'
     '|''(?:now|today|tomorrow|yesterday)''\s*::)',
     'i'
 ) as used (words)
