@@ -73,8 +73,7 @@ class Output:
 
     def coloured(self, line: str, colour: str) -> None:
         """Write a line of plain text to stdout, in a colour where colours are wanted."""
-        code = {"green": 32, "red": 31, "yellow": 33}[colour]
-        self.text(f"\033[1;{code}m{line}\033[0m" if self.style.colour else line)
+        self.text(self._in(colour, line))
 
     def notice(self, message: str) -> None:
         """Tell the person something that is not the answer."""
@@ -97,8 +96,15 @@ class Output:
         for name, value in fields.items():
             self.paragraph(cell_text(value, empty="-"), first=f"{name.replace('_', ' '):{width}}  ")
 
-    def paragraph(self, text: str, *, first: str = "") -> None:
-        """Write text after `first`; on a terminal broken between words, the lines after the first one indented."""
+    def _in(self, colour: str, text: str) -> str:
+        code = {"green": 32, "red": 31, "yellow": 33}[colour]
+        return f"\033[1;{code}m{text}\033[0m" if self.style.colour else text
+
+    def paragraph(self, text: str, *, first: str = "", colour: str | None = None) -> None:
+        """Write text after `first`; on a terminal broken between words, the lines after the first one indented.
+
+        Where colours are wanted, `first` is written in the given one.
+        """
         text = printable(text)
         if self.style.terminal:
             import textwrap
@@ -107,7 +113,7 @@ class Output:
             width = max(20 + len(first), self.width)
             lines = textwrap.wrap(text, width - len(first), break_on_hyphens=False, break_long_words=False)
             text = f"\n{indent}".join(lines)
-        self.text(first + text)
+        self.text((self._in(colour, first) if colour else first) + text)
 
     @property
     def width(self) -> int:

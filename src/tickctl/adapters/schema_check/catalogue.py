@@ -113,7 +113,7 @@ ASSERTIONS: Final = (
     Assertion("views-private", "private views read with their caller's rights"),
     Assertion(
         "exposed-schemas",
-        "PostgREST does not serve the private schema",
+        "no setting in the database exposes the private schema",
         mend="take tick out of the exposed schemas: in the project's API settings, or in the role's pgrst.db_schemas",
     ),
     # Roles.
@@ -130,14 +130,14 @@ ASSERTIONS: Final = (
     # Worth knowing.
     Assertion(
         "functions-definer-other",
-        "functions of yours that lend requests their owner's rights, though not over our tables",
+        "functions of yours that run with their owner's rights",
         mend=None,
         result=Result.NOTE,
     ),
     Assertion("foreign-triggers", "triggers of yours on our tables", mend=None, result=Result.NOTE),
     Assertion("publications", "changes to our tables are published", mend=None, result=Result.NOTE),
     Assertion("graphql", "pg_graphql", mend=None, result=Result.NOTE),
-    Assertion("exposed-schemas-elsewhere", "exposed schemas", mend=None, result=Result.NOTE),
+    Assertion("exposed-schemas-elsewhere", "which schemas PostgREST serves", mend=None, result=Result.NOTE),
 )
 
 

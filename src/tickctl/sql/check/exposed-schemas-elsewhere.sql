@@ -1,4 +1,4 @@
-select 'the list of exposed schemas is kept outside the database: see that it does not name tick'
+select 'is set outside the database, in the project''s API settings: see that tick is not among them'
 where not exists (
     select
     from pg_catalog.pg_db_role_setting as s
