@@ -13,15 +13,26 @@ as $$
     )
 $$;
 
+-- The function with a signature, null where there is none. Before PostgreSQL 16 a type that is unknown is an error.
+create or replace function pg_temp.tick_function_id(signature text) returns oid
+language plpgsql stable set search_path = ''
+as $$
+begin
+    return to_regprocedure(signature)::oid;
+exception
+    when undefined_object or invalid_schema_name then return null;
+end
+$$;
+
 -- The signatures of the functions in our files; null where the database has no such function.
 create or replace function pg_temp.tick_functions(files jsonb, out name text, out id oid) returns setof record
 language sql stable set search_path = ''
 as $$
-    select definition[1], to_regprocedure(format('%s(%s)', definition[1], (
+    select definition[1], pg_temp.tick_function_id(format('%s(%s)', definition[1], (
         select string_agg(regexp_replace(btrim(argument, E' \n'), '^\S+\s+|\s+default\s.*$', '', 'g'), ',' order by place)
         from regexp_split_to_table(definition[2], ',') with ordinality as a (argument, place)
         where btrim(argument, E' \n') <> ''
-    )))::oid
+    )))
     from jsonb_array_elements(files) as f (file)
     cross join regexp_matches(
         f.file ->> 'text', 'create or replace function ([a-z_]+\.[a-z_]+)\(([^)]*)\)', 'g') as m (definition)
