@@ -29,7 +29,7 @@ def members(tickctl: Tickctl, env: Mapping[str, str] | None = None) -> list[str]
     return [each["email"] for each in tickctl("admin", "list", "--json", env=env).json["administrators"]]
 
 
-@pytest.mark.parametrize("identity", ["connection"])
+@pytest.mark.parametrize("identity", ["connection", "secret-key", "service-role-key"])
 def test_administrators_come_and_go(standin: StandIn, tickctl: Tickctl, identity: str) -> None:
     """With each credential that is worth more than a token; the log tells which it was."""
     env = standin.settings_env(identity)

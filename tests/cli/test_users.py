@@ -96,12 +96,17 @@ def test_list_in_a_pipe_is_whole(tickctl: Tickctl, env: dict[str, str], tag: str
 
 
 def test_list_fits_a_terminal(terminal: Tickctl, env: dict[str, str], tag: str) -> None:
-    """Of times, the day is enough there."""
-    result = terminal("users", "list", "--search", f"@{tag}", env=env | {"NO_COLOR": "1"})
-    assert max(len(line) for line in result.out.splitlines()) <= 80
-    (row,) = [line for line in result.out.splitlines() if "a-plain" in line]
-    assert row.split()[1] == "yes"
+    """Of times, the day is enough there; bans are shown where there are any."""
+    plain = terminal("users", "list", "--search", f"a-plain@{tag}", env=env | {"NO_COLOR": "1"}).out
+    heading, _, row = plain.splitlines()
+    assert heading.split() == ["email", "confirmed", "signed", "in", "sessions", "created"]
+    assert row.split()[0] == f"a-plain@{tag}.example"
     assert row.split()[-2] == "2"
+    everybody = terminal("users", "list", "--search", f"@{tag}", env=env | {"NO_COLOR": "1"}).out
+    assert max(len(line) for line in everybody.splitlines()) <= 80
+    assert "banned to" in everybody
+    (new,) = [line for line in everybody.splitlines() if "c-new" in line]
+    assert new.split()[1] == "no"
 
 
 def test_show_is_the_same_user(tickctl: Tickctl, env: dict[str, str], tag: str) -> None:

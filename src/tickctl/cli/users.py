@@ -1,6 +1,7 @@
 """`tickctl users list|show|resend-confirmation`: the accounts behind the quotas."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import Annotated
 
 import typer
@@ -14,14 +15,26 @@ from tickctl.cli.quota_lists import After, Limit, NdJson, filter_of, overview_js
 from tickctl.cli.run import BackendName, Run, command
 from tickctl.errors import ConfigurationError, InvalidInputError
 
-_COLUMNS = {
+# For a table of 80 columns, in which the address is to have room.
+_HEADINGS = {
     "email": "email",
-    "email_confirmed": "confirmed",
-    "last_sign_in_at": "last sign-in",
-    "banned_until": "banned until",
+    "email_confirmed_at": "confirmed",
+    "last_sign_in_at": "signed in",
+    "banned_until": "banned to",
     "sessions": "sessions",
     "created_at": "created",
 }
+_IN_A_PIPE = (
+    "user_id",
+    "email",
+    "email_confirmed",
+    "email_confirmed_at",
+    "last_sign_in_at",
+    "banned_until",
+    "sessions",
+    "created_at",
+    "is_anonymous",
+)
 
 
 def register(app: typer.Typer) -> None:
@@ -64,11 +77,9 @@ def list_users(
     elif run.json:
         run.output.document({"users": rows, "next": page.next})
     elif run.output.style.terminal:
-        shown = [[_short(row, column) for column in _COLUMNS] for row in rows]
-        run.output.table(list(_COLUMNS.values()), shown, empty="no such users")
+        _table(run, rows)
     else:
-        columns = ("user_id", *_COLUMNS, "email_confirmed_at", "is_anonymous")
-        run.output.table(columns, [[row[column] for column in columns] for row in rows])
+        run.output.table(_IN_A_PIPE, [[row[column] for column in _IN_A_PIPE] for row in rows])
     if page.next and not run.json:
         run.output.notice(f"there are more: --after {page.next}")
 
@@ -123,7 +134,17 @@ def resend_confirmation(run: Run, user: User, dry_run: DryRun = False) -> None:
         run.output.record(fields)
 
 
+def _table(run: Run, rows: Sequence[Mapping[str, Cell]]) -> None:
+    """Show the accounts with their days; bans only where there are any."""
+    banned = any(row["banned_until"] for row in rows)
+    columns = [column for column in _HEADINGS if banned or column != "banned_until"]
+    shown = [[_short(row, column) for column in columns] for row in rows]
+    run.output.table([_HEADINGS[column] for column in columns], shown, empty="no such users")
+
+
 def _short(row: Mapping[str, Cell], column: str) -> Cell:
-    """Return a value for a table of 80 columns: of times, the day."""
+    """Return a value for people: of times, the day; an address that nobody has confirmed is a no."""
     value = row[column]
-    return value if value is None or isinstance(value, str | int) else rfc3339(value)[:10]
+    if isinstance(value, datetime):
+        return rfc3339(value)[:10]
+    return "no" if column == "email_confirmed_at" else value
