@@ -70,7 +70,7 @@ PRIVATE = [
     "select * from tick.quota",
     "select * from tick.overview",
     "select * from tick.today",
-    "select * from tick.listed",
+    "select tick.list_query('all')",
     "insert into tick.admin (user_id) values (auth.uid())",
     "update tick.settings set default_limit = null",
     "update tick.charge set ticks_settled = 0",

@@ -7,7 +7,6 @@
 drop view if exists tick.overview;
 drop view if exists tick.quota;
 drop view if exists tick.account;
-drop view if exists tick.listed;
 drop view if exists tick.today;
 drop view if exists tick.clock;
 

@@ -1,22 +1,5 @@
 -- What administrators read. Each function first asks require_admin.
 
--- Where each kind of list finds its users, in its order; the live rows then decide who belongs on it.
-create view tick.listed with (security_invoker = true) as
-select 'all' as kind, coalesce(lower(p.email), '') collate "C" as list_key, p.user_id from public.profiles as p
-union all
-select 'unlimited', coalesce(lower(p.email), '') collate "C", p.user_id
-from public.profiles as p where p.daily_tick_limit is null
-union all
-select 'blocked', coalesce(lower(p.email), '') collate "C", p.user_id
-from public.profiles as p where p.daily_tick_limit = 0
-union all
-select 'unconfirmed', f.list_key, f.user_id from tick.flagged_user as f where f.unconfirmed
-union all
-select 'banned', f.list_key, f.user_id from tick.flagged_user as f where f.banned
-union all
-select 'exhausted', e.list_key, e.user_id from tick.exhaustion as e
-where e.usage_date = (select t.usage_date from tick.today as t);
-
 -- One more than a thousand, so that a full page can show whether another follows.
 create or replace function tick.check_page_size(page_size integer) returns void
 language plpgsql immutable set search_path = ''
@@ -111,24 +94,31 @@ begin
         ),
         near as (
             (
-                select l.user_id from tick.listed as l
-                where l.kind = 'all' and l.list_key >= given order by l.list_key, l.user_id limit 100
+                select p.user_id from public.profiles as p
+                where coalesce(lower(p.email), '') collate "C" >= given
+                order by coalesce(lower(p.email), '') collate "C", p.user_id limit 100
             )
             union
             (
-                select l.user_id from tick.listed as l
-                where l.kind = 'all' and l.list_key < given order by l.list_key desc, l.user_id desc limit 100
+                select p.user_id from public.profiles as p
+                where coalesce(lower(p.email), '') collate "C" < given
+                order by coalesce(lower(p.email), '') collate "C" desc, p.user_id desc limit 100
             )
             union
-            select l.user_id
+            select same.user_id
             from variant
             cross join lateral (
-                select x.user_id from tick.listed as x where x.kind = 'all' and x.list_key = variant.list_key limit 2
-            ) as l
+                select p.user_id from public.profiles as p
+                where coalesce(lower(p.email), '') collate "C" = variant.list_key limit 2
+            ) as same
         )
-        select u.id, u.email::text
-        from near join auth.users as u on u.id = near.user_id
-        where u.email is not null and u.deleted_at is null;
+        select live.id, live.email::text
+        from near
+        cross join lateral (
+            select u.id, u.email from auth.users as u
+            where u.id = near.user_id and u.email is not null and u.deleted_at is null
+            offset 0
+        ) as live;
 end
 $$;
 
@@ -146,50 +136,85 @@ begin
 end
 $$;
 
+-- The query for a page of one kind of users: $1 is what their e-mail contains, $2 and $3 the place after which to begin,
+-- $4 how many. Each kind has an index that gives its users, and perhaps some more, in the order of the list; the live
+-- rows then decide who belongs on it. OFFSET 0 keeps the planner from any other way than one user after the other until
+-- there are enough, so only a search looks at more users than it shows.
+create or replace function tick.list_query(kind text) returns text
+language sql immutable set search_path = ''
+as $$
+    with profiles as (
+        select $from$select coalesce(lower(p.email), '') collate "C", p.user_id from public.profiles as p$from$ as source
+    ),
+    known (kind, source, condition) as (
+        select v.* from profiles as p cross join lateral (
+            values
+            ('all', p.source, 'true'),
+            ('unlimited', p.source || ' where p.daily_tick_limit is null', 'o.daily_tick_limit is null'),
+            ('blocked', p.source || ' where p.daily_tick_limit = 0', 'o.daily_tick_limit = 0'),
+            (
+                'spent',
+                'select e.list_key, e.user_id from tick.exhaustion as e'
+                ' where e.usage_date = (select t.usage_date from tick.today as t)',
+                'o.daily_tick_limit > 0 and o.ticks_remaining = 0'
+            ),
+            (
+                'unconfirmed',
+                'select f.list_key, f.user_id from tick.flagged_user as f where f.unconfirmed',
+                'not o.email_confirmed'
+            ),
+            (
+                'banned',
+                'select f.list_key, f.user_id from tick.flagged_user as f where f.banned',
+                'o.banned_until > (select now.moment from tick.clock as now)'
+            )
+        ) as v
+    )
+    select format(
+        $query$
+        select live.*, place.list_key::text as list_key
+        from (%s) as place (list_key, user_id)
+        cross join lateral (
+            select o.*
+            from tick.overview as o join auth.users as u on u.id = o.user_id
+            where o.user_id = place.user_id and u.deleted_at is null and %s
+            offset 0
+        ) as live
+        where ($1 is null or position($1 in place.list_key) > 0) and (place.list_key, place.user_id) > ($2, $3)
+        order by place.list_key, place.user_id
+        limit $4
+        $query$,
+        k.source,
+        k.condition
+    )
+    from known as k where k.kind = list_query.kind
+$$;
+
 -- One page in the order of e-mail and id, beginning after the given place; users without an e-mail come first.
---
--- Only a search looks at more users than it shows. OFFSET 0 keeps the planner from any other way than one user after
--- the other in the order of an index, and each filter has its own index, so the plan is made anew for each call.
 create or replace function tick.admin_list(kind text, search text, page_size integer, after_key text, after_id uuid)
 returns setof tick.user_overview
-language plpgsql stable security definer set search_path = '' set plan_cache_mode = force_custom_plan
+language plpgsql stable security definer set search_path = ''
 as $$
 declare
-    -- The blocked have nothing left, either.
-    kinds constant text[] := case kind when 'exhausted' then '{exhausted,blocked}'::text[] else array[kind] end;
-    moment constant timestamptz := (select now.moment from tick.clock as now);
+    query text;
 begin
     perform tick.require_admin();
     perform tick.check_page_size(page_size);
     if kind is null or kind not in ('all', 'exhausted', 'unlimited', 'blocked', 'unconfirmed', 'banned') then
         raise exception 'unknown filter' using errcode = '22023',
             hint = 'One of all, exhausted, unlimited, blocked, unconfirmed, banned.';
+    elsif kind = 'exhausted' then
+        -- The blocked have nothing left, either.
+        query := format(
+            'select * from ((%s) union all (%s)) as either order by list_key collate "C", user_id limit $4',
+            tick.list_query('spent'), tick.list_query('blocked')
+        );
+    else
+        query := tick.list_query(kind);
     end if;
-    return query
-        select o.*, place.list_key::text
-        from tick.listed as place
-        cross join lateral (
-            select overview.*
-            from tick.overview as overview join auth.users as u on u.id = overview.user_id
-            where overview.user_id = place.user_id and u.deleted_at is null
-            offset 0
-        ) as o
-        where place.kind = any (kinds)
-            and (search is null or position(lower(search) in place.list_key) > 0)
-            -- Nobody has the least of all ids.
-            and (place.list_key, place.user_id) > (
-                coalesce(after_key, ''), coalesce(after_id, '00000000-0000-0000-0000-000000000000')
-            )
-            and case place.kind
-                when 'exhausted' then o.daily_tick_limit > 0 and o.ticks_remaining = 0
-                when 'unlimited' then o.daily_tick_limit is null
-                when 'blocked' then o.daily_tick_limit = 0
-                when 'unconfirmed' then not o.email_confirmed
-                when 'banned' then o.banned_until > moment
-                else true
-            end
-        order by place.list_key, place.user_id
-        limit page_size;
+    -- Nobody has the least of all ids.
+    return query execute query
+        using lower(search), coalesce(after_key, ''), coalesce(after_id, '00000000-0000-0000-0000-000000000000'), page_size;
 end
 $$;
 
