@@ -9,7 +9,20 @@ from typing import Annotated
 import typer
 
 from tickctl import __version__
-from tickctl.cli import admin, demo, help_topics, local, login, quota, quota_files, quota_lists, users, verify_token
+from tickctl.cli import (
+    admin,
+    demo,
+    help_topics,
+    local,
+    login,
+    quota,
+    quota_files,
+    quota_lists,
+    schema,
+    schema_check,
+    users,
+    verify_token,
+)
 from tickctl.cli.boundary import abandon_stdout, open_closed_streams, report, require_stdout
 from tickctl.cli.exit_codes import ExitCode
 
@@ -53,6 +66,10 @@ app.add_typer(users_app, name="users")
 admin_app = typer.Typer(help="Say who may administer when signed in.")
 admin.register(admin_app)
 app.add_typer(admin_app, name="admin")
+schema_app = typer.Typer(help="Install tickctl's tables and functions in a database, and keep them in order.")
+schema.register(schema_app)
+schema_check.register(schema_app)
+app.add_typer(schema_app, name="schema")
 login.register(app)
 local_app = typer.Typer(help="The embedded database: PostgreSQL in a folder of yours.")
 local.register(local_app)

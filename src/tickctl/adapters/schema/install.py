@@ -15,7 +15,7 @@ from psycopg.rows import TupleRow, tuple_row
 from tickctl.adapters.schema.failures import refusal, reported
 from tickctl.adapters.schema.plan import Plan, Step, StepKind
 from tickctl.adapters.schema.script import LOCK, LOCK_TIMEOUT, payload, planner
-from tickctl.errors import ConfigurationError
+from tickctl.errors import ConfigurationError, ConflictError
 from tickctl.sql import SUPERSEDED
 
 Connection: TypeAlias = psycopg.Connection[TupleRow]
@@ -44,7 +44,7 @@ def plan(connection: Connection, *, hook: bool = False) -> Plan:
     return _read(rows)
 
 
-def apply(connection: Connection, *, hook: bool = False) -> Plan:
+def apply(connection: Connection, *, hook: bool = False, expected: Plan | None = None) -> Plan:
     """Bring the database to this version's schema, in one transaction, and return what was done.
 
     Runs as the owner of the schema (`postgres` on Supabase, not a superuser). Idempotent: an up-to-date database is
@@ -53,10 +53,12 @@ def apply(connection: Connection, *, hook: bool = False) -> Plan:
     Args:
         connection: in autocommit mode; otherwise the caller's transaction decides.
         hook: as for `plan`.
+        expected: what somebody agreed to; another plan is not carried out.
 
     Raises:
         ConfigurationError: as for `plan`; or blockers that somebody has to clear away first.
         CredentialsRefusedError: this role may not do it.
+        ConflictError: the plan is no longer the expected one.
         UnreachableError: somebody holds the tables, or the database went away.
 
     Whatever is raised, nothing was changed.
@@ -71,6 +73,10 @@ def apply(connection: Connection, *, hook: bool = False) -> Plan:
         done = _read(rows)
         if done.blockers:
             raise ConfigurationError("; ".join(done.blockers), hint="nothing was changed; clear this away first")
+        if expected is not None and done != expected:
+            raise ConflictError(
+                "the database has changed since the plan was shown", hint="nothing was changed; run it again"
+            )
     return done
 
 

@@ -70,7 +70,7 @@ def as_one_file(*, hook: bool = False) -> str:
         hook: whether to install the optional access-token hook; where it is installed it is kept up to date anyway.
     """
     files = ",".join(
-        f"jsonb_build_object('name', '{file.name}', 'digest', '{file.digest}', 'run', '{when}', 'text', "
+        f"\n    jsonb_build_object('name', '{file.name}', 'digest', '{file.digest}', 'run', '{when}', 'text', "
         f"{_quoted(file.text, 'tickctl_file')})"
         for file, when in _files(hook=hook)
     )

@@ -1,0 +1,172 @@
+"""`tickctl schema show|apply|migration` as a process."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from cli_support import Tickctl
+from quota_support import Database
+from schema_support import HAND_MADE, catalogue, connected
+
+
+@pytest.fixture
+def bare(bare_database: Database) -> dict[str, str]:
+    """The environment for a project's database that never heard of tickctl."""
+    return {"SUPABASE_DB_URL": bare_database.postgres_url}
+
+
+@pytest.fixture
+def hand_made(bare_database: Database, bare: dict[str, str]) -> dict[str, str]:
+    """The environment for a project's database with tables of its own."""
+    with connected(bare_database) as connection:
+        connection.execute(HAND_MADE.encode())
+    bare_database.add_user("early@example.com")
+    return bare
+
+
+def state(database: Database) -> list[str]:
+    """Return what the database consists of."""
+    with connected(database) as connection:
+        return catalogue(connection)
+
+
+APPLY = ("schema", "apply", "--backend", "postgres")
+
+
+def test_apply_into_an_empty_project_asks_nobody(tickctl: Tickctl, bare: dict[str, str]) -> None:
+    """It says where and as whom, and the second time that there is nothing to do."""
+    first = tickctl(*APPLY, env=bare)
+    assert (first.code, {line.split("\t")[0] for line in first.out.splitlines()}) == (0, {"create"}), first.err
+    assert "on the database of SUPABASE_DB_URL over a direct connection as postgres" in first.err
+    again = tickctl(*APPLY, "--json", env=bare)
+    assert (again.code, again.json["changed"], again.json["steps"], again.json["blockers"]) == (0, False, [], [])
+    assert "nothing to do" in again.err
+    assert tickctl("quota", "list", "--backend", "postgres", env=bare).code == 0
+
+
+def test_apply_shows_its_plan_and_asks(
+    tickctl: Tickctl, hand_made: dict[str, str], bare_database: Database, terminal: Tickctl
+) -> None:
+    """Without a terminal it needs --yes; on one, a no changes nothing and a yes does what was shown."""
+    before = state(bare_database)
+    tried = tickctl(*APPLY, "--dry-run", "--json", env=hand_made)
+    assert (tried.code, tried.json["changed"], tried.json["dry_run"]) == (0, False, True)
+    assert {"kind": "change", "text": "public.profiles gets the column user_id, equal to id"} in tried.json["steps"]
+    assert tickctl(*APPLY, env=hand_made).code == 2
+    refused = terminal(*APPLY, typed="n\n", env=hand_made)
+    assert refused.code == 130
+    assert 'policy "Users manage own profile"' in refused.out
+    assert state(bare_database) == before
+    agreed = terminal(*APPLY, typed="y\n", env=hand_made)
+    assert (agreed.code, agreed.out.count("gets the column user_id")) == (0, 1), agreed.out
+    plan = agreed.out[agreed.out.index("drop ") : agreed.out.index("change what is there on")]
+    assert max(map(len, plan.splitlines())) <= 80
+    assert tickctl(*APPLY, "--json", env=hand_made).json["steps"] == []
+
+
+def test_apply_with_yes_tells_what_was_done(tickctl: Tickctl, hand_made: dict[str, str]) -> None:
+    """The JSON of the real run has the steps of the dry run."""
+    tried = tickctl(*APPLY, "--dry-run", "--json", env=hand_made).json
+    done = tickctl(*APPLY, "--yes", "--json", env=hand_made).json
+    assert (done["changed"], done["dry_run"], done["steps"]) == (True, False, tried["steps"])
+    assert done["target"] == "the database of SUPABASE_DB_URL over a direct connection as postgres"
+    assert tickctl("quota", "show", "early@example.com", "--backend", "postgres", env=hand_made).code == 0
+
+
+def test_blockers_are_a_no(tickctl: Tickctl, hand_made: dict[str, str], bare_database: Database) -> None:
+    """Exit code 1, every blocker named, nothing changed, asked or not."""
+    with connected(bare_database) as connection:
+        connection.execute("update public.profiles set daily_tick_limit = -1")
+    before = state(bare_database)
+    for options in (["--dry-run"], ["--yes"]):
+        result = tickctl(*APPLY, "--json", *options, env=hand_made)
+        assert (result.code, result.json["changed"]) == (1, False)
+        assert result.json["blockers"] == [
+            "public.profiles.daily_tick_limit: 1 row below 0: set them to null (unlimited) or to 0 (blocked)"
+        ]
+    assert state(bare_database) == before
+    assert tickctl(*APPLY, env=hand_made).out.startswith("blocked\tpublic.profiles.daily_tick_limit")
+
+
+def test_apply_with_hook_installs_it(tickctl: Tickctl, bare: dict[str, str], bare_database: Database) -> None:
+    """And keeps it, also when it isn't asked for again."""
+    assert tickctl(*APPLY, "--with-hook", env=bare).code == 0
+    with connected(bare_database) as connection:
+        found = connection.execute("select to_regprocedure('tick.access_token_hook(jsonb)')::text").fetchone()
+        connection.execute(
+            "create or replace function tick.access_token_hook(event jsonb) returns jsonb"
+            " language sql as 'select event'"
+        )
+    assert found == ("tick.access_token_hook(jsonb)",)
+    assert [step["kind"] for step in tickctl(*APPLY, "--yes", "--json", env=bare).json["steps"]] == ["change"]
+
+
+def test_apply_to_the_embedded_database_finds_it_in_order(tickctl: Tickctl) -> None:
+    """It sees to its schema by itself."""
+    result = tickctl("schema", "apply", "--backend", "local", "--json")
+    assert (result.code, result.json["steps"]) == (0, [])
+    assert result.json["target"].startswith("embedded database in ")
+
+
+@pytest.mark.parametrize(
+    ("env", "code"),
+    [
+        ({"SUPABASE_URL": "https://ref.supabase.co", "SUPABASE_SECRET_KEY": "sb_secret_abcdefghijklmnop"}, 3),
+        ({"SUPABASE_DB_URL": "postgresql://postgres:pw@127.0.0.1:1/postgres"}, 3),
+        ({"SUPABASE_URL": "https://r.supabase.co", "SUPABASE_DB_URL": "postgresql://u:pw@127.0.0.1:1/postgres"}, 5),
+    ],
+    ids=["only the API", "half a project", "nobody listens"],
+)
+def test_apply_needs_a_connection(tickctl: Tickctl, env: dict[str, str], code: int) -> None:
+    """The API can't install anything, and is not tried."""
+    result = tickctl("schema", "apply", "--json", env=env)
+    assert (result.code, result.out) == (code, "")
+    assert result.error["hint"]
+    assert "pw" not in result.err.replace("pwd", "")
+
+
+def test_apply_refuses_what_is_no_project(tickctl: Tickctl, bare: dict[str, str], bare_database: Database) -> None:
+    """A plain PostgreSQL has no auth.users; saying so beats a row of SQL errors."""
+    with bare_database.superuser() as connection:
+        connection.execute("drop schema auth cascade")
+    result = tickctl(*APPLY, "--json", env=bare)
+    assert (result.code, result.error["code"]) == (3, "configuration")
+    assert "not the database of a Supabase project" in result.err
+
+
+def test_apply_refuses_a_newer_schema(tickctl: Tickctl, bare: dict[str, str], bare_database: Database) -> None:
+    """Exit code 3, and the remedy."""
+    tickctl(*APPLY, env=bare)
+    with connected(bare_database) as connection:
+        connection.execute("insert into tick.migration values ('migrations/9999_later.sql', 'x', now())")
+    result = tickctl(*APPLY, "--json", env=bare)
+    assert (result.code, result.error["hint"]) == (3, "upgrade tickctl")
+
+
+def test_show_prints_what_installs_everything(tickctl: Tickctl, bare: dict[str, str], bare_database: Database) -> None:
+    """Pasted into an SQL editor it is what `apply` would have done."""
+    text = tickctl("schema", "show").out
+    with connected(bare_database) as connection:
+        connection.execute(text.encode())
+    assert tickctl(*APPLY, "--json", env=bare).json["steps"] == []
+    assert tickctl("schema", "show", "--json").json == {"sql": text}
+
+
+def test_migration_writes_a_file_once(tickctl: Tickctl, tmp_path: Path) -> None:
+    """Named as the Supabase CLI wants it; nothing is overwritten, and nothing said twice."""
+    assert tickctl("schema", "migration").code == 2
+    (tmp_path / "supabase").mkdir()
+    tried = tickctl("schema", "migration", "--dry-run", "--json")
+    assert (tried.code, tried.json["written"], [*(tmp_path / "supabase").iterdir()]) == (0, False, [])
+    written = tickctl("schema", "migration", "--json")
+    path = tmp_path / written.json["file"]
+    assert re.fullmatch(r"supabase/migrations/\d{14}_tickctl\.sql", written.json["file"])
+    assert (written.code, written.json["written"]) == (0, True)
+    assert path.read_text() == tickctl("schema", "show").out
+    again = tickctl("schema", "migration", "--json")
+    assert (again.json["written"], again.json["file"]) == (False, written.json["file"])
+    named = tickctl("schema", "migration", "--output", str(path))
+    assert (named.code, "is there already" in named.err) == (2, True)
+    assert tickctl("schema", "migration", "--output", str(tmp_path / "no" / "file.sql")).code == 2
+    assert tickctl("schema", "migration", "--output", str(tmp_path / "one.sql")).out == f"{tmp_path / 'one.sql'}\n"
