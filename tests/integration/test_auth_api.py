@@ -16,7 +16,7 @@ import pytest
 
 from tickctl.adapters.auth_api import AuthApi
 from tickctl.adapters.session_file import SessionFile
-from tickctl.adapters.signed_in import MARGIN, current_session, end_session
+from tickctl.adapters.signed_in import MARGIN, begin_session, current_session, end_session
 from tickctl.core.auth import AuthSession
 from tickctl.core.secrets import Secret
 from tickctl.errors import ConfigurationError, CredentialsRefusedError, InvalidInputError, UnreachableError
@@ -382,6 +382,32 @@ def test_session_of_somebody_else_is_refused(fake: FakeAuth, api: AuthApi, file:
     fake.user_id = "11111111-1111-4111-8111-111111111111"
     with pytest.raises(UnreachableError, match="somebody else"):
         current_session(file, api, now=NOW)
+
+
+def test_new_session_ends_the_one_that_it_replaces(fake: FakeAuth, api: AuthApi, file: SessionFile) -> None:
+    """Whoever signs in each morning would leave an open session behind each day."""
+    begin_session(file, api, SESSION, now=NOW)
+    assert fake.requests == []
+    new = replace(SESSION, access_token=Secret("header.payload.signature-9"), refresh_token=Secret("refresh-9"))
+    begin_session(file, api, new, now=NOW)
+    assert file.load() == new
+    ((path, headers, _),) = fake.requests
+    assert path == "/auth/v1/logout?scope=local"
+    assert headers["authorization"] == "Bearer header.payload.signature-0"
+
+
+@pytest.mark.parametrize("content", [None, "{}"], ids=["session", "rubbish"])
+def test_new_session_is_kept_whatever_becomes_of_the_old_one(
+    fake: FakeAuth, api: AuthApi, file: SessionFile, content: str | None
+) -> None:
+    """A server in trouble, or a file that is no session."""
+    file.save(SESSION)
+    if content is not None:
+        file.path.write_text(content)
+    fake.answers = [(503, b"")]
+    new = replace(SESSION, refresh_token=Secret("refresh-9"))
+    begin_session(file, api, new, now=NOW)
+    assert file.load() == new
 
 
 def test_logout_ends_the_session_here_and_there(fake: FakeAuth, api: AuthApi, file: SessionFile) -> None:

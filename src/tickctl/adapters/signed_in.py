@@ -1,5 +1,6 @@
-"""The session that a command uses: the saved one, renewed in time, and never renewed twice at once."""
+"""The session of the user who is signed in: begun, renewed in time and never twice at once, ended."""
 
+from contextlib import suppress
 from typing import Final
 
 from tickctl.adapters.auth_api import AuthApi
@@ -36,6 +37,23 @@ def current_session(file: SessionFile, auth: AuthApi, *, now: float) -> AuthSess
             raise UnreachableError("the Auth server answered with somebody else's session", hint="check SUPABASE_URL")
         file.save(renewed)
         return renewed
+
+
+def begin_session(file: SessionFile, auth: AuthApi, session: AuthSession, *, now: float) -> None:
+    """Keep a new session, and end the one that it replaces, if there is one and it can be done.
+
+    Raises:
+        ConfigurationError: the file can't be written.
+    """
+    with file.locked():
+        try:
+            replaced = file.load(private=False)
+        except ConfigurationError:
+            replaced = None
+        file.save(session)
+    if replaced is not None:
+        with suppress(TickctlError):  # a session more in the list of open ones is no reason to fail
+            _ended(replaced, auth, now)
 
 
 def end_session(file: SessionFile, auth: AuthApi, *, now: float) -> bool | None:

@@ -64,6 +64,8 @@ def _auth(run: Run) -> "AuthApi":
 
 
 def _sign_in(run: Run, email: str | None, *, password_stdin: bool) -> "AuthSession":
+    from tickctl.adapters.signed_in import begin_session
+
     auth, file = _auth(run), session_file(run.settings)
     if email is None:
         email = ask("E-mail:", instead="give the address on the command line")
@@ -72,8 +74,7 @@ def _sign_in(run: Run, email: str | None, *, password_stdin: bool) -> "AuthSessi
     instead = f"give it with {_STDIN}"
     password = read_secret(_STDIN) if password_stdin else ask_secret("Password:", instead=instead)
     session = auth.sign_in(email, password)
-    with file.locked():
-        file.save(session)
+    begin_session(file, auth, session, now=time.time())
     run.output.notice(
         f"signed in to {project_url(run.settings)} as {session.email or session.user_id}; kept in {file.path}"
     )
