@@ -84,6 +84,13 @@ def bare_database(server: Server, bare_template: str) -> Iterator[Database]:
         yield made
 
 
+@pytest.fixture
+def bare_twin(server: Server, bare_template: str) -> Iterator[Database]:
+    """Another database like `bare_database`, to compare with."""
+    with created(server, bare_template) as made:
+        yield made
+
+
 @pytest.fixture(scope="session")
 def project(request: pytest.FixtureRequest) -> Iterator[Project]:
     """A Supabase project for the whole run: the one that was given, or else a stand-in.

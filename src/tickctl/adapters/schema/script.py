@@ -3,7 +3,6 @@
 import json
 from typing import Final
 
-from tickctl import __version__
 from tickctl.sql import SUPERSEDED, SqlFile, access_token_hook, adoption, migrations, repeatables
 
 # An arbitrary number that two simultaneous installations agree on.
@@ -17,7 +16,7 @@ _AGAIN: Final = "again"
 _IF_INSTALLED: Final = "installed"
 
 _HEADER: Final = """\
--- The schema of tickctl {version} for a Supabase project, whether empty or with tables of its own.
+-- The schema of tickctl for a Supabase project, whether empty or with tables of its own.
 --
 -- One statement, so all or nothing wherever it is run: in the SQL editor, by psql, as a migration. It can be run
 -- again, and then changes nothing. Run it as postgres. `tickctl schema apply` does the same, and first shows its plan.
@@ -74,7 +73,7 @@ def as_one_file(*, hook: bool = False) -> str:
         f"{_quoted(file.text, 'tickctl_file')})"
         for file, when in _files(hook=hook)
     )
-    return _HEADER.format(version=__version__) + _SCRIPT.format(
+    return _HEADER + _SCRIPT.format(
         superseded=json.dumps([*SUPERSEDED]),
         files=files,
         lock=LOCK,
