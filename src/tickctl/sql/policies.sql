@@ -9,12 +9,12 @@ alter table public.user_daily_usage enable row level security;
 drop policy if exists profiles_read_own on public.profiles;
 create policy profiles_read_own on public.profiles
 for select to authenticated
-using ((select auth.uid()) = user_id and (select auth.jwt() ->> 'is_anonymous') is distinct from 'true');
+using ((select auth.uid()) = user_id and ((select auth.jwt()) ->> 'is_anonymous') is distinct from 'true');
 
 drop policy if exists user_daily_usage_read_own on public.user_daily_usage;
 create policy user_daily_usage_read_own on public.user_daily_usage
 for select to authenticated
-using ((select auth.uid()) = user_id and (select auth.jwt() ->> 'is_anonymous') is distinct from 'true');
+using ((select auth.uid()) = user_id and ((select auth.jwt()) ->> 'is_anonymous') is distinct from 'true');
 
 -- Nobody reads or writes the private tables but their owner. Without privileges, and with row security on, that is so
 -- already; the policy says that it is meant, and still says no when somebody adds another.
