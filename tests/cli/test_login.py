@@ -167,6 +167,25 @@ def test_session_administers(tickctl: Tickctl, env: dict[str, str], administrato
     assert entry["actor"] == entry["actor_id"] == tickctl("login", "--status", "--json", env=env).json["user_id"]
 
 
+@pytest.mark.parametrize(
+    ("identity", "says"),
+    [
+        ("publishable", None),
+        ("secret-key", "the secret key is set and goes before"),
+        ("connection", "SUPABASE_DB_URL is set and goes before"),
+        ("admin", "TICKCTL_ADMIN_TOKEN is set and goes before"),
+    ],
+)
+def test_login_tells_what_goes_before_it(
+    tickctl: Tickctl, env: dict[str, str], project: Project, administrator: str, identity: str, says: str | None
+) -> None:
+    """Else somebody acts as the owner of the database and believes to be themselves."""
+    env = project.settings_env(identity) | {"HOME": env["HOME"]}
+    result = tickctl("login", administrator, "--password-stdin", env=env, stdin=PASSWORD)
+    assert result.code == 0
+    assert says in result.err if says else "goes before" not in result.err
+
+
 def test_login_of_no_administrator_says_so(tickctl: Tickctl, env: dict[str, str], email: str) -> None:
     """It succeeds nevertheless: the right may come later."""
     result = tickctl("login", email, "--password-stdin", "--json", env=env, stdin=PASSWORD)

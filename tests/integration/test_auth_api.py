@@ -56,8 +56,11 @@ class FakeAuth:
             return 204, None
         if path == "/auth/v1/resend":
             return 200, {}
-        number = len(self.requests)
-        return 200, {
+        return 200, self.session(len(self.requests))
+
+    def session(self, number: int) -> dict[str, object]:
+        """Return what signing in answers."""
+        return {
             "access_token": f"header.payload.signature-{number}",
             "refresh_token": f"refresh-{number}",
             "expires_in": 3600,
@@ -386,14 +389,14 @@ def test_session_of_somebody_else_is_refused(fake: FakeAuth, api: AuthApi, file:
 
 def test_new_session_ends_the_one_that_it_replaces(fake: FakeAuth, api: AuthApi, file: SessionFile) -> None:
     """Whoever signs in each morning would leave an open session behind each day."""
-    begin_session(file, api, SESSION, now=NOW)
-    assert fake.requests == []
-    new = replace(SESSION, access_token=Secret("header.payload.signature-9"), refresh_token=Secret("refresh-9"))
-    begin_session(file, api, new, now=NOW)
-    assert file.load() == new
-    ((path, headers, _),) = fake.requests
-    assert path == "/auth/v1/logout?scope=local"
-    assert headers["authorization"] == "Bearer header.payload.signature-0"
+    file.save(SESSION)
+    session = begin_session(file, api, "ada@example.com", PASSWORD, now=NOW)
+    assert file.load() == session
+    assert [path for path, _, _ in fake.requests] == [
+        "/auth/v1/token?grant_type=password",
+        "/auth/v1/logout?scope=local",
+    ]
+    assert fake.requests[1][1]["authorization"] == "Bearer header.payload.signature-0"
 
 
 @pytest.mark.parametrize("content", [None, "{}"], ids=["session", "rubbish"])
@@ -404,10 +407,44 @@ def test_new_session_is_kept_whatever_becomes_of_the_old_one(
     file.save(SESSION)
     if content is not None:
         file.path.write_text(content)
-    fake.answers = [(503, b"")]
-    new = replace(SESSION, refresh_token=Secret("refresh-9"))
-    begin_session(file, api, new, now=NOW)
-    assert file.load() == new
+    fake.answers = [(200, fake.session(9)), (503, b"")]
+    session = begin_session(file, api, "ada@example.com", PASSWORD, now=NOW)
+    assert session.refresh_token.reveal() == "refresh-9"
+    assert file.load() == session
+
+
+def test_refused_sign_in_leaves_the_session_before(fake: FakeAuth, api: AuthApi, file: SessionFile) -> None:
+    """A typo signs nobody out."""
+    file.save(SESSION)
+    fake.answers = [(400, {"code": "invalid_credentials", "message": "m"})]
+    with pytest.raises(CredentialsRefusedError):
+        begin_session(file, api, "ada@example.com", PASSWORD, now=NOW)
+    assert file.load() == SESSION
+    assert len(fake.requests) == 1
+
+
+def test_folder_that_is_not_private_gets_no_password_sent(fake: FakeAuth, api: AuthApi, file: SessionFile) -> None:
+    """What can't be kept isn't asked for."""
+    file.path.parent.mkdir(parents=True)
+    file.path.parent.chmod(0o755)
+    with pytest.raises(ConfigurationError):
+        begin_session(file, api, "ada@example.com", PASSWORD, now=NOW)
+    assert fake.requests == []
+
+
+def test_session_that_cannot_be_kept_is_ended(
+    fake: FakeAuth, api: AuthApi, file: SessionFile, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody else would."""
+
+    def full(_: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(ConfigurationError, match="No space left"):
+        begin_session(file, api, "ada@example.com", PASSWORD, now=NOW)
+    assert fake.requests[1][0] == "/auth/v1/logout?scope=local"
+    assert fake.requests[1][1]["authorization"] == "Bearer header.payload.signature-1"
 
 
 def test_logout_ends_the_session_here_and_there(fake: FakeAuth, api: AuthApi, file: SessionFile) -> None:

@@ -6,6 +6,7 @@ from typing import Final
 from tickctl.adapters.auth_api import AuthApi
 from tickctl.adapters.session_file import SessionFile
 from tickctl.core.auth import AuthSession
+from tickctl.core.secrets import Secret
 from tickctl.errors import ConfigurationError, CredentialsRefusedError, TickctlError, UnreachableError
 
 MARGIN: Final = 60.0
@@ -39,21 +40,30 @@ def current_session(file: SessionFile, auth: AuthApi, *, now: float) -> AuthSess
         return renewed
 
 
-def begin_session(file: SessionFile, auth: AuthApi, session: AuthSession, *, now: float) -> None:
-    """Keep a new session, and end the one that it replaces, if there is one and it can be done.
+def begin_session(file: SessionFile, auth: AuthApi, email: str, password: Secret, *, now: float) -> AuthSession:
+    """Sign in, keep the session, and end the one that it replaces, if there is one and it can be done.
 
     Raises:
-        ConfigurationError: the file can't be written.
+        ConfigurationError: the file can't be used; as far as that can be known before, no password is sent.
+        CredentialsRefusedError: the Auth server says no.
+        UnreachableError: it could not be asked.
     """
     with file.locked():
+        session = auth.sign_in(email, password)
         try:
             replaced = file.load(private=False)
         except ConfigurationError:
             replaced = None
-        file.save(session)
-    if replaced is not None:
-        with suppress(TickctlError):  # a session more in the list of open ones is no reason to fail
-            _ended(replaced, auth, now)
+        try:
+            file.save(session)
+        except ConfigurationError:
+            replaced = session
+            raise
+        finally:
+            if replaced is not None:
+                with suppress(TickctlError):  # a session more in the list of open ones is no reason to fail
+                    _ended(replaced, auth, now)
+    return session
 
 
 def end_session(file: SessionFile, auth: AuthApi, *, now: float) -> bool | None:

@@ -73,14 +73,23 @@ def _sign_in(run: Run, email: str | None, *, password_stdin: bool) -> "AuthSessi
         raise InvalidInputError("that is not an e-mail address", hint="the password is asked for afterwards")
     instead = f"give it with {_STDIN}"
     password = read_secret(_STDIN) if password_stdin else ask_secret("Password:", instead=instead)
-    session = auth.sign_in(email, password)
-    begin_session(file, auth, session, now=time.time())
+    session = begin_session(file, auth, email, password, now=time.time())
     run.output.notice(
         f"signed in to {project_url(run.settings)} as {session.email or session.user_id}; kept in {file.path}"
     )
     if session.second_factor:
         run.output.warning("your second factor was not asked for; what the project keeps for level aal2 stays closed")
+    _tell_what_goes_first(run)
     return session
+
+
+def _tell_what_goes_first(run: Run) -> None:
+    settings = run.settings
+    if settings.admin_token:
+        run.output.notice("TICKCTL_ADMIN_TOKEN is set and goes before this session, also with --as user")
+    elif settings.db_url or settings.secret_key:
+        first = "SUPABASE_DB_URL" if settings.db_url else "the secret key"
+        run.output.notice(f"{first} is set and goes before this session; --as user makes commands act as you")
 
 
 def _saved(run: Run) -> "AuthSession | None":
