@@ -43,7 +43,7 @@ def list_users(
     unconfirmed: Annotated[bool, typer.Option("--unconfirmed", help="Only users without a confirmed e-mail.")] = False,
     banned: Annotated[bool, typer.Option("--banned", help="Only users who are banned now.")] = False,
     search: Annotated[
-        str | None, typer.Option("--search", metavar="TEXT", help="Only e-mails that contain this.")
+        str | None, typer.Option("--search", metavar="TEXT", help="Only e-mails that contain this; looks through all.")
     ] = None,
     limit: Limit = 50,
     after: After = None,
