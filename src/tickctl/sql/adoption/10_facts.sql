@@ -120,6 +120,16 @@ as $$
     )
 $$;
 
+-- Whether the columns of a table's key have the types that they are to have.
+create or replace function pg_temp.tick_is_typed(table_id oid) returns boolean
+language sql stable set search_path = ''
+as $$
+    select bool_and(a.atttypid = case a.attname when 'user_id' then 'uuid'::regtype else 'date'::regtype end)
+    from pg_catalog.pg_attribute as a
+    where a.attrelid = table_id and not a.attisdropped and (
+        a.attname = 'user_id' or a.attname = 'usage_date' and table_id::regclass::text = 'public.user_daily_usage')
+$$;
+
 -- Whether a constraint says exactly this, and holds (not "NOT VALID").
 create or replace function pg_temp.tick_has_constraint(table_id oid, definition text) returns boolean
 language sql stable set search_path = ''

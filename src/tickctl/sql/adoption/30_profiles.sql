@@ -21,11 +21,11 @@ begin
         return true;
     elsif id.default_text is not null and owner.found then
         return false;
-    elsif pg_temp.tick_count('select count(*) from (select from public.profiles limit 1) as some') = 0 then
+    elsif pg_temp.tick_count('select count(*) from (select from public.profiles limit 1) as first') = 0 then
         return case when not owner.found and id.default_text is null then true when owner.found then false end;
     elsif owner.found then
         return reading is not null and pg_temp.tick_count(format(
-            'select count(*) from (select from public.profiles where id is distinct from %s limit 1) as some', reading
+            'select count(*) from (select from public.profiles where id is distinct from %s limit 1) as first', reading
         )) = 0;
     end if;
     return case
