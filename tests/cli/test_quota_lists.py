@@ -13,8 +13,8 @@ def team(tickctl: Tickctl) -> list[str]:
     """Three users who share a made-up domain: one unlimited, one blocked, one as they come."""
     domain = f"{uuid.uuid4().hex[:12]}.example"
     emails = [f"{name}@{domain}" for name in ("ann", "ben", "cat")]
-    for email in emails:
-        assert tickctl("local", "add-user", email).code == 0
+    for email, confirmed in zip(emails, (True, True, False), strict=True):
+        assert tickctl("local", "add-user", email, *([] if confirmed else ["--unconfirmed"])).code == 0
     tickctl("quota", "set", emails[0], "unlimited")
     tickctl("quota", "set", emails[1], "0")
     return emails
@@ -49,7 +49,9 @@ def test_list_pages_through_everybody_once(tickctl: Tickctl, team: list[str]) ->
     assert page["next"] is None
 
 
-@pytest.mark.parametrize(("flag", "index"), [("--unlimited", 0), ("--blocked", 1), ("--exhausted", 1)])
+@pytest.mark.parametrize(
+    ("flag", "index"), [("--unlimited", 0), ("--blocked", 1), ("--exhausted", 1), ("--unconfirmed", 2)]
+)
 def test_list_filters(tickctl: Tickctl, team: list[str], flag: str, index: int) -> None:
     """Who has no limit, who is blocked, who has nothing left."""
     page = tickctl("quota", "list", flag, "--search", domain_of(team), "--json").json
@@ -78,6 +80,19 @@ def test_list_in_a_pipe_is_tab_separated_and_whole(tickctl: Tickctl, team: list[
     header, *rows = tickctl("quota", "list", "--search", domain_of(team)).out.splitlines()
     names = header.split("\t")
     assert [dict(zip(names, row.split("\t"), strict=True))["email"] for row in rows] == team
+
+
+def test_an_empty_list_in_a_pipe_has_the_same_header(tickctl: Tickctl, team: list[str]) -> None:
+    """What reads the columns by name finds them, and nobody in them."""
+    header = tickctl("quota", "list", "--search", domain_of(team)).out.splitlines()[0]
+    assert tickctl("quota", "list", "--search", f"no{domain_of(team)}").out.splitlines() == [header]
+
+
+def test_the_log_says_who_was_made_an_administrator(tickctl: Tickctl, terminal: Tickctl, user: str) -> None:
+    """In words, as the other changes."""
+    assert tickctl("admin", "add", user).code == 0
+    assert "administrator no -> yes" in terminal("quota", "audit-log", "--user", user).out
+    tickctl("admin", "remove", user, "--yes")
 
 
 def test_list_as_ndjson_is_one_document_a_line(tickctl: Tickctl, team: list[str]) -> None:
