@@ -1,11 +1,10 @@
 """Signing in over real HTTP on loopback: what is sent, what each answer leads to, and what is kept in between."""
 
-import fcntl
 import json
 import os
 import stat
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -43,12 +42,10 @@ class FakeAuth:
     url: str = ""
     answers: list[tuple[int, object]] = field(default_factory=list)
     requests: list[tuple[str, dict[str, str], Any]] = field(default_factory=list)
-    before: Callable[[], None] = lambda: None
     user_id: str = USER_ID
 
     def answer(self, path: str, headers: dict[str, str], body: Any) -> tuple[int, object]:
         """Return status and body."""
-        self.before()
         self.requests.append((path, headers, body))
         if self.answers:
             return self.answers.pop(0)
@@ -275,17 +272,34 @@ def test_folder_that_others_may_enter_is_refused(file: SessionFile, mode: int) -
 
 def test_links_are_not_followed(file: SessionFile, tmp_path: Path) -> None:
     """Neither for reading nor for writing: what they lead to stays as it is."""
-    elsewhere = tmp_path / "elsewhere"
-    elsewhere.write_text("precious")
-    elsewhere.chmod(0o600)
     file.save(SESSION)
-    file.path.unlink()
+    elsewhere = file.path.rename(tmp_path / "elsewhere")
+    before = elsewhere.read_bytes()
     file.path.symlink_to(elsewhere)
-    with pytest.raises(ConfigurationError):
+    with pytest.raises(ConfigurationError, match="can't be used"):
         file.load()
+    file.save(replace(SESSION, email="eve@example.com"))
+    assert not file.path.is_symlink()
+    assert elsewhere.read_bytes() == before
+
+
+def test_session_of_another_account_is_refused(file: SessionFile, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not even to be ended: whoever owns the file decides whose session it is."""
     file.save(SESSION)
-    assert file.load() == SESSION
-    assert elsewhere.read_text() == "precious"
+    us = os.geteuid()
+    monkeypatch.setattr(os, "geteuid", lambda: us + 1)
+    with pytest.raises(ConfigurationError, match="not yours alone"):
+        file.load()
+    with pytest.raises(ConfigurationError, match="somebody else"):
+        file.load(private=False)
+
+
+def test_folder_that_is_a_link_is_refused(file: SessionFile, tmp_path: Path) -> None:
+    """It may be turned elsewhere at any time."""
+    file.save(SESSION)
+    file.path.parent.symlink_to(file.path.parent.rename(tmp_path / "elsewhere"))
+    with pytest.raises(ConfigurationError, match="not yours alone"):
+        file.load()
 
 
 @pytest.mark.parametrize("content", [b"", b"{}", b"[]", b"\xff", b"[" * 100_000, b'{"form": 2}', b" " * 70_000])
@@ -326,35 +340,27 @@ def test_ending_session_is_renewed_and_kept(api: AuthApi, file: SessionFile) -> 
 def test_two_commands_at_once_spend_one_refresh_token(fake: FakeAuth, api: AuthApi, file: SessionFile) -> None:
     """Spent twice, it would end the session for both."""
     file.save(replace(SESSION, expires_at=NOW))
-    started = threading.Barrier(2)
-    # The first one's request is answered when the second one has begun, so that both have read the old session.
-    waiting = threading.Event()
-    fake.before = lambda: (waiting.wait(5), None)[1]
+    both = threading.Barrier(2)
+
+    class Met(SessionFile):
+        """Lets nobody go on before both have read the old session."""
+
+        met = False
+
+        def load(self, *, private: bool = True) -> AuthSession | None:
+            session = super().load(private=private)
+            if not self.met:
+                self.met = True
+                both.wait(10)
+            return session
 
     def command() -> AuthSession | None:
-        started.wait(5)
-        return current_session(file, api, now=NOW)
+        return current_session(Met(file.path.parent, fake.url), api, now=NOW)
 
     with ThreadPoolExecutor(2) as pool:
-        commands = [pool.submit(command) for _ in range(2)]
-        while not _is_locked(file):
-            pass
-        waiting.set()
-        sessions = [each.result(10) for each in commands]
+        sessions = [each.result(20) for each in [pool.submit(command) for _ in range(2)]]
     assert len(fake.requests) == 1
     assert sessions[0] == sessions[1] == file.load()
-
-
-def _is_locked(file: SessionFile) -> bool:
-    path = file.path.with_suffix(".lock")
-    if not path.exists():
-        return False
-    with path.open() as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return True
-    return False
 
 
 def test_session_that_is_over_says_to_sign_in_again(fake: FakeAuth, api: AuthApi, file: SessionFile) -> None:
