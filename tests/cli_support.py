@@ -2,6 +2,7 @@
 
 import json
 import os
+import subprocess
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -33,6 +34,22 @@ class Result:
 
 
 Tickctl = Callable[..., Result]
+
+
+def run_tickctl(
+    *arguments: str, env: Mapping[str, str], cwd: Path, stdin: str | bytes = b"", timeout: float = 60
+) -> Result:
+    """Run `tickctl` in a pipe."""
+    result = subprocess.run(
+        [*COMMAND, *arguments],
+        input=stdin.encode() if isinstance(stdin, str) else stdin,
+        env=env,
+        cwd=cwd,
+        capture_output=True,
+        check=False,
+        timeout=timeout,
+    )
+    return Result(result.returncode, result.stdout.decode(), result.stderr.decode())
 
 
 def environment(home: Path, more: Mapping[str, str] | None = None) -> dict[str, str]:

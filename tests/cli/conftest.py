@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from cli_support import COMMAND, Result, Tickctl, environment
+from cli_support import COMMAND, Result, Tickctl, environment, run_tickctl
 
 
 @pytest.fixture(scope="session")
@@ -35,16 +35,7 @@ def tickctl(home: Path, tmp_path: Path) -> Tickctl:
     def run(
         *arguments: str, stdin: str | bytes = b"", env: Mapping[str, str] | None = None, timeout: float = 60
     ) -> Result:
-        result = subprocess.run(
-            [*COMMAND, *arguments],
-            input=stdin.encode() if isinstance(stdin, str) else stdin,
-            env=environment(home, env),
-            cwd=tmp_path,
-            capture_output=True,
-            check=False,
-            timeout=timeout,
-        )
-        return Result(result.returncode, result.stdout.decode(), result.stderr.decode())
+        return run_tickctl(*arguments, stdin=stdin, env=environment(home, env), cwd=tmp_path, timeout=timeout)
 
     return run
 
