@@ -47,7 +47,7 @@ class TestServer:
 
     The script returns what to send, b"" for nothing, and the connection is kept; for None it is closed. It may also
     write to the connection itself. With HTTP/2, requests are answered when `hold` of them wait, the last one first.
-    `greeting` is said before anything is heard.
+    With a `greeting`, that is said before anything is heard, and nothing else.
     """
 
     __test__ = False
@@ -113,6 +113,9 @@ class TestServer:
                     return
             if self.greeting:
                 line.sendall(self.greeting)
+                while line.recv(65536):
+                    pass
+                return
             with line.makefile("rb") as stream:
                 while request := _read_request(stream, number):
                     self.received.append(request)
@@ -139,21 +142,28 @@ class TestServer:
                     case h2.events.StreamEnded():
                         headers, body = streams.pop(event.stream_id)
                         waiting.append((event.stream_id, Received(headers[":path"], headers, bytes(body), number)))
-            while waiting and len(waiting) >= self.hold:
-                self._answer_http2(connection, line, waiting)
+            open_still = True
+            while open_still and waiting and len(waiting) >= self.hold:
+                open_still = self._answer_http2(connection, line, waiting)
             line.sendall(connection.data_to_send())
+            if not open_still:
+                line.shutdown(socket.SHUT_RDWR)
+                return
 
     def _answer_http2(
         self, connection: h2.connection.H2Connection, line: socket.socket, waiting: list[tuple[int, Received]]
-    ) -> None:
+    ) -> bool:
+        """Answer what waits; return whether the connection stays open."""
         while waiting:
             stream, request = waiting.pop()
             self.received.append(request)
             answer = self.script(self, line, request)
             if answer is None:
                 connection.close_connection(last_stream_id=stream)
-            elif answer:
+                return False
+            if answer:
                 _send_http2(connection, stream, answer)
+        return True
 
 
 def _send_http2(connection: h2.connection.H2Connection, stream: int, answer: bytes) -> None:

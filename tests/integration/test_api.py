@@ -355,7 +355,7 @@ def test_no_call_is_hurt_when_connections_are_made_anew(monkeypatch: pytest.Monk
     async def use(url: str) -> list[list[JsonObject]]:
         async with AsyncApiFunctions(url, PUBLISHABLE) as functions:
             return await asyncio.gather(
-                *(functions.call("my_ticks", {"n": n}, caller=user()) for n in range(8)),
+                *(functions.call("consume_ticks", {"n": n}, caller=user()) for n in range(8)),
             )
 
     with serving(answer) as server:
