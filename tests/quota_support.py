@@ -129,16 +129,16 @@ class Database:
                 sql.SQL("update auth.users set {} where id = %s").format(assignments), [*columns.values(), user.id]
             )
 
-    def wait_for_lock(self, waiters: int = 1) -> list[int]:
-        """Wait until so many connections of the login role wait for a lock, and return their backends' pids."""
+    def wait_for_lock(self, waiters: int = 1, *, user: str = "authenticator") -> list[int]:
+        """Wait until so many connections of a role wait for a lock, and return their backends' pids."""
         waiting = (
             "select pid from pg_stat_activity"
-            " where usename = 'authenticator' and datname = current_database() and wait_event_type = 'Lock'"
+            f" where usename = '{user}' and datname = current_database() and wait_event_type = 'Lock'"
         )
         deadline = time.monotonic() + 30
         with self.superuser() as watcher:
             while time.monotonic() < deadline:
-                pids = [row["pid"] for row in watcher.execute(waiting)]
+                pids = [row["pid"] for row in watcher.execute(waiting.encode())]
                 if len(pids) == waiters:
                     return pids
         raise AssertionError(f"not {waiters} were seen waiting for a lock")

@@ -1,8 +1,9 @@
 """Installing the schema into a Supabase project, and keeping it up to date."""
 
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 
 import psycopg
 import pytest
@@ -12,7 +13,7 @@ from schema_support import HAND_MADE, apply, apply_over, catalogue, connected
 from tickctl.adapters import schema
 from tickctl.adapters.embedded import Server
 from tickctl.adapters.schema import StepKind
-from tickctl.errors import ConfigurationError
+from tickctl.errors import ConfigurationError, ConflictError, CredentialsRefusedError, UnreachableError
 from tickctl.sql import SUPERSEDED, function_sources, migrations, repeatables
 
 SOMEBODY = "00000000-0000-4000-8000-000000000001"
@@ -216,6 +217,94 @@ def test_the_text_says_the_same_each_time() -> None:
     """So that a migration that is there already is recognised."""
     assert schema.as_one_file() == schema.as_one_file()
     assert schema.as_one_file(hook=True) != schema.as_one_file()
+
+
+@contextmanager
+def held_up(database: Database) -> Iterator[None]:
+    """Hand-made tables, and somebody who reads a view that `apply` comes to when half of its work is done."""
+    with connected(database) as connection, connected(database) as reader:
+        connection.execute(HAND_MADE.encode())
+        connection.execute("create view public.accounts as select id, email from auth.users")
+        with reader.transaction():
+            reader.execute("select from public.accounts")
+            yield
+
+
+def test_apply_that_loses_its_connection_leaves_the_old_state(bare_database: Database) -> None:
+    """In the middle of its work, and said to be unknown to nobody: an unfinished transaction changes nothing."""
+    with held_up(bare_database), ThreadPoolExecutor(1) as pool, connected(bare_database) as connection:
+        before = catalogue(connection)
+        with connected(bare_database) as other:
+            done = pool.submit(schema.apply, connection)
+            (pid,) = bare_database.wait_for_lock(user="postgres")
+            other.execute("select pg_terminate_backend(%s)", [pid])
+            with pytest.raises(UnreachableError):
+                done.result(timeout=30)
+            assert catalogue(other) == before
+
+
+def test_apply_gives_up_when_somebody_does_not_let_go(bare_database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who waits for a table makes everybody else wait; nothing has changed then."""
+    monkeypatch.setattr("tickctl.adapters.schema.install.LOCK_TIMEOUT", "50ms")
+    with held_up(bare_database), connected(bare_database) as connection:
+        before = catalogue(connection)
+        with pytest.raises(UnreachableError, match="did not let go"):
+            schema.apply(connection)
+        assert catalogue(connection) == before
+
+
+def test_another_plan_than_the_one_agreed_to_is_not_carried_out(bare_database: Database) -> None:
+    """Somebody was quicker, and made a table."""
+    with connected(bare_database) as connection:
+        agreed = schema.plan(connection)
+        connection.execute("create table public.profiles (user_id uuid primary key)")
+        before = catalogue(connection)
+        with pytest.raises(ConflictError):
+            schema.apply(connection, expected=agreed)
+        assert catalogue(connection) == before
+
+
+def test_a_role_without_rights_is_told_so(bare_database: Database) -> None:
+    """All that it lacks, or what it may not even look at."""
+    with bare_database.superuser() as connection:
+        connection.execute("create role weak login; grant usage on schema auth to weak; create role blind login")
+    try:
+        for role, told in (("weak", "weak may not create schemas"), ("blind", "permission denied for schema auth")):
+            url = bare_database.postgres_url.replace("postgres@", f"{role}@", 1)
+            with psycopg.connect(url, autocommit=True) as connection:
+                for use in (schema.plan, schema.apply):
+                    with pytest.raises(CredentialsRefusedError) as caught:
+                        use(connection)
+                    assert told in caught.value.message
+    finally:
+        with bare_database.superuser() as connection:
+            connection.execute("drop owned by weak, blind; drop role weak; drop role blind")
+
+
+def test_the_schema_of_another_role_is_left_to_it(database: Database) -> None:
+    """Functions of two owners could not call each other."""
+    with database.superuser() as connection:
+        connection.execute("alter schema tick owner to supabase_admin; grant usage on schema tick to postgres")
+    with connected(database) as connection, pytest.raises(CredentialsRefusedError, match="belongs to supabase_admin"):
+        schema.apply(connection)
+
+
+def test_a_database_that_can_only_be_read_is_refused(bare_database: Database) -> None:
+    """A replica, for one."""
+    with connected(bare_database) as connection:
+        connection.execute("set default_transaction_read_only = on")
+        with pytest.raises(ConfigurationError, match="only be read"):
+            schema.plan(connection)
+
+
+def test_a_schema_of_that_name_that_is_not_ours_is_left_alone(bare_database: Database) -> None:
+    """Unless it is empty."""
+    with connected(bare_database) as connection:
+        connection.execute("create schema tick")
+        assert schema.plan(connection).changes
+        connection.execute("create table tick.tock (a integer)")
+        with pytest.raises(ConfigurationError, match="did not make"):
+            schema.apply(connection)
 
 
 # What somebody may do to an installed schema, and what the plan says about it.
