@@ -64,6 +64,13 @@ def test_who_never_had_the_ticks_is_exhausted_too(database: Database) -> None:
     assert listed(admin, UserFilter.EXHAUSTED) == [one.id, two.id]
     admin.set_limit(two.id, 0)
     assert listed(admin, UserFilter.EXHAUSTED) == [one.id, two.id]
+    with database.owner() as connection:
+        connection.execute("delete from tick.exhaustion")
+    admin.set_limit(two.id, 4)
+    assert listed(admin, UserFilter.EXHAUSTED) == [two.id]
+    for limit in (None, 10):
+        admin.set_limit(one.id, limit)
+    assert listed(admin, UserFilter.EXHAUSTED) == [one.id, two.id]
     admin.set_limit(one.id, 11)
     admin.set_limit(two.id, 11)
     assert listed(admin, UserFilter.EXHAUSTED) == []
@@ -163,6 +170,16 @@ def test_a_user_without_a_profile_is_found_but_not_among_all(database: Database)
     assert admin.show("ada@example.com").daily_tick_limit == 32
     consume(database.functions(), user.caller, 1)
     assert listed(admin) == [user.id]
+
+
+def test_an_email_of_any_length_is_in_the_way_of_nothing(database: Database) -> None:
+    """In a table that users could once write to, a profile may say what it likes."""
+    user = database.add_user("ada@example.com")
+    with database.owner() as connection:
+        connection.execute(
+            "update public.profiles set email = (select string_agg(md5(i::text), '') from generate_series(1, 500) as i)"
+        )
+    assert listed(database.admin()) == [user.id]
 
 
 def test_a_profiles_table_that_wants_more_stops_nobody(database: Database) -> None:

@@ -1,8 +1,8 @@
 -- What is known of each user today, written once: consuming, showing and listing all read these.
 
 -- Profile and day may be missing and then count as they would be created. The arithmetic stands here and nowhere else:
--- the allowance is null for unlimited and 0 for a blocked user, whatever was granted; a limit may have been lowered below
--- what is used already.
+-- the allowance is null for unlimited and 0 for a blocked user, whatever was granted; a limit may have been lowered
+-- below what is used already.
 create view tick.account with (security_invoker = true) as
 select
     u.id as user_id,
@@ -33,7 +33,8 @@ cross join lateral (
         coalesce(d.ticks_granted, 0) as ticks_granted
 ) as known
 cross join lateral (
-    select case when known.daily_tick_limit = 0 then 0 else known.daily_tick_limit + known.ticks_granted end as allowance
+    select
+        case when known.daily_tick_limit = 0 then 0 else known.daily_tick_limit + known.ticks_granted end as allowance
 ) as sum;
 
 -- The columns of the type tick.quota_state, in its order.
@@ -71,8 +72,8 @@ from tick.quota as q
 join auth.users as u on u.id = q.user_id;
 
 -- Creates the user's profile and row of the day where they are missing. Nothing happens when the user has just been
--- deleted; whoever then counts on the row finds none. A profile that can't be made, since the table wants more of it than
--- we know, is not needed for counting.
+-- deleted; whoever then counts on the row finds none. A profile that can't be made, since the table wants more of it
+-- than we know, is not needed for counting.
 create or replace function tick.open_day(whose uuid, day date) returns void
 language plpgsql volatile set search_path = ''
 as $$
@@ -92,8 +93,8 @@ exception
 end
 $$;
 
--- Keeps the profile and the flags beside the user in auth.users. A sign-up must never fail or hang for it: whatever goes
--- wrong is logged, and a lock is not waited for. A profile that is missing is made by open_day.
+-- Keeps the profile and the flags beside the user in auth.users. A sign-up must never fail or hang for it: whatever
+-- goes wrong is logged, and a lock is not waited for. A profile that is missing is made by open_day.
 create or replace function tick.keep_profile() returns trigger
 language plpgsql security definer set search_path = '' set lock_timeout = '250ms'
 as $$
@@ -125,8 +126,8 @@ exception
 end
 $$;
 
--- Triggers of one kind fire in the order of their names. This one comes last, so that a trigger that inserts the profile
--- and knows of no other doesn't find it there and make the sign-up fail.
+-- Triggers of one kind fire in the order of their names. This one comes last, so that a trigger that inserts the
+-- profile and knows of no other doesn't find it there and make the sign-up fail.
 create or replace trigger zz_tick_keep_profile
 after insert or update of email, email_confirmed_at, banned_until, deleted_at on auth.users
 for each row execute function tick.keep_profile();
@@ -173,8 +174,14 @@ begin
 end
 $$;
 
+-- A limit that rises, but for that of the blocked, leaves nobody with less.
 create or replace trigger limit_changed after update of daily_tick_limit on public.profiles
-for each row when (new.daily_tick_limit > 0) execute function tick.limit_changed();
+for each row
+when (
+    new.daily_tick_limit > 0
+    and (old.daily_tick_limit is null or old.daily_tick_limit = 0 or new.daily_tick_limit < old.daily_tick_limit)
+)
+execute function tick.limit_changed();
 
 -- Charges go with their day, and so does the note that nothing is left; see the tables' comments in the migrations.
 create or replace function tick.forget_charges() returns trigger

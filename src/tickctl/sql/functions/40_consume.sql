@@ -44,16 +44,19 @@ begin
             c.id, a.daily_tick_limit, a.ticks_granted, a.ticks_used, a.ticks_remaining, a.usage_date, a.resets_at,
             a.moment, a.allowance, a.day_is_open, a.largest_cost
         into answer.decision, answer.charge_id, answer.daily_tick_limit, answer.ticks_granted, answer.ticks_used,
-            answer.ticks_remaining, answer.usage_date, answer.resets_at, answer.now, allowance, day_is_open, largest_cost
+            answer.ticks_remaining, answer.usage_date, answer.resets_at,
+            answer.now, allowance, day_is_open, largest_cost
         from tick.account as a
         left join auth.sessions as s
             on s.id = caller.session_id and s.user_id = a.user_id and (s.not_after is null or s.not_after > a.moment)
         left join tick.charge as c on key is not null and c.user_id = a.user_id and c.request_key = key
         where a.user_id = caller.user_id;
         if not found then
-            select 'user_not_found', null, 0, 0, 0, 0, t.usage_date, t.resets_at, t.moment into answer
-            from tick.today as t;
-            select t.largest_cost into largest_cost from tick.today as t;
+            answer := (
+                select ('user_not_found', null, 0, 0, 0, 0, t.usage_date, t.resets_at, t.moment)::tick.consumption
+                from tick.today as t
+            );
+            largest_cost := (select t.largest_cost from tick.today as t);
         end if;
 
         if cost is null or cost < 1 or cost > largest_cost then

@@ -30,7 +30,7 @@ begin
             where u.email in (user_ref, lower(user_ref)) and not u.is_sso_user and u.deleted_at is null
             union
             select u.id from public.profiles as p join auth.users as u on u.id = p.user_id
-            where coalesce(lower(p.email), '') collate "C" = lower(user_ref)
+            where coalesce(lower(left(p.email, 255)), '') collate "C" = lower(user_ref)
                 and lower(u.email) = lower(user_ref) and u.deleted_at is null;
     end if;
 end
@@ -95,21 +95,21 @@ begin
         near as (
             (
                 select p.user_id from public.profiles as p
-                where coalesce(lower(p.email), '') collate "C" >= given
-                order by coalesce(lower(p.email), '') collate "C", p.user_id limit 100
+                where coalesce(lower(left(p.email, 255)), '') collate "C" >= given
+                order by coalesce(lower(left(p.email, 255)), '') collate "C", p.user_id limit 100
             )
             union
             (
                 select p.user_id from public.profiles as p
-                where coalesce(lower(p.email), '') collate "C" < given
-                order by coalesce(lower(p.email), '') collate "C" desc, p.user_id desc limit 100
+                where coalesce(lower(left(p.email, 255)), '') collate "C" < given
+                order by coalesce(lower(left(p.email, 255)), '') collate "C" desc, p.user_id desc limit 100
             )
             union
             select same.user_id
             from variant
             cross join lateral (
                 select p.user_id from public.profiles as p
-                where coalesce(lower(p.email), '') collate "C" = variant.list_key limit 2
+                where coalesce(lower(left(p.email, 255)), '') collate "C" = variant.list_key limit 2
             ) as same
         )
         select live.id, live.email::text
@@ -136,15 +136,17 @@ begin
 end
 $$;
 
--- The query for a page of one kind of users: $1 is what their e-mail contains, $2 and $3 the place after which to begin,
--- $4 how many. Each kind has an index that gives its users, and perhaps some more, in the order of the list; the live
--- rows then decide who belongs on it. OFFSET 0 keeps the planner from any other way than one user after the other until
--- there are enough, so only a search looks at more users than it shows.
+-- The query for a page of one kind of users: $1 is what their e-mail contains, $2 and $3 the place after which to
+-- begin, $4 how many. Each kind has an index that gives its users, and perhaps some more, in the order of the list; the
+-- live rows then decide who belongs on it. OFFSET 0 keeps the planner from any other way than one user after the other
+-- until there are enough, so only a search looks at more users than it shows.
 create or replace function tick.list_query(kind text) returns text
 language sql immutable set search_path = ''
 as $$
     with profiles as (
-        select $from$select coalesce(lower(p.email), '') collate "C", p.user_id from public.profiles as p$from$ as source
+        select $from$
+            select coalesce(lower(left(p.email, 255)), '') collate "C", p.user_id from public.profiles as p
+        $from$ as source
     ),
     known (kind, source, condition) as (
         select v.* from profiles as p cross join lateral (
@@ -214,7 +216,9 @@ begin
     end if;
     -- Nobody has the least of all ids.
     return query execute query
-        using lower(search), coalesce(after_key, ''), coalesce(after_id, '00000000-0000-0000-0000-000000000000'), page_size;
+        using
+            lower(search), coalesce(after_key, ''), coalesce(after_id, '00000000-0000-0000-0000-000000000000'),
+            page_size;
 end
 $$;
 
@@ -263,7 +267,8 @@ begin
 end
 $$;
 
--- Who used most over the last days up to today; users who used nothing are left out. It looks at all usage of those days.
+-- Who used most over the last days up to today; users who used nothing are left out. It looks at all usage of those
+-- days.
 create or replace function tick.admin_top(days integer, how_many integer) returns setof tick.top_entry
 language plpgsql stable security definer set search_path = '' set plan_cache_mode = force_custom_plan
 as $$
@@ -287,7 +292,9 @@ begin
         select a.user_id, a.email, total.used, a.daily_tick_limit
         from total
         cross join lateral (
-            select x.user_id, x.email, x.daily_tick_limit from tick.account as x where x.user_id = total.user_id offset 0
+            select x.user_id, x.email, x.daily_tick_limit
+            from tick.account as x where x.user_id = total.user_id
+            offset 0
         ) as a
         order by total.used desc, a.user_id;
 end
