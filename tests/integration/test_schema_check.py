@@ -11,7 +11,7 @@ from check_support import broken, by_id, connected
 from quota_support import Database
 from schema_support import HAND_MADE
 from tickctl.adapters import schema
-from tickctl.adapters.schema_check import Part, Result, check
+from tickctl.adapters.schema_check import Part, Result, check, hook
 from tickctl.adapters.schema_check.catalogue import ASSERTIONS
 from tickctl.adapters.schema_check.expected import callers
 from tickctl.errors import ConfigurationError, UnreachableError
@@ -213,4 +213,4 @@ def test_each_function_has_its_callers() -> None:
 def test_every_query_is_of_an_assertion() -> None:
     """And the other way round."""
     queries = {file.name.removesuffix(".sql") for file in (files("tickctl.sql") / "check").iterdir()}
-    assert queries == {assertion.id for assertion in ASSERTIONS} | {"prelude", "hook-grants"}
+    assert queries == {assertion.id for assertion in (*ASSERTIONS, *hook.ASSERTIONS)} | {"prelude"}

@@ -50,8 +50,17 @@ ASSERTIONS: Final = (
         "no rewrite rule changes what a statement on the tables does",
         mend="look what the rule is for, then: drop rule NAME on TABLE",
     ),
-    Assertion("settings-row", "there is one row of settings, and its time zone exists"),
-    Assertion("emails-in-step", "profiles have their users' e-mail addresses"),
+    Assertion(
+        "settings-row",
+        "there is one row of settings, and its time zone exists",
+        mend="insert into tick.settings default values; or: update tick.settings set time_zone = 'UTC'",
+    ),
+    Assertion(
+        "emails-in-step",
+        "profiles have their users' e-mail addresses",
+        mend="update public.profiles as p set email = u.email from auth.users as u"
+        " where u.id = p.user_id and p.email is distinct from u.email",
+    ),
     # Row-level security.
     Assertion("rls", "row-level security is on"),
     Assertion("rls-forced", "row-level security binds owners whom a request can be"),
@@ -102,7 +111,11 @@ ASSERTIONS: Final = (
         "each function is there once",
         mend="drop function NAME(TYPES), the one that is not of this version; \\df NAME shows both",
     ),
-    Assertion("functions-owner", "all functions belong to the owner of the private schema"),
+    Assertion(
+        "functions-owner",
+        "all functions belong to the owner of the private schema",
+        mend="alter function NAME owner to postgres, as a superuser",
+    ),
     Assertion("functions-volatile", "functions that write are VOLATILE"),
     # Views and other ways out.
     Assertion(
@@ -175,7 +188,8 @@ def _views(trial: Trial) -> Finding:
                 verdicts.append((name, Verdict(Result.BROKEN, "is missing" if same is None else "has another text")))
             case _:
                 verdicts.append((name, no_answer(outcome)))
-    return concluded("views-text", "the private views have the text of this version", verdicts, Part.CATALOGUE)
+    title = "the private views have the text of this version"
+    return concluded("views-text", title, verdicts, part=Part.CATALOGUE, mend=APPLY)
 
 
 def prelude() -> str:

@@ -21,11 +21,15 @@ _ASKED: Final = """
 select claims ->> 'email_confirmed_at', claims ? 'email_confirmed_at', claims ->> 'sub'
 from (select tick.access_token_hook({event}::jsonb) -> 'claims' as claims) as answer
 """
-_GRANTS: Final = Assertion(
-    "hook-grants",
-    "Supabase Auth may call the access-token hook, and nobody else",
-    mend="tickctl schema apply --with-hook",
-    part=Part.HOOK,
+_INSTALL: Final = "tickctl schema apply --with-hook"
+ASSERTIONS: Final = (
+    Assertion("hook-text", "the access-token hook has the text of this version", mend=_INSTALL, part=Part.HOOK),
+    Assertion(
+        "hook-grants",
+        "Supabase Auth may call the access-token hook, and nobody else",
+        mend=_INSTALL,
+        part=Part.HOOK,
+    ),
 )
 
 
@@ -42,12 +46,14 @@ def look(trial: Trial, people: People | None) -> Iterator[Finding]:
     title = "the access-token hook"
     if not trial.ask(sql.SQL(_INSTALLED)):
         detail = "not installed; tokens then do not say offline whether the e-mail is confirmed"
-        yield Finding("hook-installed", Part.HOOK, title, Result.NOTE, detail, "tickctl schema apply --with-hook")
+        yield Finding("hook-installed", Part.HOOK, title, Result.NOTE, detail, _INSTALL)
         return
     # Auth keeps its configuration to itself, so this is as much as a database can tell.
     detail = "installed; whether Supabase Auth calls it, only the project's Auth settings tell (Hooks)"
     yield Finding("hook-installed", Part.HOOK, title, Result.NOTE, detail)
-    yield assess(trial, prelude(), _GRANTS)
+    words = prelude()
+    for assertion in ASSERTIONS:
+        yield assess(trial, words, assertion)
     if people is not None:
         yield _claims(trial, people)
 
@@ -63,4 +69,4 @@ def _claims(trial: Trial, people: People) -> Finding:
         statement: Statement = sql.SQL(_ASKED).format(event=sql.Literal(json.dumps(event)))
         verdicts.append((tried, answers((expected, True, person.id))(trial.attempt(statement))))
     title = "the hook says when the e-mail was confirmed, whatever the claims say"
-    return concluded("hook-claims", title, verdicts, Part.HOOK)
+    return concluded("hook-claims", title, verdicts, part=Part.HOOK, mend=_INSTALL)

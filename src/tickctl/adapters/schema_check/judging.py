@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final, TypeAlias
 
-from tickctl.adapters.schema_check.finding import APPLY, Finding, Part, Result, joined
+from tickctl.adapters.schema_check.finding import Finding, Part, Result, joined
 from tickctl.adapters.schema_check.trial import CARRIED_OUT, Outcome
 
 DENIED: Final = "42501"
@@ -118,7 +118,14 @@ def no_answer(outcome: Outcome) -> Verdict:
     return Verdict(Result.UNKNOWN, f"{outcome.message} (SQLSTATE {outcome.sqlstate})")
 
 
-def concluded(name: str, title: str, verdicts: Sequence[tuple[str, Verdict]], part: Part = Part.BEHAVIOUR) -> Finding:
+def concluded(
+    name: str,
+    title: str,
+    verdicts: Sequence[tuple[str, Verdict]],
+    *,
+    part: Part = Part.BEHAVIOUR,
+    mend: str | None = None,
+) -> Finding:
     """Return the finding of several attempts: the worst of them, and what was tried there.
 
     Args:
@@ -126,11 +133,12 @@ def concluded(name: str, title: str, verdicts: Sequence[tuple[str, Verdict]], pa
         title: the requirement.
         verdicts: what was tried, in words, and what it showed.
         part: of the check.
+        mend: what to do where it is broken.
     """
     for result in (Result.BROKEN, Result.UNKNOWN):
         bad = [f"{tried} {verdict.detail}" for tried, verdict in verdicts if verdict.result is result]
         if bad:
-            return Finding(name, part, title, result, joined(bad), APPLY if result is Result.BROKEN else None)
+            return Finding(name, part, title, result, joined(bad), mend if result is Result.BROKEN else None)
     return Finding(name, part, title, Result.OK)
 
 

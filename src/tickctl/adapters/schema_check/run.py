@@ -1,12 +1,13 @@
 """The whole check, in one transaction that is always rolled back."""
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 
 from psycopg import sql
 
 from tickctl.adapters.schema.failures import reported
 from tickctl.adapters.schema_check import catalogue, hook
-from tickctl.adapters.schema_check.finding import Finding, Part, Result
+from tickctl.adapters.schema_check.finding import APPLY, Finding, Part, Result
 from tickctl.adapters.schema_check.function_probes import function_probes, private_probes
 from tickctl.adapters.schema_check.people import People, World, find_tables
 from tickctl.adapters.schema_check.table_probes import stored_value_probes, table_probes
@@ -58,7 +59,7 @@ def check(connection: Connection, *, advance: Callable[[], object] = lambda: Non
         for finding in _all(trial):
             findings.append(finding)
             advance()
-    return tuple(findings)
+    return tuple(_mended(findings))
 
 
 def _all(trial: Trial) -> Iterator[Finding]:
@@ -96,6 +97,20 @@ def _behaviour(trial: Trial, people: People) -> Iterator[Finding]:
     for probe in (*stored_value_probes(world), *function_probes(world)):
         yield probe.run(trial)
     yield from private_probes(trial, world)
+
+
+def _mended(findings: list[Finding]) -> Iterator[Finding]:
+    """Say what mends the behaviour: what mends the catalogue, or else something that is not ours stands in the way."""
+    broken = [finding for finding in findings if finding.result is Result.BROKEN]
+    in_catalogue = [finding for finding in broken if finding.part is Part.CATALOGUE]
+    mend = "mend what the catalogue's part names"
+    if any(finding.mend == APPLY for finding in in_catalogue):
+        mend = APPLY
+    elif not in_catalogue:
+        mend = "look for what is not tickctl's: triggers on these tables, and constraints that have only our names"
+    for finding in findings:
+        unknown_cause = finding in broken and finding.part is Part.BEHAVIOUR
+        yield replace(finding, mend=mend) if unknown_cause else finding
 
 
 def _not_tried(name: str, title: str, outcome: Outcome) -> Finding:
