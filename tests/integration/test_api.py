@@ -346,17 +346,21 @@ def test_connections_are_made_anew_before_servers_end_them(echoing: TestServer) 
 def test_no_call_is_hurt_when_connections_are_made_anew(monkeypatch: pytest.MonkeyPatch) -> None:
     """The old ones are closed when their last call is over."""
     monkeypatch.setattr("tickctl.adapters.api.shared_http._Client.__init__.__defaults__", (3, 0))
-    arrived = threading.Barrier(8)
+    arrived, first_is_over = threading.Barrier(8), threading.Event()
 
     def answer(server: TestServer, line: socket.socket, request: Received) -> bytes:
         arrived.wait(10)
+        if json.loads(request.body) != {"n": 0}:
+            first_is_over.wait(10)
         return echo(server, line, request)
 
     async def use(url: str) -> list[list[JsonObject]]:
         async with AsyncApiFunctions(url, PUBLISHABLE) as functions:
-            return await asyncio.gather(
-                *(functions.call("consume_ticks", {"n": n}, caller=user()) for n in range(8)),
-            )
+            calls = [functions.call("consume_ticks", {"n": n}, caller=user()) for n in range(8)]
+            first, *others = [asyncio.create_task(call) for call in calls]
+            await first
+            first_is_over.set()
+            return [await first, *await asyncio.gather(*others)]
 
     with serving(answer) as server:
         answers = asyncio.run(use(server.url))
