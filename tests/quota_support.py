@@ -143,6 +143,15 @@ class Database:
                     return pids
         raise AssertionError(f"not {waiters} were seen waiting for a lock")
 
+    def wait_for_end(self, backend: int) -> None:
+        """Wait until a backend has gone, and with it what it had not committed."""
+        deadline = time.monotonic() + 30
+        with self.superuser() as watcher:
+            while time.monotonic() < deadline:
+                if not watcher.execute("select from pg_stat_activity where pid = %s", [backend]).fetchall():
+                    return
+        raise AssertionError("the backend is still there")
+
     def ledger(self, user: User) -> dict[str, tuple[int, int]]:
         """Return by day what is counted as used, and what the charges of that day add up to."""
         with self.owner() as connection:

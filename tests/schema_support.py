@@ -111,6 +111,17 @@ select line from lines order by line
 """
 
 
+@contextmanager
+def held_up(database: Database) -> Iterator[None]:
+    """Hand-made tables, and somebody who reads a view that `apply` comes to when half of its work is done."""
+    with connected(database) as connection, connected(database) as reader:
+        connection.execute(HAND_MADE.encode())
+        connection.execute("create view public.accounts as select id, email from auth.users")
+        with reader.transaction():
+            reader.execute("select from public.accounts")
+            yield
+
+
 # The tables of a project that followed a public implementation of daily quotas: unsafe in every way.
 HAND_MADE = """
 create table public.profiles (

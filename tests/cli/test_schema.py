@@ -1,13 +1,15 @@
 """`tickctl schema show|apply|migration` as a process."""
 
 import re
+import signal
+import subprocess
 from pathlib import Path
 
 import pytest
 
-from cli_support import Tickctl
+from cli_support import COMMAND, Tickctl, environment
 from quota_support import Database
-from schema_support import HAND_MADE, catalogue, connected
+from schema_support import HAND_MADE, catalogue, connected, held_up
 
 
 @pytest.fixture
@@ -72,6 +74,28 @@ def test_apply_with_yes_tells_what_was_done(tickctl: Tickctl, hand_made: dict[st
     assert (done["changed"], done["dry_run"], done["steps"]) == (True, False, tried["steps"])
     assert done["target"] == "the database of SUPABASE_DB_URL over a direct connection as postgres"
     assert tickctl("quota", "show", "early@example.com", "--backend", "postgres", env=hand_made).code == 0
+
+
+@pytest.mark.parametrize(("how", "code"), [(signal.SIGINT, 130), (signal.SIGKILL, -9)], ids=["Ctrl-C", "kill -9"])
+def test_apply_that_is_interrupted_leaves_the_old_state(
+    home: Path, bare: dict[str, str], bare_database: Database, how: signal.Signals, code: int
+) -> None:
+    """In the middle of its work, in whatever way."""
+    with held_up(bare_database):
+        before = state(bare_database)
+        process = subprocess.Popen(
+            [*COMMAND, *APPLY, "--yes"],
+            env=environment(home, bare),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        (backend,) = bare_database.wait_for_lock(user="postgres")
+        process.send_signal(how)
+        process.communicate(timeout=30)
+        assert process.returncode == code
+    bare_database.wait_for_end(backend)
+    assert state(bare_database) == before
 
 
 def test_blockers_are_a_no(tickctl: Tickctl, hand_made: dict[str, str], bare_database: Database) -> None:

@@ -1,15 +1,14 @@
 """Installing the schema into a Supabase project, and keeping it up to date."""
 
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 
 import psycopg
 import pytest
 
 from quota_support import Database
-from schema_support import HAND_MADE, apply, apply_over, catalogue, connected
+from schema_support import HAND_MADE, apply, apply_over, catalogue, connected, held_up
 from tickctl.adapters import schema
 from tickctl.adapters.embedded import Server
 from tickctl.adapters.schema import StepKind
@@ -217,17 +216,6 @@ def test_the_text_says_the_same_each_time() -> None:
     """So that a migration that is there already is recognised."""
     assert schema.as_one_file() == schema.as_one_file()
     assert schema.as_one_file(hook=True) != schema.as_one_file()
-
-
-@contextmanager
-def held_up(database: Database) -> Iterator[None]:
-    """Hand-made tables, and somebody who reads a view that `apply` comes to when half of its work is done."""
-    with connected(database) as connection, connected(database) as reader:
-        connection.execute(HAND_MADE.encode())
-        connection.execute("create view public.accounts as select id, email from auth.users")
-        with reader.transaction():
-            reader.execute("select from public.accounts")
-            yield
 
 
 def test_apply_that_loses_its_connection_leaves_the_old_state(bare_database: Database) -> None:
