@@ -1,11 +1,7 @@
 """Runs the real command as a process, in a pipe or on a terminal, against a database of its own."""
 
-import fcntl
 import os
-import pty
-import struct
 import subprocess
-import termios
 import uuid
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -13,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from cli_support import COMMAND, Result, Tickctl, environment, run_tickctl
+from terminal_support import open_terminal, read_terminal
 
 
 @pytest.fixture(scope="session")
@@ -45,8 +42,7 @@ def terminal(home: Path, tmp_path: Path) -> Tickctl:
     """Run `tickctl` on a terminal of 80 columns; stdout and stderr come back as one text."""
 
     def run(*arguments: str, typed: str = "", env: Mapping[str, str] | None = None, columns: int = 80) -> Result:
-        ours, theirs = pty.openpty()
-        fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
+        ours, theirs = open_terminal(columns)
         process = subprocess.Popen(
             [*COMMAND, *arguments],
             stdin=theirs,
@@ -59,19 +55,12 @@ def terminal(home: Path, tmp_path: Path) -> Tickctl:
         os.close(theirs)
         os.write(ours, typed.encode())
         written = b""
-        while chunk := _read(ours):
+        while chunk := read_terminal(ours):
             written += chunk
         os.close(ours)
         return Result(process.wait(timeout=60), written.decode().replace("\r\n", "\n"))
 
     return run
-
-
-def _read(terminal: int) -> bytes:
-    try:
-        return os.read(terminal, 65536)
-    except OSError:  # Linux says EIO when the last process has left the terminal
-        return b""
 
 
 @pytest.fixture

@@ -1,23 +1,20 @@
 """`tickctl login`: the password prompt on a real terminal, the session between commands, and its end."""
 
-import fcntl
 import json
 import os
-import pty
 import re
 import stat
-import struct
 import subprocess
-import termios
 import uuid
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
+import jwt
 import pytest
 
-from cli_support import COMMAND, Result, Tickctl, environment
-from standin import PASSWORD, Fault, Project, Refused, StandIn, json_answer
+from cli_support import Tickctl
+from standin import PASSWORD, Answer, Fault, Project, Refused, StandIn, json_answer
+from standin.http import Request
+from terminal_support import converse
 from tickctl.adapters.session_file import SessionFile
 
 FIELDS = {"url", "signed_in", "user_id", "email", "expires_at", "administrator", "second_factor"}
@@ -49,47 +46,6 @@ def session_file(home: Path) -> Path:
     """Return the one session that is kept below a home folder."""
     (found,) = (home / ".local/state/tickctl/sessions").glob("*.json")
     return found
-
-
-_TAKE_TERMINAL = """
-import fcntl, os, sys, termios
-fcntl.ioctl(int(sys.argv[1]), termios.TIOCSCTTY, 0)
-os.execv(sys.executable, [sys.executable, *sys.argv[2:]])
-"""
-
-
-def converse(arguments: list[str], answers: Mapping[str, str], env: dict[str, str], **streams: Any) -> Result:
-    """Run the command with a terminal of its own and answer each question when it is asked; return all that showed.
-
-    With other streams given, the terminal remains what /dev/tty leads to.
-    """
-    ours, theirs = pty.openpty()
-    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
-
-    process = subprocess.Popen(
-        [COMMAND[0], "-c", _TAKE_TERMINAL, str(theirs), *COMMAND[1:], *arguments],
-        **({"stdin": theirs, "stdout": theirs, "stderr": theirs} | streams),
-        env=environment(Path(env["HOME"]), {"TERM": "xterm", **env}),
-        start_new_session=True,
-        pass_fds=[theirs],  # also where no stream is the terminal, it must stay open
-    )
-    os.close(theirs)
-    shown, left = b"", dict(answers)
-    while chunk := _read(ours):
-        shown += chunk
-        for question in [question for question in left if shown.endswith(question.encode())]:
-            os.write(ours, f"{left.pop(question)}\n".encode())
-    assert termios.tcgetattr(ours)[3] & termios.ECHO, "the terminal was left without echo"
-    os.close(ours)
-    assert not left, shown
-    return Result(process.wait(timeout=60), shown.decode().replace("\r\n", "\n"))
-
-
-def _read(terminal: int) -> bytes:
-    try:
-        return os.read(terminal, 65536)
-    except OSError:  # Linux says EIO when the last process has left the terminal
-        return b""
 
 
 def test_password_is_asked_for_and_not_shown(email: str, env: dict[str, str]) -> None:
@@ -399,3 +355,63 @@ def test_neither_password_nor_tokens_are_ever_shown(
     for secret in (PASSWORD, "wrong-password-of-mine", saved["access_token"], saved["refresh_token"]):
         assert secret not in shown
     assert not re.search(r"eyJ[\w-]+\.[\w-]+\.", shown)
+
+
+FACTOR = {"id": "5b1d8a3e-7d2f-4c55-9f3f-0a4f1c7c9a22", "factor_type": "totp", "status": "verified"}
+
+
+@pytest.fixture
+def with_authenticator(standin: StandIn) -> StandIn:
+    """A project whose users have enrolled an authenticator app that always says 123456; ada@example.com is one."""
+    inner = standin.faults.application
+    signed_in: dict[str, Any] = {}
+
+    def application(request: Request) -> Answer:
+        if request.path.endswith("/challenge"):
+            return json_answer(200, {"id": str(uuid.uuid4()), "type": "totp"})
+        if request.path.endswith("/verify"):
+            if json.loads(request.body)["code"] != "123456":
+                return json_answer(422, {"code": "mfa_verification_failed", "message": "Invalid TOTP code entered"})
+            claims = jwt.decode(signed_in["access_token"], options={"verify_signature": False})
+            return json_answer(200, signed_in | {"access_token": standin.keys.sign(claims | {"aal": "aal2"})})
+        answer = inner(request)
+        if request.path == "/auth/v1/token" and answer.status == 200:
+            signed_in.update(json.loads(answer.body))
+            signed_in["user"] |= {"factors": [FACTOR]}
+            return json_answer(200, signed_in)
+        return answer
+
+    standin.faults.application = application
+    standin.add_admin("ada@example.com")
+    return standin
+
+
+def test_second_factor_is_asked_for(with_authenticator: StandIn, tickctl: Tickctl, tmp_path: Path) -> None:
+    """After the password; the session that is kept has shown both."""
+    env = with_authenticator.settings_env("publishable") | {"HOME": str(tmp_path)}
+    answers = {"Password: ": PASSWORD, "Code of your authenticator app: ": "123 456"}
+    result = converse(["login", "ada@example.com"], answers, env)
+    assert result.code == 0, result.out
+    status = tickctl("login", "--status", "--json", env=env)
+    assert (status.json["second_factor"], status.json["administrator"]) == ("shown", True)
+
+
+def test_wrong_code_ends_the_session(with_authenticator: StandIn, tmp_path: Path) -> None:
+    """Whoever knows the password alone gets nothing to keep."""
+    env = with_authenticator.settings_env("publishable") | {"HOME": str(tmp_path)}
+    answers = {"Password: ": PASSWORD, "Code of your authenticator app: ": "654321"}
+    result = converse(["login", "ada@example.com"], answers, env)
+    assert result.code == 4
+    assert "code is wrong" in result.out
+    assert not list(tmp_path.rglob("*.json"))
+    assert with_authenticator.faults.requests[-1].path == "/auth/v1/logout"
+
+
+def test_second_factor_that_cannot_be_asked_for_is_missing(
+    with_authenticator: StandIn, tickctl: Tickctl, tmp_path: Path
+) -> None:
+    """A script gets a session of the lower level, and is told."""
+    env = with_authenticator.settings_env("publishable") | {"HOME": str(tmp_path)}
+    result = tickctl("login", "ada@example.com", "--password-stdin", "--json", env=env, stdin=PASSWORD)
+    assert (result.code, result.json["second_factor"]) == (0, "missing")
+    assert "aal1" in result.err
