@@ -22,7 +22,7 @@ comment on view tick.clock is 'The time of everything here; tests replace this v
 -- and midnight by the new offset. (PostgreSQL reads a midnight that is skipped by the offset before the change, and of
 -- two takes the later.)
 create or replace function tick.odd_day_ends(moment timestamptz, zone text) returns timestamptz
-language plpgsql stable set search_path = ''
+language plpgsql stable parallel safe set search_path = ''
 as $$
 declare
     local_now constant timestamp := moment at time zone zone;
