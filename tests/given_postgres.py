@@ -10,11 +10,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
+from urllib.parse import quote, urlencode
 
 import psycopg
 import pytest
 from psycopg import sql
-from psycopg.conninfo import conninfo_to_dict, make_conninfo
+from psycopg.conninfo import conninfo_to_dict
 
 from standin.given import DATABASE_URL as URL
 from tickctl.adapters import schema
@@ -35,10 +36,16 @@ class GivenServer:
     superuser_url: str
 
     def url(self, user: str = "postgres", database: str = "postgres") -> str:
-        """Return the connection string for a role; `supabase_admin` is the superuser, whatever its name is."""
+        """Return the libpq URL for a role; `supabase_admin` is the superuser, whatever its name is."""
+        parts = {name: str(value) for name, value in conninfo_to_dict(self.superuser_url).items()}
+        superuser, host, port = parts.pop("user"), parts.pop("host"), parts.pop("port", "5432")
+        parts.pop("dbname", None)
         if user == "supabase_admin":
-            return make_conninfo(self.superuser_url, dbname=database)
-        return make_conninfo(self.superuser_url, dbname=database, user=user, password=self.password)
+            user = superuser
+        else:
+            parts["password"] = self.password
+        # The password among the options, as user@host is what tests look for in the URLs of the embedded database.
+        return f"postgresql://{quote(user, safe='')}@{host}:{port}/{quote(database, safe='')}?{urlencode(parts)}"
 
     @property
     def password(self) -> str:

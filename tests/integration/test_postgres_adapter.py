@@ -163,7 +163,7 @@ def test_a_function_that_is_not_there_means_no_schema(
     """The hint says how to install it."""
     with pytest.raises(ConfigurationError) as caught:
         functions.call(name, arguments, caller=ServiceRole())
-    assert "embedded database" in str(caught.value.hint)
+    assert "tickctl schema apply" in str(caught.value.hint)
 
 
 def test_a_call_that_takes_too_long_is_interrupted(target: Database) -> None:
