@@ -471,3 +471,62 @@ def test_apply_mends_what_it_is_said_to_mend(shared_database: Database) -> None:
         schema.apply(connection)
         assert {f.id: f.detail for f in check(connection) if f.result is Result.BROKEN} == {}
     assert made > 40
+
+
+@dataclass(frozen=True)
+class Note:
+    """What is no hole, but worth knowing: what somebody did, the note's id, and a part of what it says."""
+
+    made_by: str
+    id: str
+    said: str
+
+
+NOTES = {
+    "a trigger of theirs": Note(
+        "create function public.logs() returns trigger language plpgsql as 'begin return new; end';"
+        " create trigger logs after update on public.profiles for each row execute function public.logs()",
+        "foreign-triggers",
+        "public.profiles: logs calls public.logs()",
+    ),
+    "a definer function of theirs": Note(
+        "create function public.other() returns int language sql security definer as 'select 1'",
+        "functions-definer-other",
+        "public.other()",
+    ),
+    "a publication": Note(
+        "create publication changes for table public.profiles",
+        "publications",
+        "changes publishes public.profiles",
+    ),
+    "pg_graphql": Note(
+        "set local allow_system_table_mods = on; insert into pg_extension"
+        " values (99999, 'pg_graphql', 10, 'public'::regnamespace, false, '1.5.9', null, null)",
+        "graphql",
+        "no rows of others",
+    ),
+    "a list of schemas elsewhere": Note("select 1", "exposed-schemas-elsewhere", "see that tick is not among them"),
+    "no hook": Note("select 1", "hook-installed", "not installed"),
+    "a hook": Note(_HOOK, "hook-installed", "whether Supabase Auth calls it, only the project's Auth settings tell"),
+}
+
+
+@pytest.mark.parametrize("name", NOTES)
+def test_what_is_worth_knowing_is_no_hole(shared_database: Database, name: str) -> None:
+    """A note, and nothing is broken or unknown for it."""
+    note = NOTES[name]
+    with psycopg.connect(shared_database.superuser_url) as connection, connection.transaction(force_rollback=True):
+        connection.execute(note.made_by.encode())
+        found = by_id(check(connection))
+    assert found[note.id].result is Result.NOTE
+    assert note.said in found[note.id].detail
+    assert {f.result for f in found.values()} == {Result.OK, Result.NOTE}
+
+
+def test_a_list_of_schemas_in_the_database_is_believed(shared_database: Database) -> None:
+    """There is nothing to note where PostgREST's own setting shows that the private schema is not served."""
+    with psycopg.connect(shared_database.superuser_url) as connection, connection.transaction(force_rollback=True):
+        connection.execute("alter role authenticator set pgrst.db_schemas = 'public, sticky, tick_tock'")
+        found = by_id(check(connection))
+    assert "exposed-schemas-elsewhere" not in found
+    assert found["exposed-schemas"].result is Result.OK

@@ -42,7 +42,7 @@ order by 1, 2
 _TOUCHES: Final = """
 select name || ': ' || action, pg_catalog.format(statement, name)
 from (
-    select n.nspname || '.' || c.relname as name, c.relkind
+    select pg_catalog.format('%I.%I', n.nspname, c.relname) as name, c.relkind
     from pg_catalog.pg_class as c
     join pg_catalog.pg_namespace as n on n.oid = c.relnamespace
     where n.nspname = 'tick' and c.relkind in ('r', 'p', 'v', 'm')

@@ -79,7 +79,7 @@ def call_denied(sqlstate: str) -> Verdict:
     if sqlstate == DENIED:
         return OK
     if sqlstate == CARRIED_OUT:
-        return Verdict(Result.BROKEN, "was carried out")
+        return Verdict(Result.BROKEN, "is allowed")
     if sqlstate.startswith(_NO_ANSWER):
         return Verdict(Result.UNKNOWN, f"gave SQLSTATE {sqlstate}")
     return Verdict(Result.BROKEN, f"got past the check of who calls ({sqlstate})")

@@ -32,6 +32,8 @@ where not exists (
 )
 """
 
+_ADDING = "connect as postgres, and let triggers of yours on auth.users pass addresses that end in @example.invalid"
+
 
 def check(connection: Connection, *, advance: Callable[[], object] = lambda: None) -> tuple[Finding, ...]:
     """Check a database: what its catalogue says, and what happens when users that exist for the moment try everything.
@@ -69,7 +71,7 @@ def _all(trial: Trial) -> Iterator[Finding]:
     )
     added = trial.keep(*people.additions())
     if added.sqlstate:
-        yield _not_tried("throw-away-users", "throw-away users can be added, to try things out", added)
+        yield _not_tried("throw-away-users", "throw-away users can be added, to try things out", added, _ADDING)
         yield from hook.look(trial, None)
         return
     yield from hook.look(trial, people)
@@ -113,6 +115,6 @@ def _mended(findings: list[Finding]) -> Iterator[Finding]:
         yield replace(finding, mend=mend) if unknown_cause else finding
 
 
-def _not_tried(name: str, title: str, outcome: Outcome) -> Finding:
+def _not_tried(name: str, title: str, outcome: Outcome, mend: str | None = None) -> Finding:
     detail = f"{outcome.message} (SQLSTATE {outcome.sqlstate})"
-    return Finding(name, Part.BEHAVIOUR, title, Result.UNKNOWN, f"nothing could be tried: {detail}")
+    return Finding(name, Part.BEHAVIOUR, title, Result.UNKNOWN, f"nothing could be tried: {detail}", mend)

@@ -15,7 +15,7 @@ from tickctl.adapters.schema_check.judging import (
 )
 from tickctl.adapters.schema_check.people import World
 from tickctl.adapters.schema_check.probe import Attempt, Probe
-from tickctl.adapters.schema_check.trial import Statement, become
+from tickctl.adapters.schema_check.trial import CARRIED_OUT, Statement, become
 
 _RAISE: LiteralString = "update public.profiles set daily_tick_limit = 1000000 where {profile_owner} = "
 _LOWER: LiteralString = "update public.user_daily_usage set ticks_used = 0 where {usage_owner} = "
@@ -190,9 +190,10 @@ _WHO = ("authenticated", "anon", "service_role")
 
 def _truncate(world: World, role: str, table: str) -> Attempt:
     """Try TRUNCATE, but only where it will be denied: it would take the whole table and keep the gateway waiting."""
-    guarded = sql.SQL(
-        "do $tickctl$ begin if not pg_catalog.has_table_privilege({table}, 'truncate')"
-        " then truncate {name}; end if; end $tickctl$"
-    ).format(table=sql.Literal(f"public.{table}"), name=sql.Identifier("public", table))
+    guard = sql.SQL(
+        "do $tickctl$ begin if pg_catalog.has_table_privilege({role}, {table}, 'truncate')"
+        " then raise exception using errcode = {carried_out}; end if; end $tickctl$"
+    ).format(role=sql.Literal(role), table=sql.Literal(f"public.{table}"), carried_out=sql.Literal(CARRIED_OUT))
     act: Statement = world.people.user.acts() if role == "authenticated" else become(role)
-    return Attempt(f"TRUNCATE of public.{table} as {role}", (act, guarded), denied)
+    truncate = sql.SQL("truncate {table}").format(table=sql.Identifier("public", table))
+    return Attempt(f"TRUNCATE of public.{table} as {role}", (guard, act, truncate), denied)

@@ -19,7 +19,7 @@ Statement: TypeAlias = sql.Composable
 # Whoever has to wait for a lock makes others wait behind him, so a check gives up at once rather than stand in the
 # way of the gateway; and a check that hangs is ended by the server.
 _LIMITS: Final = (
-    "set local lock_timeout = '1s'; set local statement_timeout = '10s';"
+    "set local lock_timeout = '1s'; set local statement_timeout = '30s';"
     " set local idle_in_transaction_session_timeout = '60s'; set local client_min_messages = 'error';"
     # Names in what the catalogue prints are then complete, whatever this role's search path is.
     " set local search_path = ''; set local timezone = 'UTC'; set local datestyle = 'ISO'"
