@@ -243,6 +243,31 @@ def test_the_operator_goes_with_every_change() -> None:
     assert labels == [("op@host", "why"), ("op@host", None), ("op@host", None)]
 
 
+def test_administrators_are_read_field_by_field() -> None:
+    """Who, and since when; and whether a change changed anything."""
+    member: JsonObject = {"user_id": STATE["user_id"], "email": None, "added_at": "2026-11-23T13:00:00+01:00"}
+    change: JsonObject = {"user_id": STATE["user_id"], "email": "ada@example.com", "changed": False}
+    functions = Canned([member], [change], [change])
+    admin = QuotaAdmin(functions, "op@host")
+    (found,) = admin.admins()
+    assert (found.user_id, found.email) == (STATE["user_id"], None)
+    assert found.added_at == datetime(2026, 11, 23, 12, tzinfo=UTC)
+    assert not admin.add_admin("ada@example.com", reason="why").changed
+    assert admin.remove_admin("x").email == "ada@example.com"
+    assert [(name, arguments) for name, arguments, _ in functions.calls] == [
+        ("tick_admin_members", {}),
+        ("tick_admin_add", {"user_ref": "ada@example.com", "reason": "why", "operator": "op@host"}),
+        ("tick_admin_remove", {"user_ref": "x", "reason": None, "operator": "op@host"}),
+    ]
+
+
+def test_the_place_of_a_page_s_last_user_must_be_there() -> None:
+    """Without it the next page would begin anywhere."""
+    row = {name: value for name, value in OVERVIEW.items() if name != "list_key"}
+    with pytest.raises(UnreachableError, match="list_key"):
+        QuotaAdmin(Canned([row, row]), "op").list(limit=1)
+
+
 def test_importing_the_core_stays_light() -> None:
     """No database client, no HTTP client, no cryptography."""
     program = "import sys, tickctl.core.quota; print(*{'psycopg', 'httpx', 'jwt', 'cryptography'} & set(sys.modules))"
