@@ -1,14 +1,19 @@
 """Taking over tables that were there before: what they may look like, and that nothing in them is lost."""
 
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 import psycopg
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
-from quota_support import Database
-from schema_support import HAND_MADE, apply, catalogue, connected
+from quota_support import Database, created
+from schema_support import HAND_MADE, apply, apply_over, catalogue, connected
 from tickctl.adapters import schema
+from tickctl.adapters.embedded import Server
+from tickctl.adapters.schema import StepKind
 from tickctl.adapters.schema_check import Result, check
 from tickctl.core.quota import Decision
 from tickctl.errors import ConfigurationError
@@ -373,9 +378,9 @@ BLOCKERS = {
         ),
         "public.profiles.daily_tick_limit is a computed column",
     ),
-    "a column that rows need": (
-        "create table public.profiles (user_id uuid, name text not null)",
-        "a new row of public.profiles needs a value for name",
+    "a column that days need": (
+        "create table public.user_daily_usage (user_id uuid, usage_date date, ticks_used bigint, name text not null)",
+        "a new row of public.user_daily_usage needs a value for name",
     ),
     "negative usage": (
         (
@@ -519,6 +524,26 @@ def test_the_unsafe_project_becomes_safe(bare_database: Database) -> None:
         ]
 
 
+def test_profiles_that_need_more_than_tickctl_knows_are_left_to_others(bare_database: Database) -> None:
+    """It says so, and serves users without a profile by the default."""
+    prepare(
+        bare_database,
+        "create table public.profiles (id uuid primary key references auth.users (id), name text not null);"
+        f"insert into public.profiles values ('{ADA}', 'Ada');",
+    )
+    notes = [step.text for step in apply(bare_database).steps if step.kind is StepKind.NOTE]
+    assert any(
+        "needs a value for name, which tickctl does not know, so it can make no profiles" in note for note in notes
+    )
+    late = bare_database.add_user("late@example.com")
+    for cost, decision in ((32, Decision.GRANTED), (1, Decision.QUOTA_EXHAUSTED)):
+        answer = bare_database.functions().call("consume_ticks", {"ticks": cost}, caller=late.caller)
+        assert answer[0]["decision"] == decision
+    with connected(bare_database) as connection:
+        connection.execute("insert into public.profiles (id, name) values (%s, 'Late')", [late.id])
+        assert limits(connection, [ADA, late.id]) == (32, 32)
+
+
 def test_id_and_user_id_stay_equal_whoever_writes_which(bare_database: Database) -> None:
     """Code of before knows `id`, tickctl knows `user_id`; who contradicts himself is refused."""
     prepare(bare_database, HAND_MADE)
@@ -593,3 +618,81 @@ def test_keys_of_other_tables_stay(bare_database: Database) -> None:
         )
         assert keys.fetchall() == [("FOREIGN KEY (author) REFERENCES profiles(id)",)]
         assert connection.execute("select author::text, title from post").fetchall() == [(ADA, "first")]
+
+
+def test_a_database_in_order_is_not_read_row_by_row(database: Database) -> None:
+    """However many users there are, finding out that nothing is to be done takes the same time."""
+    database.add_user()
+    with connected(database) as connection, connection.transaction():
+        assert schema.apply(connection) == schema.Plan()
+        read = connection.execute(
+            "select relname, seq_scan + idx_scan from pg_stat_xact_user_tables"
+            " where relname in ('profiles', 'user_daily_usage', 'users', 'charge')"
+        )
+        assert {name: number for name, number in read if number} == {}
+
+
+# Tables of two columns that matter, in all the forms that they may have; rows of known, unknown and no users.
+_WHOSE = st.sampled_from([ADA, BEN, EVE, NOBODY, None])
+_DAYS = st.sampled_from(["2026-01-02", "2026-01-03", None])
+_LIMITS = st.one_of(st.none(), st.integers(0, 30_000))
+_TYPES = st.sampled_from(["smallint", "integer", "bigint", "numeric", "real", "text"])
+
+
+@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    profiles=st.lists(st.tuples(_WHOSE, _LIMITS), max_size=8),
+    days=st.lists(st.tuples(_WHOSE, _DAYS, _LIMITS), max_size=12),
+    limit_type=_TYPES,
+    ticks_type=_TYPES,
+    user_type=st.sampled_from(["uuid", "text"]),
+    date_type=st.sampled_from(["date", "text", "timestamp", "timestamptz"]),
+)
+def test_whatever_the_rows_nothing_is_lost(
+    three_users: Database,
+    profiles: list[tuple[str | None, int | None]],
+    days: list[tuple[str | None, str | None, int | None]],
+    limit_type: str,
+    ticks_type: str,
+    user_type: str,
+    date_type: str,
+) -> None:
+    """Each known user keeps the highest limit and the sum of each day; every row is there or in tick.adopted."""
+    known = (ADA, BEN, EVE)
+    with connected(three_users) as connection, connection.transaction(force_rollback=True):
+        connection.execute("set local time zone 'Pacific/Apia'")
+        connection.execute(
+            f"create table public.profiles (user_id {user_type}, daily_tick_limit {limit_type});"
+            f"create table public.user_daily_usage"
+            f" (user_id {user_type}, usage_date {date_type}, ticks_used {ticks_type})".encode()
+        )
+        with connection.cursor() as cursor:
+            cursor.executemany(
+                f"insert into public.profiles values (%s::{user_type}, %s::{limit_type})".encode(), profiles
+            )
+            utc = [
+                (who, day and f"{day} 12:00Z" if date_type == "timestamptz" else day, used) for who, day, used in days
+            ]
+            values = f"(%s::{user_type}, %s::{date_type}, %s::{ticks_type})"
+            cursor.executemany(f"insert into public.user_daily_usage values {values}".encode(), utc)
+        apply_over(connection)
+        expected = tuple(
+            (None if None in own else max(own)) if (own := [limit for who, limit in profiles if who == user]) else 32
+            for user in known
+        )
+        assert limits(connection) == expected
+        sums: Counter[tuple[str, str]] = Counter()
+        for who, day, used in days:
+            if who in known and day:
+                sums[who, day] += used or 0
+        assert usage(connection) == tuple((who, day, used) for (who, day), used in sorted(sums.items()))
+        made = len(known) - len({who for who, _ in profiles if who in known})
+        assert rows_of(connection) == len(profiles) + len(days) + made
+
+
+@pytest.fixture(scope="module")
+def three_users(server: Server, bare_template: str) -> Iterator[Database]:
+    """A project's database without tables of its own, for tests that roll back."""
+    with created(server, bare_template) as made:
+        prepare(made, "select")
+        yield made

@@ -52,14 +52,17 @@ begin
             format('alter table %s set logged', named);
     end if;
 
+    -- Days are what is counted on, so they have to be made; profiles may be left to those whose columns these are.
     return query
-        select 0.0, 'blocker', format(
-            'a new row of %s needs a value for %I, which tickctl does not know: give it a default, or run: '
-            'alter table %s alter column %I drop not null', named, a.attname, named, a.attname
+        select 0.0, case named when 'public.profiles' then 'note' else 'blocker' end, format(
+            'a new row of %s needs a value for %I, which tickctl does not know%s: give it a default, or run: '
+            'alter table %1$s alter column %2$I drop not null', named, a.attname,
+            case named when 'public.profiles' then ', so it can make no profiles' else '' end
         ), null
         from pg_catalog.pg_attribute as a
         where a.attrelid = table_id and a.attnum > 0 and not a.attisdropped and a.attnotnull and not a.atthasdef
-            and a.attidentity = '' and a.attname <> all (ours || 'id'::name);
+            and a.attidentity = '' and a.attname <> all (ours || 'id'::name)
+            and (named <> 'public.profiles' or to_regclass('tick.settings') is null);
     return query
         select 0.0, 'blocker', format('%s.%I is a computed column, and tickctl has to write it', named, a.attname), null
         from pg_catalog.pg_attribute as a

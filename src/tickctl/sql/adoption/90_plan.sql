@@ -78,7 +78,7 @@ begin
 end
 $$;
 
--- Profiles of users who have none. The settings hold the default limit, once they are there.
+-- Profiles of users who have none; functions/30_accounts.sql makes them, where it can.
 create or replace function pg_temp.tick_missing_profiles()
 returns table (phase numeric, kind text, message text, command text)
 language plpgsql volatile set search_path = ''
@@ -91,11 +91,12 @@ declare
         else format(' where not exists (select from public.profiles as p where %s = u.id)', user_of) end);
 begin
     return query select 7.5, 'create', format('%s of public.profiles, for users who have none',
-            pg_temp.tick_rows(number)),
-        'insert into public.profiles (user_id, email, daily_tick_limit) select u.id, u.email, s.default_limit'
-        ' from auth.users as u cross join tick.settings as s'
-        ' where not exists (select from public.profiles as p where p.user_id = u.id) on conflict do nothing'
-        where number > 0;
+            pg_temp.tick_rows(number)), null
+        where number > 0 and not exists (
+            select from pg_catalog.pg_attribute as a
+            where a.attrelid = to_regclass('public.profiles') and a.attnum > 0 and not a.attisdropped and a.attnotnull
+                and not a.atthasdef and a.attidentity = '' and a.attname not in ('id', 'user_id', 'email', 'daily_tick_limit')
+        );
 end
 $$;
 
