@@ -16,7 +16,7 @@ _SHAPES: Final = re.compile(
     r"""
       eyJ[\w-]{5,}(?:\.[\w-]*)+            # JWS: a JSON object, base64url-encoded, begins with eyJ
     | \bsb_(?:secret|publishable)_[\w-]+   # Supabase API keys
-    | (?<=://)[^\s/@]*@(?=[^\s/])          # user and password in a URL
+    | (?<=://)(?!user:password@)[^\s/@]*@(?=[^\s/])   # user and password in a URL, but not in our own hints
     """,
     re.VERBOSE,
 )

@@ -40,6 +40,7 @@ def test_password_in_a_url_is_masked_and_the_host_stays() -> None:
         "can't read ../services/keys.env.example",
         "the header has no daily_tick_limit column",
         "https://abcdefghijklmnopqrst.supabase.co answered with status 503",
+        "write postgresql://user:password@host:port/database",
     ],
 )
 def test_what_messages_are_about_stays(text: str) -> None:
