@@ -7,6 +7,7 @@ import stat
 import subprocess
 import uuid
 from pathlib import Path
+from typing import Any
 
 import jwt
 import pytest

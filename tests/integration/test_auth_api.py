@@ -15,8 +15,8 @@ import pytest
 
 from tickctl.adapters.auth_api import AuthApi
 from tickctl.adapters.session_file import SessionFile
-from tickctl.adapters.signed_in import MARGIN, begin_session, current_session, end_session
-from tickctl.core.auth import AuthSession
+from tickctl.adapters.signed_in import MARGIN, current_session, end_session, keep_session
+from tickctl.core.auth import AuthSession, SecondFactor
 from tickctl.core.secrets import Secret
 from tickctl.errors import ConfigurationError, CredentialsRefusedError, InvalidInputError, UnreachableError
 
@@ -30,8 +30,10 @@ SESSION = AuthSession(
     access_token=Secret("header.payload.signature-0"),
     refresh_token=Secret("refresh-0"),
     expires_at=NOW + 3600,
-    second_factor=False,
+    second_factor=SecondFactor.NONE,
 )
+FACTOR_ID = "5b1d8a3e-7d2f-4c55-9f3f-0a4f1c7c9a22"
+CHALLENGE_ID = "9c3f6a10-7d2f-4c55-9f3f-0a4f1c7c9a44"
 OVER = (400, {"code": "refresh_token_already_used", "message": "m"})
 
 
@@ -53,6 +55,8 @@ class FakeAuth:
             return 204, None
         if path == "/auth/v1/resend":
             return 200, {}
+        if path.endswith("/challenge"):
+            return 200, {"id": CHALLENGE_ID, "type": "totp", "expires_at": 5}
         return 200, self.session(len(self.requests))
 
     def session(self, number: int) -> dict[str, object]:
@@ -127,6 +131,37 @@ def test_refresh_spends_the_refresh_token(fake: FakeAuth, api: AuthApi) -> None:
     assert body == {"refresh_token": "refresh-0"}
     assert renewed is not None
     assert renewed.refresh_token.reveal() == "refresh-1"
+
+
+def test_second_factor_is_a_challenge_and_a_code(fake: FakeAuth, api: AuthApi) -> None:
+    """Both as the user who has shown the password."""
+    session = api.show_second_factor(replace(SESSION, authenticator=FACTOR_ID), Secret("123456"))
+    challenge, verification = fake.requests
+    assert challenge[0] == f"/auth/v1/factors/{FACTOR_ID}/challenge"
+    assert verification[0] == f"/auth/v1/factors/{FACTOR_ID}/verify"
+    assert verification[2] == {"challenge_id": CHALLENGE_ID, "code": "123456"}
+    assert {headers["authorization"] for _, headers, _ in fake.requests} == {"Bearer header.payload.signature-0"}
+    assert session.refresh_token.reveal() == "refresh-2"
+
+
+@pytest.mark.parametrize(
+    ("answers", "error"),
+    [
+        ([(422, {"code": "mfa_verification_failed"})], CredentialsRefusedError),
+        ([(200, b"<html>")], UnreachableError),
+        ([(200, {"id": CHALLENGE_ID}), (422, {"code": "mfa_verification_failed"})], CredentialsRefusedError),
+        ([(200, {"id": CHALLENGE_ID}), (200, b"<html>")], UnreachableError),
+        ([(200, {"id": CHALLENGE_ID}), (500, b"")], UnreachableError),
+    ],
+    ids=["challenge refused", "challenge page", "code refused", "code page", "code outage"],
+)
+def test_half_a_second_factor_is_none(
+    fake: FakeAuth, api: AuthApi, answers: list[tuple[int, object]], error: type[Exception]
+) -> None:
+    """Whatever is answered in its place."""
+    fake.answers = answers
+    with pytest.raises(error):
+        api.show_second_factor(replace(SESSION, authenticator=FACTOR_ID), Secret("123456"))
 
 
 def test_sign_out_ends_this_session_only(fake: FakeAuth, api: AuthApi) -> None:
@@ -205,8 +240,8 @@ def test_saved_session_comes_back(file: SessionFile) -> None:
     assert file.load() is None
     file.save(SESSION)
     assert file.load() == SESSION
-    file.save(replace(SESSION, email=None, second_factor=True))
-    assert file.load() == replace(SESSION, email=None, second_factor=True)
+    file.save(replace(SESSION, email=None, second_factor=SecondFactor.SHOWN))
+    assert file.load() == replace(SESSION, email=None, second_factor=SecondFactor.SHOWN)
     assert file.remove()
     assert not file.remove()
     assert file.load() is None
@@ -393,16 +428,18 @@ def test_session_of_somebody_else_is_refused(fake: FakeAuth, api: AuthApi, file:
         current_session(file, api, now=NOW)
 
 
+NEW = replace(SESSION, access_token=Secret("header.payload.signature-9"), refresh_token=Secret("refresh-9"))
+
+
 def test_new_session_ends_the_one_that_it_replaces(fake: FakeAuth, api: AuthApi, file: SessionFile) -> None:
     """Whoever signs in each morning would leave an open session behind each day."""
-    file.save(SESSION)
-    session = begin_session(file, api, "ada@example.com", PASSWORD, now=NOW)
-    assert file.load() == session
-    assert [path for path, _, _ in fake.requests] == [
-        "/auth/v1/token?grant_type=password",
-        "/auth/v1/logout?scope=local",
-    ]
-    assert fake.requests[1][1]["authorization"] == "Bearer header.payload.signature-0"
+    keep_session(file, api, SESSION, now=NOW)
+    assert fake.requests == []
+    keep_session(file, api, NEW, now=NOW)
+    assert file.load() == NEW
+    ((path, headers, _),) = fake.requests
+    assert path == "/auth/v1/logout?scope=local"
+    assert headers["authorization"] == "Bearer header.payload.signature-0"
 
 
 @pytest.mark.parametrize("content", [None, "{}"], ids=["session", "rubbish"])
@@ -413,44 +450,37 @@ def test_new_session_is_kept_whatever_becomes_of_the_old_one(
     file.save(SESSION)
     if content is not None:
         file.path.write_text(content)
-    fake.answers = [(200, fake.session(9)), (503, b"")]
-    session = begin_session(file, api, "ada@example.com", PASSWORD, now=NOW)
-    assert session.refresh_token.reveal() == "refresh-9"
-    assert file.load() == session
-
-
-def test_refused_sign_in_leaves_the_session_before(fake: FakeAuth, api: AuthApi, file: SessionFile) -> None:
-    """A typo signs nobody out."""
-    file.save(SESSION)
-    fake.answers = [(400, {"code": "invalid_credentials", "message": "m"})]
-    with pytest.raises(CredentialsRefusedError):
-        begin_session(file, api, "ada@example.com", PASSWORD, now=NOW)
-    assert file.load() == SESSION
-    assert len(fake.requests) == 1
-
-
-def test_folder_that_is_not_private_gets_no_password_sent(fake: FakeAuth, api: AuthApi, file: SessionFile) -> None:
-    """What can't be kept isn't asked for."""
-    file.path.parent.mkdir(parents=True)
-    file.path.parent.chmod(0o755)
-    with pytest.raises(ConfigurationError):
-        begin_session(file, api, "ada@example.com", PASSWORD, now=NOW)
-    assert fake.requests == []
+    fake.answers = [(503, b"")]
+    keep_session(file, api, NEW, now=NOW)
+    assert file.load() == NEW
 
 
 def test_session_that_cannot_be_kept_is_ended(
     fake: FakeAuth, api: AuthApi, file: SessionFile, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Nobody else would."""
+    """Nobody else would; the one before stays."""
+    file.save(SESSION)
 
     def full(_: int) -> None:
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(os, "fsync", full)
     with pytest.raises(ConfigurationError, match="No space left"):
-        begin_session(file, api, "ada@example.com", PASSWORD, now=NOW)
-    assert fake.requests[1][0] == "/auth/v1/logout?scope=local"
-    assert fake.requests[1][1]["authorization"] == "Bearer header.payload.signature-1"
+        keep_session(file, api, NEW, now=NOW)
+    ((path, headers, _),) = fake.requests
+    assert path == "/auth/v1/logout?scope=local"
+    assert headers["authorization"] == "Bearer header.payload.signature-9"
+    assert file.load() == SESSION
+
+
+def test_place_that_is_not_private_is_told_before_a_password_is_asked_for(file: SessionFile) -> None:
+    """What can't be kept isn't begun."""
+    file.path.parent.mkdir(parents=True)
+    file.path.parent.chmod(0o755)
+    with pytest.raises(ConfigurationError, match="not yours alone"):
+        file.prepare()
+    file.path.parent.chmod(0o700)
+    file.prepare()
 
 
 def test_logout_ends_the_session_here_and_there(fake: FakeAuth, api: AuthApi, file: SessionFile) -> None:

@@ -12,10 +12,10 @@ from typing import Final
 from tickctl.adapters.api.address import host_of, rest_url
 from tickctl.adapters.api.keys import ApiKey, KeyKind
 from tickctl.adapters.guarded_http import TIMEOUT, Answer, guarded_post
-from tickctl.core.auth import AuthSession, failure, read_object, read_session, says_session_is_over
+from tickctl.core.auth import AuthSession, failure, read_challenge, read_object, read_session, says_session_is_over
 from tickctl.core.json import JsonObject
 from tickctl.core.secrets import Secret
-from tickctl.errors import ConfigurationError
+from tickctl.errors import ConfigurationError, UnreachableError
 
 # Before this version of the API, error codes stood elsewhere in the answers.
 _API_VERSION: Final = "2024-01-01"
@@ -61,6 +61,23 @@ class AuthApi:
         answer = self._post("/token?grant_type=password", {"email": email, "password": password.reveal()})
         return self._session(answer)
 
+    def show_second_factor(self, session: AuthSession, code: Secret) -> AuthSession:
+        """Turn a session into one that has shown the second factor, by a code of the user's authenticator app.
+
+        Args:
+            session: with an `authenticator`; it is worth nothing any more afterwards.
+            code: six digits.
+
+        Raises:
+            CredentialsRefusedError: the code is wrong or late; the session goes on as it is.
+        """
+        path = f"/factors/{session.authenticator}"
+        challenge = self._post(f"{path}/challenge", {}, _bearer(session))
+        if challenge.status not in _SUCCESS:
+            raise failure(challenge.status, challenge.body, challenge.retry_after)
+        proof = {"challenge_id": read_challenge(challenge.body), "code": code.reveal()}
+        return self._session(self._post(f"{path}/verify", proof, _bearer(session)), of=session)
+
     def refresh(self, session: AuthSession) -> AuthSession | None:
         """Continue a session; `None` if it is over. The refresh token is spent by this: the new one must be kept.
 
@@ -70,7 +87,7 @@ class AuthApi:
         answer = self._post("/token?grant_type=refresh_token", {"refresh_token": session.refresh_token.reveal()})
         if answer.status not in _SUCCESS and says_session_is_over(answer.body):
             return None
-        return self._session(answer)
+        return self._session(answer, of=session)
 
     def sign_out(self, session: AuthSession) -> None:
         """End this session, and no other one of the user; one that is over already is fine as well.
@@ -78,8 +95,7 @@ class AuthApi:
         Raises:
             CredentialsRefusedError: the access token or the key is not accepted; the session may go on.
         """
-        bearer = {"Authorization": f"Bearer {session.access_token.reveal()}"}
-        answer = self._post("/logout?scope=local", {}, bearer)
+        answer = self._post("/logout?scope=local", {}, _bearer(session))
         if answer.status == _NO_CONTENT:
             return
         if answer.status in _SUCCESS:  # not Auth's: a proxy greets with 200
@@ -99,11 +115,18 @@ class AuthApi:
             raise failure(answer.status, answer.body, answer.retry_after)
         read_object(answer.body)
 
-    def _session(self, answer: Answer) -> AuthSession:
+    def _session(self, answer: Answer, *, of: AuthSession | None = None) -> AuthSession:
         if answer.status not in _SUCCESS:
             raise failure(answer.status, answer.body, answer.retry_after)
-        return read_session(answer.body, now=self._clock())
+        session = read_session(answer.body, now=self._clock())
+        if of is not None and session.user_id != of.user_id:
+            raise UnreachableError("the Auth server answered with somebody else's session", hint="check SUPABASE_URL")
+        return session
 
     def _post(self, path: str, payload: JsonObject, headers: Mapping[str, str] | None = None) -> Answer:
         common = {"apikey": self._api_key.reveal(), "X-Supabase-Api-Version": _API_VERSION}
         return guarded_post(self._url + path, payload, {**common, **(headers or {})}, timeout=self._timeout)
+
+
+def _bearer(session: AuthSession) -> dict[str, str]:
+    return {"Authorization": f"Bearer {session.access_token.reveal()}"}

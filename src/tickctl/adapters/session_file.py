@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
 
-from tickctl.core.auth import AuthSession
+from tickctl.core.auth import AuthSession, SecondFactor
 from tickctl.core.secrets import Secret
 from tickctl.errors import ConfigurationError
 
@@ -52,6 +52,11 @@ class SessionFile:
     def path(self) -> Path:
         """The file, for people."""
         return self._path
+
+    def prepare(self) -> None:
+        """Make sure that a session can be kept, before anybody is asked for a password."""
+        with self.locked():
+            pass
 
     def exists(self) -> bool:
         """Whether there is such a file, usable or not."""
@@ -184,8 +189,9 @@ def _parse(content: bytes, url: str) -> AuthSession | None:
             "access_token": str(access_token),
             "refresh_token": str(refresh_token),
             "expires_at": float(expires_at),
-            "second_factor": bool(second_factor),
+            "second_factor": "none" | "missing" | "shown" as second_factor,
         } if saved_url == url:
-            return AuthSession(user_id, email, Secret(access_token), Secret(refresh_token), expires_at, second_factor)
+            tokens = Secret(access_token), Secret(refresh_token)
+            return AuthSession(user_id, email, *tokens, expires_at, SecondFactor(second_factor))
         case _:
             return None

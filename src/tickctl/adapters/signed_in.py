@@ -6,8 +6,7 @@ from typing import Final
 from tickctl.adapters.auth_api import AuthApi
 from tickctl.adapters.session_file import SessionFile
 from tickctl.core.auth import AuthSession
-from tickctl.core.secrets import Secret
-from tickctl.errors import ConfigurationError, CredentialsRefusedError, TickctlError, UnreachableError
+from tickctl.errors import ConfigurationError, CredentialsRefusedError, TickctlError
 
 MARGIN: Final = 60.0
 """Seconds before its end from which an access token is not used any more: a long import may take as long."""
@@ -34,36 +33,30 @@ def current_session(file: SessionFile, auth: AuthApi, *, now: float) -> AuthSess
         renewed = auth.refresh(session)
         if renewed is None:
             raise CredentialsRefusedError("the session is over", hint="sign in again with 'tickctl login'")
-        if renewed.user_id != session.user_id:
-            raise UnreachableError("the Auth server answered with somebody else's session", hint="check SUPABASE_URL")
         file.save(renewed)
         return renewed
 
 
-def begin_session(file: SessionFile, auth: AuthApi, email: str, password: Secret, *, now: float) -> AuthSession:
-    """Sign in, keep the session, and end the one that it replaces, if there is one and it can be done.
+def keep_session(file: SessionFile, auth: AuthApi, session: AuthSession, *, now: float) -> None:
+    """Save a session that was just begun, and end the one that it replaces, if there is one and it can be done.
 
     Raises:
-        ConfigurationError: the file can't be used; as far as that can be known before, no password is sent.
-        CredentialsRefusedError: the Auth server says no.
-        UnreachableError: it could not be asked.
+        ConfigurationError: the file can't be written; then the new session is ended.
     """
     with file.locked():
-        session = auth.sign_in(email, password)
         try:
-            replaced = file.load(private=False)
+            surplus = file.load(private=False)
         except ConfigurationError:
-            replaced = None
+            surplus = None
         try:
             file.save(session)
         except ConfigurationError:
-            replaced = session
+            surplus = session
             raise
         finally:
-            if replaced is not None:
+            if surplus is not None:
                 with suppress(TickctlError):  # a session more in the list of open ones is no reason to fail
-                    _ended(replaced, auth, now)
-    return session
+                    _ended(surplus, auth, now)
 
 
 def end_session(file: SessionFile, auth: AuthApi, *, now: float) -> bool | None:

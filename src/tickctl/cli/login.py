@@ -1,13 +1,14 @@
 """`tickctl login`: sign in as an administrator, and stay signed in."""
 
 import time
+from contextlib import suppress
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from tickctl.cli.exit_codes import ExitCode
 from tickctl.cli.identity import project_url, publishable_key, session_file
-from tickctl.cli.prompt import ask, ask_secret, read_secret
+from tickctl.cli.prompt import ask, ask_secret, has_terminal, read_secret
 from tickctl.cli.run import Run, command
 from tickctl.errors import CredentialsRefusedError, InvalidInputError, TickctlError
 
@@ -64,23 +65,41 @@ def _auth(run: Run) -> "AuthApi":
 
 
 def _sign_in(run: Run, email: str | None, *, password_stdin: bool) -> "AuthSession":
-    from tickctl.adapters.signed_in import begin_session
+    from tickctl.adapters.signed_in import keep_session
+    from tickctl.core.auth import SecondFactor
 
     auth, file = _auth(run), session_file(run.settings)
+    file.prepare()
     if email is None:
         email = ask("E-mail:", instead="give the address on the command line")
     if "@" not in email:
         raise InvalidInputError("that is not an e-mail address", hint="the password is asked for afterwards")
     instead = f"give it with {_STDIN}"
     password = read_secret(_STDIN) if password_stdin else ask_secret("Password:", instead=instead)
-    session = begin_session(file, auth, email, password, now=time.time())
-    run.output.notice(
-        f"signed in to {project_url(run.settings)} as {session.email or session.user_id}; kept in {file.path}"
-    )
-    if session.second_factor:
-        run.output.warning("your second factor was not asked for; what the project keeps for level aal2 stays closed")
+    session = auth.sign_in(email, password)
+    if session.second_factor is SecondFactor.MISSING:
+        session = _with_second_factor(run, auth, session)
+    keep_session(file, auth, session, now=time.time())
+    run.output.notice(f"signed in to {project_url(run.settings)} as {session.email or session.user_id}")
+    run.output.notice(f"the session is kept in {file.path}")
     _tell_what_goes_first(run)
     return session
+
+
+def _with_second_factor(run: Run, auth: "AuthApi", session: "AuthSession") -> "AuthSession":
+    """Ask for a code of the user's authenticator app where there are one and a terminal; else go on without."""
+    from tickctl.core.secrets import Secret
+
+    if session.authenticator is None or not has_terminal():
+        run.output.warning("your second factor was not asked for: the session has assurance level aal1 only")
+        return session
+    try:
+        code = ask("Code of your authenticator app:", instead="open the app and type its six digits")
+        return auth.show_second_factor(session, Secret("".join(code.split())))
+    except BaseException:
+        with suppress(TickctlError):  # half a session is of no use to anybody who may sign in properly
+            auth.sign_out(session)
+        raise
 
 
 def _tell_what_goes_first(run: Run) -> None:

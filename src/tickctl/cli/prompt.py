@@ -13,6 +13,15 @@ _LONGEST = 4096
 _TERMINAL = Path("/dev/tty")
 
 
+def has_terminal() -> bool:
+    """Whether somebody could be asked."""
+    try:
+        with _TERMINAL.open("rb"):
+            return True
+    except OSError:
+        return False
+
+
 def ask(question: str, *, instead: str) -> str:
     """Ask a question on the terminal, wherever stdin and stdout go, and return the line that was typed.
 

@@ -1,11 +1,12 @@
 """What comes back from signing in, and nothing that merely resembles it."""
 
+import base64
 import json
 from typing import Any
 
 import pytest
 
-from tickctl.core.auth import read_session
+from tickctl.core.auth import SecondFactor, read_challenge, read_session
 from tickctl.errors import UnreachableError
 
 ANSWER: dict[str, Any] = {
@@ -46,19 +47,52 @@ def test_session_shows_no_token() -> None:
     assert ANSWER["refresh_token"] not in shown
 
 
+APP = {"id": "5B1D8A3E-7d2f-4c55-9f3f-0a4f1c7c9a22", "factor_type": "totp", "status": "verified"}
+PHONE = APP | {"id": "0d4b7c1e-7d2f-4c55-9f3f-0a4f1c7c9a33", "factor_type": "phone"}
+
+
 @pytest.mark.parametrize(
     ("factors", "expected"),
     [
-        ([], False),
-        ([{"status": "unverified"}], False),
-        ([{"status": "unverified"}, {"status": "verified", "factor_type": "totp"}], True),
-        ("verified", False),
-        (None, False),
+        ([], SecondFactor.NONE),
+        ([APP | {"status": "unverified"}], SecondFactor.NONE),
+        ([PHONE], SecondFactor.MISSING),
+        ([APP | {"status": "unverified"}, PHONE, APP], SecondFactor.MISSING),
+        ([APP | {"id": "../user"}], SecondFactor.NONE),
+        ([APP | {"factor_type": None}], SecondFactor.NONE),
+        (["verified", 5, None], SecondFactor.NONE),
+        ("verified", SecondFactor.NONE),
+        (None, SecondFactor.NONE),
     ],
+    ids=["none", "begun", "phone", "both", "no id", "no type", "rubbish", "text", "null"],
 )
-def test_second_factor_counts_once_it_is_verified(factors: object, *, expected: bool) -> None:
+def test_second_factor_counts_once_it_is_verified(factors: object, expected: SecondFactor) -> None:
     """One that was only begun to be set up protects nothing."""
-    assert read_session(body(user=ANSWER["user"] | {"factors": factors}), now=0).second_factor is expected
+    session = read_session(body(user=ANSWER["user"] | {"factors": factors}), now=0)
+    assert session.second_factor is expected
+
+
+def test_authenticator_app_is_the_factor_that_can_be_asked_for() -> None:
+    """A code that goes to a phone, or a security key, can't be had on a terminal."""
+    with_both = read_session(body(user=ANSWER["user"] | {"factors": [PHONE, APP]}), now=0)
+    assert with_both.authenticator == APP["id"]
+    assert read_session(body(user=ANSWER["user"] | {"factors": [PHONE]}), now=0).authenticator is None
+
+
+@pytest.mark.parametrize(("level", "expected"), [("aal1", SecondFactor.MISSING), ("aal2", SecondFactor.SHOWN)])
+def test_token_tells_whether_it_was_shown(level: str, expected: SecondFactor) -> None:
+    """Also after a refresh, which keeps the level."""
+    payload = base64.urlsafe_b64encode(json.dumps({"aal": level}).encode()).rstrip(b"=").decode()
+    token = f"eyJhbGciOiJIUzI1NiJ9.{payload}.c2lnbmF0dXJl"
+    session = read_session(body(access_token=token, user=ANSWER["user"] | {"factors": [APP]}), now=0)
+    assert session.second_factor is expected
+
+
+@pytest.mark.parametrize("text", [b"", b"<html>", b"{}", b'{"id": 5}', b'{"id": "../verify"}'])
+def test_other_texts_are_no_challenge(text: bytes) -> None:
+    """Its id goes into the next request."""
+    with pytest.raises(UnreachableError):
+        read_challenge(text)
 
 
 @pytest.mark.parametrize("email", ["", None, 5])

@@ -48,8 +48,15 @@ _BY_CODE: Final[Mapping[str, tuple[type[TickctlError], str, str]]] = {
     "bad_jwt": (CredentialsRefusedError, "the Auth server does not accept the access token", _SIGN_IN_AGAIN),
     "insufficient_aal": (
         CredentialsRefusedError,
-        "the project asks for a second factor, which tickctl can't show",
-        _CANNOT_SIGN_IN,
+        "the project asks for a second factor",
+        "sign in again with 'tickctl login', on a terminal",
+    ),
+    "mfa_verification_failed": (CredentialsRefusedError, "the code is wrong, or from a moment ago", "try again"),
+    "mfa_challenge_expired": (CredentialsRefusedError, "the code came too late", "try again"),
+    "mfa_totp_verify_not_enabled": (
+        ConfigurationError,
+        "authenticator apps are switched off in this project",
+        "switch them on in the project's Auth settings, or use SUPABASE_SECRET_KEY or SUPABASE_DB_URL",
     ),
     "mfa_verification_rejected": (
         CredentialsRefusedError,

@@ -4,14 +4,28 @@ https://supabase.com/docs/guides/auth/sessions. An access token lasts for minute
 refresh token is spent by the first use and buys the next pair.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 
 from tickctl.core.json import JsonObject
 from tickctl.core.secrets import Secret
 from tickctl.core.tokens.claims import is_uuid
 from tickctl.core.tokens.encoding import EncodingError, parse_object
+from tickctl.core.tokens.jws import parse_compact
+from tickctl.core.tokens.verdict import Refusal
 from tickctl.errors import UnreachableError
+
+
+class SecondFactor(StrEnum):
+    """Whether a session stands on more than a password (https://supabase.com/docs/guides/auth/auth-mfa)."""
+
+    NONE = "none"
+    """The user has none enrolled."""
+    MISSING = "missing"
+    """The user has one enrolled, and this session has not shown it: assurance level aal1."""
+    SHOWN = "shown"
+    """Assurance level aal2."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +38,8 @@ class AuthSession:
         access_token: what requests carry.
         refresh_token: what buys the next session, once.
         expires_at: when the access token ends, epoch seconds of this machine's clock.
-        second_factor: whether the user has a second factor enrolled, which a password alone does not show.
+        second_factor: whether it was shown.
+        authenticator: id of the factor whose codes an app makes (TOTP), where the user has such a one.
     """
 
     user_id: str
@@ -32,7 +47,8 @@ class AuthSession:
     access_token: Secret
     refresh_token: Secret
     expires_at: float
-    second_factor: bool
+    second_factor: SecondFactor
+    authenticator: str | None = None
 
     def ends_before(self, moment: float) -> bool:
         """Whether the access token is no good any more at a time in epoch seconds."""
@@ -58,14 +74,29 @@ def read_session(body: bytes, *, now: float) -> AuthSession:
     user_id, email = user.get("id"), user.get("email")
     if not isinstance(user_id, str) or not is_uuid(user_id):
         raise _nonsense("it has no user id")
+    access_token = _token(members, "access_token")
+    factors = tuple(_verified_factors(user))
     return AuthSession(
         user_id=user_id.lower(),
         email=email if isinstance(email, str) and email else None,
-        access_token=_token(members, "access_token"),
+        access_token=access_token,
         refresh_token=_token(members, "refresh_token"),
         expires_at=now + lifetime,
-        second_factor=_has_second_factor(user),
+        second_factor=_second_factor(access_token, enrolled=bool(factors)),
+        authenticator=next((factor_id for kind, factor_id in factors if kind == "totp"), None),
     )
+
+
+def read_challenge(body: bytes) -> str:
+    """Read the body of a successful answer to `POST /auth/v1/factors/<id>/challenge`: the challenge's id.
+
+    Raises:
+        UnreachableError: it is not a challenge.
+    """
+    challenge_id = read_object(body).get("id")
+    if not isinstance(challenge_id, str) or not is_uuid(challenge_id):
+        raise _nonsense("it is not a challenge")
+    return challenge_id
 
 
 def read_object(body: bytes) -> JsonObject:
@@ -88,11 +119,25 @@ def _token(members: JsonObject, name: str) -> Secret:
     return Secret(value)
 
 
-def _has_second_factor(user: JsonObject) -> bool:
+def _verified_factors(user: JsonObject) -> Iterator[tuple[str, str]]:
+    """Yield kind and id of the user's second factors; one that was only begun to be set up protects nothing."""
     factors = user.get("factors")
-    if not isinstance(factors, Sequence):
-        return False
-    return any(isinstance(factor, Mapping) and factor.get("status") == "verified" for factor in factors)
+    for factor in factors if isinstance(factors, Sequence) else ():
+        if isinstance(factor, Mapping) and factor.get("status") == "verified":
+            kind, factor_id = factor.get("factor_type"), factor.get("id")
+            # The id becomes a part of an address.
+            if isinstance(kind, str) and isinstance(factor_id, str) and is_uuid(factor_id):
+                yield kind, factor_id
+
+
+def _second_factor(access_token: Secret, *, enrolled: bool) -> SecondFactor:
+    try:
+        level = parse_object(parse_compact(access_token.reveal()).payload).get("aal")
+    except (EncodingError, Refusal):
+        level = None
+    if level == "aal2":
+        return SecondFactor.SHOWN
+    return SecondFactor.MISSING if enrolled else SecondFactor.NONE
 
 
 def _nonsense(problem: str) -> UnreachableError:
