@@ -1,5 +1,6 @@
 """docs/SUPABASE_SETUP.md can be followed to the letter, in a new project and in one with hand-made tables."""
 
+import ast
 import re
 import subprocess
 import sys
@@ -15,7 +16,8 @@ from standin import PASSWORD, StandIn, standing_in
 from standin.auth import AuthConfig
 from terminal_support import converse
 
-PAGE = (Path(__file__).parents[2] / "docs" / "SUPABASE_SETUP.md").read_text()
+ROOT = Path(__file__).parents[2]
+PAGE = (ROOT / "docs" / "SUPABASE_SETUP.md").read_text()
 ADMIN, USER, NEW = "admin@example.com", "user@example.com", "new@example.com"
 
 
@@ -83,3 +85,21 @@ def test_the_guide_can_be_followed_to_the_letter(reader: Reader) -> None:
         reader.do_before(command)
         done = reader.type(command)
         assert done.code == 0, f"$ {command}\n{done.out}{done.err}"
+
+
+def said() -> str:
+    """Return every text that stands in the program, each on its own, and the SQL as it is."""
+    source = ROOT / "src" / "tickctl"
+    nodes = (node for file in source.rglob("*.py") for node in ast.walk(ast.parse(file.read_text())))
+    texts = [node.value for node in nodes if isinstance(node, ast.Constant) and isinstance(node.value, str)]
+    return "\n".join(texts + [file.read_text() for file in source.rglob("*.sql")])
+
+
+def test_every_message_of_the_troubleshooting_table_is_said_by_the_program() -> None:
+    """A reader searches the page for what stands on the screen."""
+    trouble = PAGE[PAGE.index("## 10.") :]
+    cells = [line.split("|")[1] for line in trouble.splitlines() if line.startswith("| `")]
+    messages = [message for cell in cells for message in re.findall(r"`(.*?)`", cell)]
+    parts = [part.strip() for message in messages for part in re.split("…|: ", message) if part.strip()]
+    everything = said()
+    assert [part for part in parts if part not in everything] == []
