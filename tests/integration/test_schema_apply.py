@@ -3,6 +3,7 @@
 import subprocess
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import psycopg
 import pytest
@@ -15,6 +16,7 @@ from tickctl.adapters.schema import StepKind
 from tickctl.errors import ConfigurationError, ConflictError, CredentialsRefusedError, UnreachableError
 from tickctl.sql import SUPERSEDED, function_sources, migrations, repeatables
 
+FIRST_SCHEMA = Path(__file__).parents[1] / "data" / "first_schema.sql"
 SOMEBODY = "00000000-0000-4000-8000-000000000001"
 REPAIRED = "functions, views, triggers, rights and policies as they were: they were altered since"
 
@@ -102,6 +104,24 @@ def test_a_text_that_was_replaced_on_purpose_is_no_obstacle(database: Database) 
             "update tick.migration set digest = %s where name = 'migrations/0001_tables.sql'", [next(iter(SUPERSEDED))]
         )
         assert schema.plan(connection) == schema.Plan()
+
+
+def test_the_first_databases_are_brought_up_to_date(bare_database: Database, bare_twin: Database) -> None:
+    """Their limits, usage and charges stay, and they end as those that begin today."""
+    with connected(bare_database) as connection:
+        connection.execute(FIRST_SCHEMA.read_bytes())
+        user = bare_database.add_user("early@example.com", limit=5)
+        answer = bare_database.functions().call("consume_ticks", {"ticks": 2}, caller=user.caller)
+        assert answer[0]["decision"] == "granted"
+        assert not apply_over(connection).asks
+        rows = connection.execute(
+            "select p.daily_tick_limit, d.ticks_used, c.ticks from public.profiles as p"
+            " join public.user_daily_usage as d using (user_id) join tick.charge as c using (user_id)"
+        )
+        assert rows.fetchall() == [(5, 2, 2)]
+    apply(bare_twin)
+    with connected(bare_database) as connection, connected(bare_twin) as twin:
+        assert catalogue(connection) == [line.replace(bare_twin.name, bare_database.name) for line in catalogue(twin)]
 
 
 def test_a_database_of_a_newer_version_is_left_alone(database: Database) -> None:

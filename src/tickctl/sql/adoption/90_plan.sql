@@ -45,7 +45,7 @@ begin
     for file in select * from jsonb_array_elements(files) loop
         if file ->> 'run' = 'once' and pg_temp.tick_digest(file ->> 'name') is null then
             is_outdated := true;
-            return query select 7.1, 'create', 'what ' || (file ->> 'name') || ' defines', file ->> 'text';
+            return query select 7.1, 'create', 'migration ' || (regexp_match(file ->> 'name', '/(.*)\.sql'))[1], file ->> 'text';
         elsif file ->> 'run' = 'again' or pg_temp.tick_digest(file ->> 'name') is not null then
             is_outdated := is_outdated or file ->> 'run' <> 'once'
                 and pg_temp.tick_digest(file ->> 'name') is distinct from file ->> 'digest';
