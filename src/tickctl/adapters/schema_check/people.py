@@ -147,6 +147,13 @@ class World:
         columns = {name: sql.Identifier(getattr(self.tables, name)) for name in ("profile_owner", "usage_owner")}
         return sql.SQL(text).format(**ids, **columns)
 
+    def fresh(self) -> tuple[Statement, ...]:
+        """Return the statements after which `user` and `other` have a limit of 3 and have used nothing."""
+        return (
+            self.sql("delete from public.user_daily_usage where user_id in ({user}, {other})"),
+            self.sql("update public.profiles set daily_tick_limit = 3 where user_id in ({user}, {other})"),
+        )
+
     def rows(self) -> list[Statement]:
         """Return the statements after which `user` and `other` have a limit of 10 and have used 7 ticks today."""
         return [

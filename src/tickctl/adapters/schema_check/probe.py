@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from psycopg import sql
+
 from tickctl.adapters.schema_check.finding import Finding
 from tickctl.adapters.schema_check.judging import Judge, concluded
 from tickctl.adapters.schema_check.trial import Statement, Trial
@@ -38,3 +40,9 @@ class Probe:
         """
         verdicts = [(each.tried, each.judge(trial.attempt(*each.statements))) for each in self.attempts]
         return concluded(self.id, self.title, verdicts)
+
+
+def consume(ticks: str) -> Statement:
+    """Return the statement that asks for ticks, given as an SQL expression, and answers with the decision."""
+    question = "select c.decision from public.consume_ticks(ticks => {ticks}) as c"
+    return sql.SQL(question).format(ticks=sql.SQL(ticks))

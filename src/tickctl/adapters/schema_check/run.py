@@ -7,9 +7,11 @@ from psycopg import sql
 
 from tickctl.adapters.schema.failures import reported
 from tickctl.adapters.schema_check import catalogue, hook
+from tickctl.adapters.schema_check.counting_probes import counting_probes
 from tickctl.adapters.schema_check.finding import APPLY, Finding, Part, Result
-from tickctl.adapters.schema_check.function_probes import function_probes, private_probes
+from tickctl.adapters.schema_check.identity_probes import identity_probes
 from tickctl.adapters.schema_check.people import People, World, find_tables
+from tickctl.adapters.schema_check.private_probes import private_probes
 from tickctl.adapters.schema_check.table_probes import stored_value_probes, table_probes
 from tickctl.adapters.schema_check.trial import Connection, Outcome, Trial, opened
 from tickctl.errors import ConfigurationError
@@ -96,7 +98,7 @@ def _behaviour(trial: Trial, people: People) -> Iterator[Finding]:
         outcome = Outcome("42883", f"public.{missing[0][0]} is missing")
         yield _not_tried("functions-to-try", "the functions can be tried", outcome)
         return
-    for probe in (*stored_value_probes(world), *function_probes(world)):
+    for probe in (*stored_value_probes(world), *identity_probes(world), *counting_probes(world)):
         yield probe.run(trial)
     yield from private_probes(trial, world)
 

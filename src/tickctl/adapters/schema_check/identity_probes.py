@@ -1,0 +1,104 @@
+"""Who may consume, settle and administer: standing, sessions, claims and roles, tried out."""
+
+from collections.abc import Iterator
+from typing import LiteralString
+
+from tickctl.adapters.schema_check.judging import Judge, answers, denied
+from tickctl.adapters.schema_check.people import World
+from tickctl.adapters.schema_check.probe import Attempt, Probe, consume
+from tickctl.adapters.schema_check.trial import Statement, become
+
+
+def identity_probes(world: World) -> Iterator[Probe]:
+    """Yield the probes; rows of the users may be there or not."""
+    people = world.people
+    user = people.user
+
+    def consuming(tried: str, acts: Statement, judge: Judge) -> Attempt:
+        return Attempt(f"consuming {tried}", (*world.fresh(), acts, consume("1")), judge)
+
+    yield Probe(
+        "consume-in-good-standing",
+        "only users in good standing can consume",
+        (
+            consuming("with a confirmed e-mail", user.acts(), answers(("granted",))),
+            consuming("without a confirmed e-mail", people.unconfirmed.acts(), answers(("email_not_confirmed",))),
+            consuming("as an anonymous user", people.anonymous.acts(), answers(("anonymous",))),
+            consuming("as a banned user", people.banned.acts(), answers(("user_banned",))),
+            consuming("as a deleted user", people.deleted.acts(), answers(("user_deleted",))),
+            consuming(
+                "as a user who never was",
+                user.acts(sub=user.session_id),
+                answers(("user_not_found",)),
+            ),
+            consuming("without signing in", become("anon"), denied),
+        ),
+    )
+    ended = world.sql("update auth.sessions set not_after = now() - interval '1 second' where user_id = {user}")
+    yield Probe(
+        "consume-session",
+        "tokens of ended and foreign sessions consume nothing",
+        (
+            consuming(
+                "in another user's session",
+                user.acts(session_id=people.other.session_id),
+                answers(("session_revoked",)),
+            ),
+            Attempt("consuming in an ended session", (ended, user.acts(), consume("1")), answers(("session_revoked",))),
+        ),
+    )
+    forged = (
+        ("claims of the secret key", become("authenticated", {"role": "service_role", "sub": user.id})),
+        ("no claims", become("authenticated", "")),
+        ("claims without a user", become("authenticated", {"role": "authenticated"})),
+        ("a user's claims", become("anon", user.claims())),
+    )
+    yield Probe(
+        "forged-claims",
+        "claims give nothing that the role does not have",
+        tuple(
+            Attempt(f"{call} with {tried}", (acts, world.sql(text)), denied)
+            for tried, acts in forged
+            for call, text in (
+                ("consuming", "select public.consume_ticks(1)"),
+                ("showing a user", "select public.tick_admin_show({other}::text)"),
+                ("settling", "select public.settle_ticks({user}, 0)"),
+            )
+        ),
+    )
+    wishes: tuple[tuple[str, LiteralString], ...] = (
+        ("raising the own limit", "select public.tick_admin_set_limit({user}::text, 1000000)"),
+        ("granting oneself ticks", "select public.tick_admin_grant({user}::text, 1000000)"),
+        ("resetting the own usage", "select public.tick_admin_reset({user}::text)"),
+        ("making oneself an administrator", "select public.tick_admin_add({user}::text)"),
+        ("listing users", "select public.tick_admin_list()"),
+        ("showing another user", "select public.tick_admin_show({other}::text)"),
+    )
+    yield Probe(
+        "admin-functions",
+        "users are no administrators",
+        tuple(
+            Attempt(f"{tried} {kind}", (acts, world.sql(text)), denied)
+            for kind, acts in (
+                ("as a user", user.acts()),
+                ("as an anonymous user", people.anonymous.acts()),
+                ("with user_metadata", user.acts(user_metadata={"role": "service_role", "admin": True})),
+            )
+            for tried, text in wishes
+        ),
+    )
+    settle: LiteralString = (
+        "select s.outcome from public.consume_ticks(3) as c, public.settle_ticks(c.charge_id, 0) as s"
+    )
+    yield Probe(
+        "settle-own-charge",
+        "users can't give themselves ticks back",
+        tuple(
+            Attempt(f"settling the own charge {tried}", (*world.fresh(), acts, world.sql(settle)), denied)
+            for tried, acts in (
+                ("as a user", user.acts()),
+                ("with app_metadata that the row does not have", user.acts(app_metadata={"role": "tick_gateway"})),
+                ("with user_metadata", user.acts(user_metadata={"role": "tick_gateway"})),
+            )
+        ),
+    )
