@@ -20,7 +20,7 @@ from tickctl.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from tickctl.adapters.embedded import EmbeddedDatabase
-    from tickctl.core.quota import QuotaAdmin, SqlFunctions
+    from tickctl.core.quota import Caller, QuotaAdmin, SqlFunctions
     from tickctl.core.secrets import Secret
     from tickctl.settings import Settings
 
@@ -97,27 +97,18 @@ def open_admin(run: Run) -> Iterator[AdminSession]:
         ConfigurationError: settings are missing or can't be used.
         CredentialsRefusedError: the token or session of a signed-in user is over.
     """
-    from tickctl.core.quota import QuotaAdmin, ServiceRole, SignedInUser
+    from tickctl.core.quota import QuotaAdmin, ServiceRole
 
     backend = choose(run.settings, run.backend)
     identity = choose_identity(run, backend)
-    caller: ServiceRole | SignedInUser = ServiceRole()
+    caller: Caller = ServiceRole()
     with ExitStack() as stack:
-        functions: SqlFunctions
         if backend is BackendName.LOCAL:
             functions, target = _embedded_functions(run, stack)
         elif identity is IdentityName.CONNECTION:
             functions, target = _connection(run.settings, backend, stack)
         else:
-            url = project_url(run.settings)
-            if identity is IdentityName.SECRET_KEY:
-                key, who = secret_key(run.settings), "service_role (secret key)"
-            else:
-                key = publishable_key(run.settings)
-                caller, who = signed_in_user(run.settings)
-            from tickctl.adapters.api import ApiFunctions
-
-            functions, target = stack.enter_context(ApiFunctions(url, key)), f"{url} as {who}"
+            functions, target, caller = _api(run.settings, identity, stack)
         yield AdminSession(QuotaAdmin(functions, operator_name(), caller=caller), functions, target, identity)
 
 
@@ -144,6 +135,20 @@ def _connection(settings: "Settings", backend: BackendName, stack: ExitStack) ->
     url = database_url(settings)
     where = project_url(settings) if backend is BackendName.SUPABASE else "the database of SUPABASE_DB_URL"
     return stack.enter_context(PostgresFunctions(url)), _as_role(f"{where} over a direct connection", url)
+
+
+def _api(settings: "Settings", identity: IdentityName, stack: ExitStack) -> tuple["SqlFunctions", str, "Caller"]:
+    from tickctl.adapters.api import ApiFunctions
+    from tickctl.core.quota import ServiceRole
+
+    url = project_url(settings)
+    caller: Caller
+    if identity is IdentityName.SECRET_KEY:
+        key, caller, who = secret_key(settings), ServiceRole(), "service_role (secret key)"
+    else:
+        key = publishable_key(settings)
+        caller, who = signed_in_user(settings)
+    return stack.enter_context(ApiFunctions(url, key)), f"{url} as {who}", caller
 
 
 def _as_role(target: str, url: "Secret") -> str:
