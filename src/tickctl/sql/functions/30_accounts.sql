@@ -9,6 +9,8 @@ select
     u.email::text as email,
     u.email_confirmed_at,
     u.banned_until,
+    u.created_at,
+    u.last_sign_in_at,
     u.deleted_at,
     u.is_anonymous,
     known.daily_tick_limit,
@@ -55,21 +57,28 @@ from tick.account as a;
 -- The columns of the type tick.user_overview, in its order, but for the last.
 create view tick.overview with (security_invoker = true) as
 select
-    q.*,
-    u.email_confirmed_at,
-    u.created_at,
-    u.last_sign_in_at,
+    a.user_id,
+    a.email,
+    a.email_confirmed_at is not null as email_confirmed,
+    a.daily_tick_limit,
+    a.usage_date,
+    a.ticks_used,
+    a.ticks_granted,
+    a.ticks_remaining,
+    a.resets_at,
+    a.time_zone,
+    a.email_confirmed_at,
+    a.created_at,
+    a.last_sign_in_at,
     -- 'infinity' is no time that JSON or its readers know.
-    case when u.banned_until > '9999-12-31 00:00:00+00' then '9999-12-31 00:00:00+00' else u.banned_until end
+    case when a.banned_until > '9999-12-31 00:00:00+00' then '9999-12-31 00:00:00+00' else a.banned_until end
         as banned_until,
-    u.is_anonymous,
+    a.is_anonymous,
     (
-        select count(*)
-        from auth.sessions as s cross join tick.clock as now
-        where s.user_id = u.id and (s.not_after is null or s.not_after > now.moment)
+        select count(*) from auth.sessions as s
+        where s.user_id = a.user_id and (s.not_after is null or s.not_after > a.moment)
     ) as sessions
-from tick.quota as q
-join auth.users as u on u.id = q.user_id;
+from tick.account as a;
 
 -- Creates the user's profile and row of the day where they are missing. Nothing happens when the user has just been
 -- deleted; whoever then counts on the row finds none. A profile that can't be made, since the table wants more of it
