@@ -76,6 +76,14 @@ def test_echo_comes_back_when_the_prompt_is_interrupted(env: dict[str, str], ema
     assert "Traceback" not in result.out
 
 
+@pytest.mark.parametrize("typed", ["", "\x04"], ids=["return", "end of input"])
+def test_nothing_typed_is_no_password(env: dict[str, str], email: str, typed: str) -> None:
+    """And isn't sent as an empty one."""
+    result = converse(["login", email], {"Password: ": typed}, env)
+    assert result.code == 2
+    assert "nothing was typed" in result.out
+
+
 def test_without_a_terminal_nothing_is_guessed(tickctl: Tickctl, env: dict[str, str], email: str) -> None:
     """A script says where the password comes from."""
     result = tickctl("login", email, env=env, stdin=PASSWORD)

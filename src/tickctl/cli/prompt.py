@@ -39,6 +39,8 @@ def ask(question: str, *, instead: str) -> str:
             line = terminal.readline(_LONGEST).strip()
     except OSError:
         raise _no_terminal(question, instead) from None
+    except UnicodeDecodeError:
+        raise _no_text() from None
     if not line:
         raise InvalidInputError("nothing was typed", hint=instead)
     return line
@@ -60,8 +62,12 @@ def ask_secret(question: str, *, instead: str) -> "Secret":
         try:
             with _TERMINAL.open("rb"):  # without one, getpass would read stdin
                 secret = Secret(getpass.getpass(f"{question} "))
-        except (OSError, EOFError, getpass.GetPassWarning):
+        except EOFError:
+            secret = Secret("")
+        except (OSError, getpass.GetPassWarning):
             raise _no_terminal(question, instead) from None
+        except UnicodeDecodeError:
+            raise _no_text() from None
     if not secret:
         raise InvalidInputError("nothing was typed", hint=instead)
     return secret
@@ -91,6 +97,10 @@ def read_secret(option: str) -> "Secret":
     if not text or len(content) > _LONGEST or any(end in text for end in "\r\n\0"):
         raise InvalidInputError(f"what {option} reads is not one line of text", hint="give the secret and nothing else")
     return Secret(text)
+
+
+def _no_text() -> InvalidInputError:
+    return InvalidInputError("what was typed is not UTF-8 text", hint="check the encoding of the terminal")
 
 
 def _no_terminal(question: str, instead: str) -> InvalidInputError:
