@@ -153,6 +153,13 @@ HOLES = {
     "a write grant through a role": Hole(
         "create role staff; grant delete on public.profiles to staff; grant staff to authenticated", "write-grants"
     ),
+    "a write grant to a role that tokens may name": Hole(
+        "create role staff; grant update on public.profiles to staff; grant staff to authenticator", "write-grants"
+    ),
+    "accounts can be written": Hole("grant update (raw_app_meta_data) on auth.users to authenticated", "auth-grants"),
+    "sessions can be read": Hole(
+        "grant select on auth.sessions to anon; alter table auth.sessions disable row level security", "auth-grants"
+    ),
     "a write grant on a column": Hole(
         "grant update (daily_tick_limit) on public.profiles to authenticated", "write-grants-columns"
     ),
@@ -281,7 +288,7 @@ HOLES = {
         "alter function tick.open_day set search_path = public", "functions-search-path"
     ),
     "a definer function of ours in public": Hole(
-        "alter function public.my_ticks security definer", "functions-definer"
+        "alter function public.my_ticks security definer", "functions-definer", "functions-attributes"
     ),
     "a definer function of theirs in public": Hole(
         "create function public.boost() returns void language sql security definer set search_path = ''"
@@ -308,13 +315,23 @@ HOLES = {
         " alter function public.my_ticks(integer) owner to postgres;"
         " revoke all on function public.my_ticks(integer) from public, anon, authenticated, service_role",
         "functions-overloads",
+        "functions-attributes",
         "functions-text",
         "functions-grants",
     ),
     "a function of another owner": Hole(
         "create role somebody; alter function tick.open_day owner to somebody", "functions-owner"
     ),
-    "a writing function that is stable": Hole("alter function tick.open_day stable", "functions-volatile"),
+    "a writing function that is stable": Hole("alter function tick.open_day stable", "functions-attributes"),
+    "a function without its owner's rights": Hole(
+        "alter function tick.consume_ticks security invoker", "functions-attributes"
+    ),
+    "a function that null switches off": Hole(
+        "alter function tick.admin_show strict", "functions-attributes", "private-functions"
+    ),
+    "a function with a setting of its own": Hole(
+        "alter function tick.open_day set statement_timeout = 1", "functions-attributes"
+    ),
     # Views and other ways out.
     "a view without security_invoker": Hole(
         "create view public.limits as select * from public.profiles;"
@@ -493,6 +510,11 @@ NOTES = {
         "create function public.other() returns int language sql security definer as 'select 1'",
         "functions-definer-other",
         "public.other()",
+    ),
+    "a function before each request": Note(
+        "alter role authenticator set pgrst.db_pre_request = 'public.before'",
+        "pre-request",
+        "public.before runs before each request",
     ),
     "a publication": Note(
         "create publication changes for table public.profiles",

@@ -93,6 +93,11 @@ ASSERTIONS: Final = (
         mend="alter default privileges revoke all on tables (sequences, functions) from WHOM,"
         " with IN SCHEMA tick where they were granted so",
     ),
+    Assertion(
+        "auth-grants",
+        "nobody may write to accounts and sessions through the API",
+        mend="revoke what is named, as supabase_auth_admin or a superuser; reading needs row-level security",
+    ),
     # Functions.
     Assertion("functions-present", "the functions are there"),
     Assertion("functions-text", "the functions have the text of this version"),
@@ -116,7 +121,7 @@ ASSERTIONS: Final = (
         "all functions belong to the owner of the private schema",
         mend="alter function NAME owner to postgres, as a superuser",
     ),
-    Assertion("functions-volatile", "functions that write are VOLATILE"),
+    Assertion("functions-attributes", "the functions have the attributes of this version"),
     # Views and other ways out.
     Assertion(
         "views-readable",
@@ -148,6 +153,7 @@ ASSERTIONS: Final = (
         result=Result.NOTE,
     ),
     Assertion("foreign-triggers", "triggers of yours on our tables", mend=None, result=Result.NOTE),
+    Assertion("pre-request", "a function of yours runs before each request", mend=None, result=Result.NOTE),
     Assertion("publications", "changes to our tables are published", mend=None, result=Result.NOTE),
     Assertion("graphql", "pg_graphql", mend=None, result=Result.NOTE),
     Assertion("exposed-schemas-elsewhere", "which schemas PostgREST serves", mend=None, result=Result.NOTE),

@@ -6,10 +6,13 @@ from collections.abc import Mapping
 from typing import Final
 
 from tickctl.core.json import JsonObject
-from tickctl.sql import SUPERSEDED, function_sources, migrations, repeatables
+from tickctl.sql import SUPERSEDED, access_token_hook, function_sources, migrations, repeatables
 
 _VIEW: Final = re.compile(
     r"^create (?:or replace )?view (tick\.\w+) with \([^)]*\) as\s(.*?);$", re.MULTILINE | re.DOTALL
+)
+_HEADER: Final = re.compile(
+    r"^create or replace function (?P<name>[a-z_.]+)\((?P<header>.*?)\bas \$", re.MULTILINE | re.DOTALL
 )
 HOOK: Final = "tick.access_token_hook"
 _USERS: Final = ("authenticated",)
@@ -35,17 +38,28 @@ def callers(function: str) -> tuple[str, ...]:
 
 
 def functions() -> list[JsonObject]:
-    """Return this version's functions: schema, name, SHA-256 of the body, callers, and whether it is optional."""
+    """Return this version's functions, as `check/prelude.sql` wants them; digests are the SHA-256 of bodies."""
+    texts = [file.text for file in (*repeatables(), access_token_hook())]
+    headers = {found["name"]: found["header"] for text in texts for found in _HEADER.finditer(text)}
     return [
         {
             "schema": name.split(".")[0],
             "name": name.split(".")[1],
             "digest": hashlib.sha256(body.encode()).hexdigest(),
+            "definer": "security definer" in headers[name],
+            "volatility": _volatility(headers[name]),
+            "settings": sorted({*re.findall(r"\bset (\w+) =", headers[name])} - {"search_path"}),
             "callers": list(callers(name)),
             "optional": name == HOOK,
         }
         for name, body in function_sources().items()
     ]
+
+
+def _volatility(header: str) -> str:
+    """Return what pg_proc.provolatile says of a function that is declared so."""
+    declared = re.search(r"\b(immutable|stable)\b", header)
+    return declared[1][0] if declared else "v"
 
 
 def installed_files() -> list[JsonObject]:

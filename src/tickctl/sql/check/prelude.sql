@@ -2,11 +2,21 @@
 -- name costs nothing. The check runs with an empty search_path, so names come out in full. This version's
 -- functions and files are filled in as JSON.
 with recursive
--- Those whose rights a request can have, and PUBLIC, which everybody is.
-api_role as (
+-- Supabase's roles of the API.
+known_role as (
     select r.oid, r.rolname::text as name
     from pg_catalog.pg_roles as r
     where r.rolname in ('anon', 'authenticated', 'service_role', 'authenticator')
+),
+-- Those whose rights a request can have: PostgREST becomes whatever role the token names, if its own login may.
+api_role as (
+    select k.oid, k.name
+    from known_role as k
+    union
+    select r.oid, r.rolname::text
+    from pg_catalog.pg_roles as r
+    join pg_catalog.pg_roles as a on a.rolname = 'authenticator' and not a.rolsuper
+    where pg_catalog.pg_has_role(a.oid, r.oid, 'member')
 ),
 -- Whatever is granted to one of these can be used through the API.
 api_grantee as (
@@ -48,7 +58,8 @@ policy as (
 expected_function as (
     select f.*
     from pg_catalog.jsonb_to_recordset(:functions) as f (
-        schema text, name text, digest text, callers text[], optional boolean
+        schema text, name text, digest text, definer boolean, volatility text, settings text[], callers text[],
+        optional boolean
     )
 ),
 expected_file as (

@@ -1,6 +1,6 @@
 select r.rolname || ' has ' || attribute.name
 from pg_catalog.pg_roles as r
-join api_role as a on a.oid = r.oid
+join known_role as a on a.oid = r.oid
 cross join lateral (values
     ('SUPERUSER', r.rolsuper),
     ('BYPASSRLS', r.rolbypassrls and r.rolname <> 'service_role'),
