@@ -10,7 +10,7 @@ from psycopg import sql
 
 from given_postgres import GivenServer, given, template
 from quota_support import Database, created
-from schema_support import make_bare_template
+from schema_support import make_bare
 from standin import GivenProject, Project, StandIn, standing_in
 from standin.given import DATABASE_URL
 from standin.given import URL as SUPABASE_URL
@@ -72,9 +72,11 @@ def shared_database(server: Server, quota_template: str) -> Iterator[Database]:
 
 
 @pytest.fixture(scope="session")
-def bare_template(server: Server, quota_template: str) -> str:
+def bare_template(server: Server, quota_template: str) -> Iterator[str]:
     """The name of a database with Supabase's schema alone, to clone; nobody connects to it."""
-    return make_bare_template(server, quota_template)
+    with created(server, quota_template) as made:
+        make_bare(made)
+        yield made.name
 
 
 @pytest.fixture

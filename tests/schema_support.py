@@ -4,37 +4,27 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import psycopg
-from psycopg import sql
 
 from quota_support import Database
 from tickctl.adapters import schema
-from tickctl.adapters.embedded import Server
-
-BARE_TEMPLATE = "bare_template"
 
 
-def make_bare_template(server: Server, template: str) -> str:
-    """Make a database as Supabase hands it over, with its usual default privileges, for cloning; return its name."""
-    named = sql.Identifier(BARE_TEMPLATE)
-    with psycopg.connect(server.url("supabase_admin", "template1"), autocommit=True) as connection:
-        connection.execute(
-            sql.SQL("create database {} owner postgres template {}").format(named, sql.Identifier(template))
-        )
-    with psycopg.connect(server.url("supabase_admin", BARE_TEMPLATE), autocommit=True) as connection:
+def make_bare(database: Database) -> None:
+    """Take from a database all that is ours, and give it the default privileges that Supabase hands out."""
+    with database.superuser() as connection:
         connection.execute("drop schema if exists tick cascade")
         connection.execute("drop table if exists public.profiles, public.user_daily_usage cascade")
         left = connection.execute(
-            "select oid::regprocedure from pg_proc where pronamespace = 'public'::regnamespace"
+            "select oid::regprocedure as function from pg_proc where pronamespace = 'public'::regnamespace"
         ).fetchall()
-        for (function,) in left:
-            connection.execute(f"drop function {function}".encode())
+        for row in left:
+            connection.execute(f"drop function {row['function']}".encode())
         # As projects of most years have it.
         for kind in ("tables", "functions", "sequences"):
             connection.execute(
                 f"alter default privileges for role postgres in schema public grant all on {kind}"
                 " to anon, authenticated, service_role".encode()
             )
-    return BARE_TEMPLATE
 
 
 @contextmanager
