@@ -215,7 +215,7 @@ def assess(trial: Trial, words: str, assertion: Assertion) -> Finding:
             raise
         missing = error.sqlstate in {"42P01", "42703", "3F000"}
         detail = error.diag.message_primary if missing else f"{error.diag.message_primary} (SQLSTATE {error.sqlstate})"
-        return Finding(assertion.id, assertion.part, assertion.title, Result.UNKNOWN, detail or "", assertion.mend)
+        return Finding(assertion.id, assertion.part, assertion.title, Result.UNKNOWN, detail or "")
     if not rows:
         return Finding(assertion.id, assertion.part, assertion.title, Result.OK)
     return Finding(assertion.id, assertion.part, assertion.title, assertion.result, joined(rows), assertion.mend)
