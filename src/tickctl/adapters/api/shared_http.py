@@ -101,9 +101,10 @@ class SharedHttp:
             ConfigurationError: the environment names a proxy or certificates that can't be used.
             InvalidInputError: the arguments can't be written as JSON in UTF-8.
         """
-        client = await self._turn()
-        client.under_way += 1
+        client, spent = self._turn()
         try:
+            if spent is not None and not spent.under_way:
+                await spent.http.aclose()
             # A builder for this one request, so that no other can find the caller's token in it.
             builder = AsyncPostgrestClient(
                 self._rest_url, headers=_CALLER | headers, http_client=client.http, retry_enabled=False
@@ -134,15 +135,14 @@ class SharedHttp:
         if client is not None:
             await client.http.aclose()
 
-    async def _turn(self) -> _Client:
-        client = self._client
-        if client is None or not client.requests_left:
-            self._client = _Client(self._new_client())
-            if client is not None and not client.under_way:
-                await client.http.aclose()
-            client = self._client
-        client.requests_left -= 1
-        return client
+    def _turn(self) -> tuple[_Client, _Client | None]:
+        """Return the client for one more request, and the one before it, if this is the first of a new one."""
+        spent = None
+        if self._client is None or not self._client.requests_left:
+            spent, self._client = self._client, _Client(self._new_client())
+        self._client.requests_left -= 1
+        self._client.under_way += 1
+        return self._client, spent
 
     def _new_client(self) -> httpx.AsyncClient:
         try:

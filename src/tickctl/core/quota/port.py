@@ -79,8 +79,9 @@ class SqlFunctions(Protocol):
             CredentialsRefusedError: the caller may not do this, or the credentials were refused.
             NotFoundError: SQLSTATE P0002, raised by functions for an unknown user.
             ConflictError: SQLSTATE 23505, or an ambiguous name.
-            ConfigurationError: the function does not exist: the schema is not installed.
-            UnreachableError: no answer, a time-out, a full disk, an answer that makes no sense.
+            ConfigurationError: the schema is not installed, or not as it should be.
+            UnreachableError: no answer, a time-out, a full disk, an answer that makes no sense, or an API that does
+                not know the function, which may only not have read it yet.
         """
         ...
 
