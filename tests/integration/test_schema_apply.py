@@ -144,6 +144,19 @@ def test_migrations_are_numbered_without_gaps() -> None:
     ]
 
 
+def test_the_hook_comes_when_asked_for_and_stays(database: Database) -> None:
+    """Nothing else is done for it; once there it is kept as this version has it, asked for or not."""
+    with connected(database) as connection:
+        installed = schema.apply(connection, hook=True).steps
+        assert [(step.kind, step.text) for step in installed] == [(StepKind.CREATE, "the optional access token hook")]
+        assert schema.plan(connection) == schema.plan(connection, hook=True) == schema.Plan()
+        before = catalogue(connection)
+        connection.execute("grant execute on function tick.access_token_hook to authenticated")
+        connection.execute("update tick.migration set digest = 'old' where name like 'optional/%'")
+        assert [step.kind for step in apply_over(connection).steps] == [StepKind.UPDATE]
+        assert catalogue(connection) == before
+
+
 def test_function_sources_are_what_the_database_has(database: Database) -> None:
     """So that whoever compares them finds only what somebody has changed."""
     with connected(database) as connection:

@@ -1,7 +1,7 @@
 -- public.profiles: one row per user, found by user_id. Its other columns, and a key `id`, stay.
 
--- Whether `id` is the user's id, as in Supabase's own tutorials, rather than an id of the row's own; null when nobody can
--- tell. Only asked where id and user_id are not tied together already.
+-- Whether `id` is the user's id, as in Supabase's own tutorials, rather than an id of the row's own; null when nobody
+-- can tell. Only asked where id and user_id are not tied together already.
 create or replace function pg_temp.tick_profile_id_is_user() returns boolean
 language plpgsql volatile set search_path = ''
 as $$
@@ -51,14 +51,9 @@ declare
         where t.tgrelid = table_id and t.tgname = 'tick_mirror_profile_id' and t.tgenabled = 'O');
     -- What a new row has by default, where that is a plain number.
     default_limit constant text := (regexp_match(per_day.default_text, '^''?(\d{1,10})''?(::[a-z ]+)?$'))[1];
-    has_key constant boolean := owner.type = 'uuid' and pg_temp.tick_is_key(table_id, array['user_id']);
-    has_reference constant boolean := owner.type = 'uuid' and pg_temp.tick_has_constraint(
-        table_id, 'FOREIGN KEY (user_id) REFERENCES auth.users(id) ON DELETE CASCADE');
     id_is_user boolean := is_tied;
     user_of text := pg_temp.tick_reading('user_id', owner.type, 'uuid');
     limit_of text := coalesce(pg_temp.tick_reading('daily_tick_limit', per_day.type, 'integer'), '32');
-    orphans text;
-    doubles text;
     number bigint;
 begin
     if table_id is null then
@@ -98,8 +93,8 @@ begin
                 return;
             end if;
         end if;
-        return query select 3.2, 'change', 'public.profiles: id and user_id stay equal by a trigger, '
-            'so that whoever writes only one of them may go on doing so',
+        return query select 3.2, 'change',
+            'public.profiles: id and user_id stay equal by a trigger, whichever of them is written',
             'alter table public.profiles alter column id drop default; ' || mirror
             || '; create or replace trigger tick_mirror_profile_id before insert or update on public.profiles '
             'for each row execute function tick.mirror_profile_id()';
@@ -154,49 +149,7 @@ begin
         end if;
     end if;
 
-    -- Rows. They are looked at only while no key vouches for them.
-    if user_of is null then
-        return;
-    end if;
-    orphans := format('%s is null or not exists (select from auth.users as u where u.id = %s)',
-        'o.' || user_of, 'o.' || user_of);
-    if owner.type is distinct from 'uuid' and owner.found then
-        orphans := replace(orphans, 'o.' || user_of, user_of);
-    end if;
-    if not has_reference then
-        number := pg_temp.tick_count('select count(*) from public.profiles as o where ' || orphans);
-        if number > 0 then
-            return query select * from pg_temp.tick_referenced(
-                table_id, 'select o.ctid from public.profiles as o where ' || orphans, 'having no user');
-            return query select 4.2, 'archive',
-                format('%s of public.profiles without a user in auth.users', pg_temp.tick_rows(number)),
-                'with gone as (delete from public.profiles as o where o.user_id is null'
-                ' or not exists (select from auth.users as u where u.id = o.user_id) returning o.*)'
-                ' insert into tick.adopted (table_name, "row", reason)'
-                ' select ''public.profiles'', to_jsonb(gone), ''no such user'' from gone';
-        end if;
-    end if;
-    if not has_key then
-        doubles := format(
-            'select d.row_id from (select o.ctid as row_id, row_number() over ('
-            'partition by %s order by %s desc nulls first, o.ctid) as place from public.profiles as o where not (%s)'
-            ') as d where d.place > 1', user_of, limit_of, orphans);
-        number := pg_temp.tick_count(format('select count(*) from (%s) as d', doubles));
-        if number > 0 then
-            return query select * from pg_temp.tick_referenced(table_id, doubles, 'being one of several of one user');
-            return query select 4.4, 'merge', format('%s of public.profiles into that of the same user with the highest '
-                    'limit (null, unlimited, is highest)', pg_temp.tick_rows(number)),
-                'with places as (select o.ctid as row_id, row_number() over ('
-                'partition by o.user_id order by o.daily_tick_limit desc nulls first, o.ctid) as place'
-                ' from public.profiles as o),'
-                ' gone as (delete from public.profiles as o using places as p'
-                ' where o.ctid = p.row_id and p.place > 1 returning o.*)'
-                ' insert into tick.adopted (table_name, "row", reason)'
-                ' select ''public.profiles'', to_jsonb(gone), ''another row of this user had a limit as high'' from gone';
-        end if;
-    end if;
-
-    -- Keys.
+    return query select * from pg_temp.tick_profile_rows();
     if not coalesce(owner.required, false) then
         return query select 5.0, 'change', 'public.profiles.user_id is never null',
             'alter table public.profiles alter column user_id set not null';
@@ -210,39 +163,72 @@ begin
 end
 $$;
 
--- E-mail addresses in profiles are copies; the account's own wins. The old ones are kept where they say something else.
-create or replace function pg_temp.tick_emails() returns table (phase numeric, kind text, message text, command text)
+-- Rows of nobody, and several of one user. They are looked at only while no key vouches for them.
+create or replace function pg_temp.tick_profile_rows()
+returns table (phase numeric, kind text, message text, command text)
 language plpgsql volatile set search_path = ''
 as $$
 declare
     table_id constant oid := to_regclass('public.profiles');
-    email constant record := pg_temp.tick_column(table_id, 'email');
     owner constant record := pg_temp.tick_column(table_id, 'user_id');
-    user_of constant text := case when owner.found then pg_temp.tick_reading('user_id', owner.type, 'uuid') else 'id' end;
-    pairs text;
+    per_day constant record := pg_temp.tick_column(table_id, 'daily_tick_limit');
+    whose constant text := case
+        when owner.found then pg_temp.tick_reading('user_id', owner.type, 'uuid') else 'id' end;
+    limits constant text := coalesce(pg_temp.tick_reading('daily_tick_limit', per_day.type, 'integer'), '32');
+    rows_read constant text := format('(select t.ctid as row_id, %s as whose, %s as per_day from public.profiles as t)',
+        whose, limits);
+    orphans constant text := format(
+        'select o.row_id from %s as o where o.whose is null'
+        ' or not exists (select from auth.users as u where u.id = o.whose)', rows_read);
+    doubles constant text := format(
+        'select d.row_id from (select o.row_id, row_number() over ('
+        'partition by o.whose order by o.per_day desc nulls first, o.row_id) as place from %s as o'
+        ' where exists (select from auth.users as u where u.id = o.whose)) as d where d.place > 1', rows_read);
     number bigint;
 begin
-    if user_of is null then
+    if whose is null then
         return;
     end if;
-    pairs := format(
-        'from (select %s as whose, %s as email from public.profiles) as p join auth.users as u on u.id = p.whose',
-        user_of, case when email.found then 'email::text' else 'null::text' end);
-    number := pg_temp.tick_count(format('select count(*) %s where p.email is distinct from u.email', pairs));
-    if number = 0 then
-        return;
+    if not (owner.type is not distinct from 'uuid' and pg_temp.tick_has_constraint(
+        table_id, 'FOREIGN KEY (user_id) REFERENCES auth.users(id) ON DELETE CASCADE'
+    )) then
+        number := pg_temp.tick_count(format('select count(*) from (%s) as o', orphans));
+        if number > 0 then
+            return query select * from pg_temp.tick_referenced(table_id, orphans, 'having no user');
+            return query select 4.2, 'archive',
+                format('%s of public.profiles without a user in auth.users', pg_temp.tick_rows(number)),
+                $command$
+                    with gone as (
+                        delete from public.profiles as o
+                        where o.user_id is null or not exists (select from auth.users as u where u.id = o.user_id)
+                        returning o.*
+                    )
+                    insert into tick.adopted (table_name, "row", reason)
+                    select 'public.profiles', to_jsonb(gone), 'no such user' from gone
+                $command$;
+        end if;
     end if;
-    return query select 4.6, 'change', format('the e-mail address of auth.users is written into %s of public.profiles',
-            pg_temp.tick_rows(number)),
-        'update public.profiles as p set email = u.email from auth.users as u'
-        ' where u.id = p.user_id and p.email is distinct from u.email';
-    number := pg_temp.tick_count(format('select count(*) %s where lower(p.email) <> lower(u.email)', pairs));
-    if number > 0 then
-        return query select 4.5, 'archive', format('%s of public.profiles with another e-mail address than auth.users '
-                'are copied first', pg_temp.tick_rows(number)),
-            'insert into tick.adopted (table_name, "row", reason)'
-            ' select ''public.profiles'', to_jsonb(p), ''the e-mail address was replaced by that of auth.users'''
-            ' from public.profiles as p join auth.users as u on u.id = p.user_id where lower(p.email) <> lower(u.email)';
+    if not (owner.type is not distinct from 'uuid' and pg_temp.tick_is_key(table_id, array['user_id'])) then
+        number := pg_temp.tick_count(format('select count(*) from (%s) as d', doubles));
+        if number > 0 then
+            return query select * from pg_temp.tick_referenced(table_id, doubles, 'being one of several of one user');
+            return query select 4.4, 'merge',
+                format('%s of public.profiles into that of the same user with the highest limit (null, unlimited, is '
+                    'highest)', pg_temp.tick_rows(number)),
+                $command$
+                    with places as (
+                        select o.ctid as row_id, row_number() over (
+                            partition by o.user_id order by o.daily_tick_limit desc nulls first, o.ctid) as place
+                        from public.profiles as o
+                    ),
+                    gone as (
+                        delete from public.profiles as o using places as p
+                        where o.ctid = p.row_id and p.place > 1 returning o.*
+                    )
+                    insert into tick.adopted (table_name, "row", reason)
+                    select 'public.profiles', to_jsonb(gone), 'another row of this user had a limit as high' from gone
+                $command$;
+        end if;
     end if;
 end
 $$;

@@ -9,12 +9,7 @@ declare
     day constant record := pg_temp.tick_column(table_id, 'usage_date');
     used constant record := pg_temp.tick_column(table_id, 'ticks_used');
     granted constant record := pg_temp.tick_column(table_id, 'ticks_granted');
-    user_of constant text := pg_temp.tick_reading('user_id', owner.type, 'uuid');
-    day_of constant text := pg_temp.tick_reading('usage_date', day.type, 'date');
-    is_typed constant boolean := owner.type = 'uuid' and day.type = 'date';
     largest constant numeric := 9223372036854775807;
-    homeless text;
-    doubles text;
     number bigint;
     column_name name;
     counted record;
@@ -47,7 +42,8 @@ begin
         where c.conrelid = table_id and c.contype = 'f' and c.conkey = array[owner.number]
             and c.confrelid = to_regclass('public.profiles') and a.attname = 'id'
     ) and pg_temp.tick_profile_id_is_user() is not true then
-        return query select 0.0, 'blocker', 'public.user_daily_usage.user_id holds ids of public.profiles, not of users: '
+        return query select 0.0, 'blocker',
+            'public.user_daily_usage.user_id holds ids of public.profiles, not of users: '
             'replace them by the users'' ids, and drop the foreign key', null;
         return;
     end if;
@@ -74,50 +70,7 @@ begin
         end if;
     end loop;
 
-    if user_of is null or day_of is null then
-        return;
-    end if;
-    homeless := format('%2$s is null or %1$s is null or not exists (select from auth.users as u where u.id = %1$s)',
-        case when owner.type = 'uuid' then 'o.user_id' else user_of end, day_of);
-    if not (is_typed and day.required and pg_temp.tick_has_constraint(
-        table_id, 'FOREIGN KEY (user_id) REFERENCES auth.users(id) ON DELETE CASCADE'
-    )) then
-        number := pg_temp.tick_count('select count(*) from public.user_daily_usage as o where ' || homeless);
-        if number > 0 then
-            return query select * from pg_temp.tick_referenced(
-                table_id, 'select o.ctid from public.user_daily_usage as o where ' || homeless, 'having no user or day');
-            return query select 4.1, 'archive', format('%s of public.user_daily_usage without a user in auth.users, or '
-                    'without a day', pg_temp.tick_rows(number)),
-                'with gone as (delete from public.user_daily_usage as o where o.usage_date is null or o.user_id is null'
-                ' or not exists (select from auth.users as u where u.id = o.user_id) returning o.*)'
-                ' insert into tick.adopted (table_name, "row", reason)'
-                ' select ''public.user_daily_usage'', to_jsonb(gone), ''no such user, or no day'' from gone';
-        end if;
-    end if;
-    if not (is_typed and pg_temp.tick_is_key(table_id, array['user_id', 'usage_date'])) then
-        doubles := format(
-            'select d.row_id from (select o.ctid as row_id, row_number() over (partition by %s, %s order by o.ctid) as place'
-            ' from public.user_daily_usage as o where not (%s)) as d where d.place > 1', user_of, day_of, homeless);
-        number := pg_temp.tick_count(format('select count(*) from (%s) as d', doubles));
-        if number > 0 then
-            return query select * from pg_temp.tick_referenced(table_id, doubles, 'being one of several of one day');
-            return query select 4.3, 'merge', format('%s of public.user_daily_usage into others of the same user and day; '
-                    'the ticks are summed', pg_temp.tick_rows(number)),
-                'with places as (select o.ctid as row_id, row_number() over days as place,'
-                ' sum(o.ticks_used) over all_of_day as used, sum(o.ticks_granted) over all_of_day as granted'
-                ' from public.user_daily_usage as o'
-                ' window days as (partition by o.user_id, o.usage_date order by o.ctid),'
-                ' all_of_day as (partition by o.user_id, o.usage_date)),'
-                ' gone as (delete from public.user_daily_usage as o using places as p'
-                ' where o.ctid = p.row_id and p.place > 1 returning o.*),'
-                ' kept as (insert into tick.adopted (table_name, "row", reason)'
-                ' select ''public.user_daily_usage'', to_jsonb(gone), ''added to another row of this day'' from gone)'
-                ' update public.user_daily_usage as o set ticks_used = p.used, ticks_granted = p.granted'
-                ' from places as p where o.ctid = p.row_id and p.place = 1'
-                ' and (o.ticks_used, o.ticks_granted) is distinct from (p.used::bigint, p.granted::bigint)';
-        end if;
-    end if;
-
+    return query select * from pg_temp.tick_usage_rows();
     return query
         select 5.0, 'change', format('public.user_daily_usage.%I is never null', c.name),
             format('alter table public.user_daily_usage alter column %I set not null', c.name)
@@ -134,5 +87,86 @@ begin
             'alter table public.user_daily_usage set (fillfactor = 70)'
         from pg_catalog.pg_class as c
         where c.oid = table_id and coalesce(array_to_string(c.reloptions, ','), '') !~ 'fillfactor=';
+end
+$$;
+
+-- Rows of nobody or of no day, and several of one day. They are looked at only while no key vouches for them.
+create or replace function pg_temp.tick_usage_rows()
+returns table (phase numeric, kind text, message text, command text)
+language plpgsql volatile set search_path = ''
+as $$
+declare
+    table_id constant oid := to_regclass('public.user_daily_usage');
+    owner constant record := pg_temp.tick_column(table_id, 'user_id');
+    day constant record := pg_temp.tick_column(table_id, 'usage_date');
+    is_typed constant boolean := pg_temp.tick_is_typed(table_id);
+    rows_read constant text := format(
+        '(select t.ctid as row_id, %s as whose, %s as day from public.user_daily_usage as t)',
+        pg_temp.tick_reading('user_id', owner.type, 'uuid'), pg_temp.tick_reading('usage_date', day.type, 'date'));
+    homeless constant text := format(
+        'select o.row_id from %s as o where o.day is null or o.whose is null'
+        ' or not exists (select from auth.users as u where u.id = o.whose)', rows_read);
+    doubles constant text := format(
+        'select d.row_id from (select o.row_id, row_number() over (partition by o.whose, o.day order by o.row_id)'
+        ' as place from %s as o where o.day is not null'
+        ' and exists (select from auth.users as u where u.id = o.whose)) as d where d.place > 1', rows_read);
+    number bigint;
+begin
+    if pg_temp.tick_reading('user_id', owner.type, 'uuid') is null
+        or pg_temp.tick_reading('usage_date', day.type, 'date') is null
+    then
+        return;
+    end if;
+    if not (is_typed and day.required and pg_temp.tick_has_constraint(
+        table_id, 'FOREIGN KEY (user_id) REFERENCES auth.users(id) ON DELETE CASCADE'
+    )) then
+        number := pg_temp.tick_count(format('select count(*) from (%s) as o', homeless));
+        if number > 0 then
+            return query select * from pg_temp.tick_referenced(table_id, homeless, 'having no user or day');
+            return query select 4.1, 'archive',
+                format('%s of public.user_daily_usage without a user in auth.users, or without a day',
+                    pg_temp.tick_rows(number)),
+                $command$
+                    with gone as (
+                        delete from public.user_daily_usage as o
+                        where o.usage_date is null or o.user_id is null
+                            or not exists (select from auth.users as u where u.id = o.user_id)
+                        returning o.*
+                    )
+                    insert into tick.adopted (table_name, "row", reason)
+                    select 'public.user_daily_usage', to_jsonb(gone), 'no such user, or no day' from gone
+                $command$;
+        end if;
+    end if;
+    if not (is_typed and pg_temp.tick_is_key(table_id, array['user_id', 'usage_date'])) then
+        number := pg_temp.tick_count(format('select count(*) from (%s) as d', doubles));
+        if number > 0 then
+            return query select * from pg_temp.tick_referenced(table_id, doubles, 'being one of several of one day');
+            return query select 4.3, 'merge',
+                format('%s of public.user_daily_usage into others of the same user and day; the ticks are summed',
+                    pg_temp.tick_rows(number)),
+                $command$
+                    with places as (
+                        select o.ctid as row_id, row_number() over days as place,
+                            sum(o.ticks_used) over all_of_day as used, sum(o.ticks_granted) over all_of_day as granted
+                        from public.user_daily_usage as o
+                        window days as (partition by o.user_id, o.usage_date order by o.ctid),
+                            all_of_day as (partition by o.user_id, o.usage_date)
+                    ),
+                    gone as (
+                        delete from public.user_daily_usage as o using places as p
+                        where o.ctid = p.row_id and p.place > 1 returning o.*
+                    ),
+                    kept as (
+                        insert into tick.adopted (table_name, "row", reason)
+                        select 'public.user_daily_usage', to_jsonb(gone), 'added to another row of this day' from gone
+                    )
+                    update public.user_daily_usage as o set ticks_used = p.used, ticks_granted = p.granted
+                    from places as p
+                    where o.ctid = p.row_id and p.place = 1
+                        and (o.ticks_used, o.ticks_granted) is distinct from (p.used::bigint, p.granted::bigint)
+                $command$;
+        end if;
+    end if;
 end
 $$;

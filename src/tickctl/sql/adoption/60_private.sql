@@ -16,7 +16,8 @@ begin
         from jsonb_array_elements(files) as f (file)
         cross join lateral (
             select m.parts, 'create table ' || m.parts[1] || ' (' || m.parts[2] as statement
-            from regexp_matches(f.file ->> 'text', '^create table (?:if not exists )?([a-z_.]+) \(([^;]*;)', 'gw') as m (parts)
+            from regexp_matches(
+                f.file ->> 'text', '^create table (?:if not exists )?([a-z_.]+) \(([^;]*;)', 'gw') as m (parts)
         ) as s
         where f.file ->> 'run' = 'once' and pg_temp.tick_digest(f.file ->> 'name') is not null
     loop
@@ -68,4 +69,29 @@ begin
         where f.file ->> 'run' = 'once' and pg_temp.tick_digest(f.file ->> 'name') is not null
             and to_regclass(i.parts[3] || '.' || i.parts[2]) is null;
 end
+$$;
+
+-- What of ours belongs to somebody else by now.
+create or replace function pg_temp.tick_owners(files jsonb)
+returns table (phase numeric, kind text, message text, command text)
+language sql volatile set search_path = ''
+as $$
+    select case when o.is_mine then 1.0 else 0.0 end, case when o.is_mine then 'change' else 'blocker' end,
+        case when o.is_mine then format('%s belongs to %s again, no longer to %s', o.what, current_user, o.owner_name)
+            else format('%s belongs to %s, and %s may not change it', o.what, o.owner_name, current_user) end,
+        format('alter %s owner to %I', o.what, current_user)
+    from (
+        select 'function ' || p.oid::regprocedure as what, p.proowner::regrole as owner_name,
+            pg_has_role(p.proowner, 'usage') as is_mine
+        from pg_catalog.pg_proc as p
+        where p.proowner <> to_regrole(current_user)
+            and (to_regclass('tick.migration') is not null
+                and p.oid in (select f.id from pg_temp.tick_functions(files) as f where f.id is not null))
+        union all
+        select case c.relkind when 'v' then 'view ' else 'table ' end || c.oid::regclass, c.relowner::regrole,
+            pg_has_role(c.relowner, 'usage')
+        from pg_catalog.pg_class as c
+        where c.relnamespace = to_regnamespace('tick') and c.relkind in ('r', 'v')
+            and c.relowner <> to_regrole(current_user)
+    ) as o
 $$;

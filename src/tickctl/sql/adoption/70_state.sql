@@ -15,7 +15,7 @@ as $$
         select c.*
         from pg_catalog.pg_class as c
         where c.relnamespace = to_regnamespace('tick') and c.relkind in ('r', 'v', 'S')
-            or c.oid in (to_regclass('public.profiles'), to_regclass('public.user_daily_usage'))
+            or c.oid = any (pg_temp.tick_public_tables())
     ),
     privileges as (
         select 'function ' || p.oid::regprocedure as what, p.proacl as acl
@@ -29,7 +29,8 @@ as $$
         select pg_get_functiondef(p.oid) || p.proowner::regrole
         from pg_catalog.pg_proc as p join ours as o on o.oid = p.oid where p.prokind = 'f'
         union all
-        select concat_ws(' ', p.what, coalesce(a.grantee::regrole::text, 'nobody said'), a.privilege_type, a.is_grantable)
+        select concat_ws(
+            ' ', p.what, coalesce(a.grantee::regrole::text, 'nobody said'), a.privilege_type, a.is_grantable)
         from privileges as p left join lateral aclexplode(p.acl) as a on true
         union all
         select concat_ws(' ', r.oid::regclass, r.relkind, r.relowner::regrole, r.relrowsecurity,
@@ -118,19 +119,5 @@ begin
             (has_table_privilege('auth.users', 'select'), 'may not read auth.users')
         ) as r (allowed, lacks)
         where not r.allowed;
-end
-$$;
-
--- The digest that the database has of a file; null if it did not run it.
-create or replace function pg_temp.tick_digest(file_name text) returns text
-language plpgsql volatile set search_path = ''
-as $$
-declare
-    digest text;
-begin
-    if to_regclass('tick.migration') is not null then
-        execute 'select m.digest from tick.migration as m where m.name = $1' into digest using file_name;
-    end if;
-    return digest;
 end
 $$;
