@@ -144,8 +144,10 @@ class _Deadline:
     def watch(self, event: str, info: Mapping[str, Any]) -> None:
         """Note the connection: httpcore calls this at each of its steps (https://www.encode.io/httpcore/extensions)."""
         if event.endswith("connect_tcp.complete") and self._line is None:
-            # A descriptor of our own: TLS takes the first one over, and may close it while we are hanging up.
-            self._line = info["return_value"].get_extra_info("socket").dup()
+            # A descriptor of our own: TLS takes the first one over, and may close it while we are hanging up. Where
+            # there are no more descriptors, the time-outs of httpx have to do.
+            with suppress(OSError):
+                self._line = info["return_value"].get_extra_info("socket").dup()
             if self.passed:  # and the timer found no connection yet
                 self._hang_up()
 
