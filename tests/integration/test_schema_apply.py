@@ -3,6 +3,7 @@
 import subprocess
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from importlib.metadata import version
 from pathlib import Path
 
 import psycopg
@@ -31,7 +32,7 @@ def test_apply_installs_everything_once(bare_database: Database) -> None:
         row = connection.execute("select user_id::text, email, daily_tick_limit from public.profiles").fetchone()
         ran = {name for (name,) in connection.execute("select name from tick.migration")}
     assert row == (user.id, "early@example.com", 32)
-    assert ran == {file.name for file in (*migrations(), *repeatables())} | {"state"}
+    assert ran == {file.name for file in (*migrations(), *repeatables())} | {"state", "tickctl"}
 
 
 def test_plan_changes_nothing(bare_database: Database) -> None:
@@ -135,6 +136,20 @@ def test_a_database_of_a_newer_version_is_left_alone(database: Database) -> None
             assert caught.value.hint == "upgrade tickctl"
         row = connection.execute("select digest from tick.migration where name = 'policies.sql'").fetchone()
     assert row == ("old",)
+
+
+def test_functions_of_a_newer_version_are_left_alone(database: Database) -> None:
+    """A new version need not bring new tables; of one version, the text that runs last wins."""
+    with connected(database) as connection:
+        connection.execute("update tick.migration set digest = 'old' where name = 'policies.sql'")
+        for newer in ("99.0", "99.0.0rc1", "0.10000"):
+            connection.execute("update tick.migration set digest = %s where name = 'tickctl'", [newer])
+            with pytest.raises(ConfigurationError, match=f"set up by tickctl {newer}, and this is"):
+                schema.apply(connection)
+        connection.execute("update tick.migration set digest = '0.0.9' where name = 'tickctl'")
+        assert [step.kind for step in schema.apply(connection).steps] == [StepKind.UPDATE]
+        remembered = connection.execute("select digest from tick.migration where name = 'tickctl'").fetchone()
+    assert remembered == (version("tickctl"),)
 
 
 def test_migrations_are_numbered_without_gaps() -> None:

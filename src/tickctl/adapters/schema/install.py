@@ -4,7 +4,6 @@ The work is done in SQL (`tickctl/sql/adoption`), so that what `apply` does and 
 same: a planner that looks at catalogue and rows and answers with steps, and a loop that carries them out.
 """
 
-import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Final, TypeAlias
@@ -14,9 +13,8 @@ from psycopg.rows import TupleRow, tuple_row
 
 from tickctl.adapters.schema.failures import refusal, reported
 from tickctl.adapters.schema.plan import Plan, Step, StepKind
-from tickctl.adapters.schema.script import LOCK, LOCK_TIMEOUT, payload, planner
+from tickctl.adapters.schema.script import LOCK, LOCK_TIMEOUT, payload, planner, release
 from tickctl.errors import ConfigurationError, ConflictError
-from tickctl.sql import SUPERSEDED
 
 Connection: TypeAlias = psycopg.Connection[TupleRow]
 
@@ -39,7 +37,7 @@ def plan(connection: Connection, *, hook: bool = False) -> Plan:
         rows = cursor.execute(
             "select kind, message from pg_temp.tick_plan(%s, %s) with ordinality"
             " as p (phase, kind, message, command, place) order by phase, place",
-            [payload(hook=hook), _superseded()],
+            [payload(hook=hook), release()],
         ).fetchall()
     return _read(rows)
 
@@ -68,7 +66,7 @@ def apply(connection: Connection, *, hook: bool = False, expected: Plan | None =
         # A lock that doesn't come soon is given up: everybody else queues behind whoever waits for one.
         cursor.execute("select set_config('lock_timeout', %s, true)", [LOCK_TIMEOUT])
         rows = cursor.execute(
-            "select kind, message from pg_temp.tick_apply(%s, %s)", [payload(hook=hook), _superseded()]
+            "select kind, message from pg_temp.tick_apply(%s, %s)", [payload(hook=hook), release()]
         ).fetchall()
         done = _read(rows)
         if done.blockers:
@@ -91,10 +89,6 @@ def _transaction(connection: Connection, *, keep: bool) -> Iterator[psycopg.Curs
         cursor.execute(planner().encode())
         yield cursor
         cursor.execute("select pg_temp.tick_forget()")
-
-
-def _superseded() -> str:
-    return json.dumps([*SUPERSEDED])
 
 
 def _read(rows: list[TupleRow]) -> Plan:

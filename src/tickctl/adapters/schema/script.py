@@ -1,6 +1,7 @@
 """The same as one SQL text: for the SQL editor, for psql, for `supabase/migrations`."""
 
 import json
+from importlib.metadata import version
 from typing import Final
 
 from tickctl.sql import SUPERSEDED, SqlFile, access_token_hook, adoption, migrations, repeatables
@@ -26,7 +27,7 @@ do $tickctl$
 declare
     lock_timeout constant text := current_setting('lock_timeout');
     messages constant text := current_setting('client_min_messages');
-    superseded constant jsonb := '{superseded}';
+    release constant jsonb := '{release}';
     files constant jsonb := jsonb_build_array({files});
     step record;
     in_the_way text := '';
@@ -35,7 +36,7 @@ begin
     perform pg_advisory_xact_lock({lock});
     perform set_config('lock_timeout', '{lock_timeout}', true);
     execute {planner};
-    for step in execute 'select kind, message from pg_temp.tick_apply($1, $2)' using files, superseded loop
+    for step in execute 'select kind, message from pg_temp.tick_apply($1, $2)' using files, release loop
         if step.kind in ('blocker', 'refused', 'denied', 'newer') then
             in_the_way := in_the_way || E'\\n' || step.message;
         end if;
@@ -62,6 +63,11 @@ def payload(*, hook: bool) -> str:
     )
 
 
+def release() -> str:
+    """Return what the planner has to know of this tickctl, as JSON."""
+    return json.dumps({"version": version("tickctl"), "superseded": [*SUPERSEDED]})
+
+
 def as_one_file(*, hook: bool = False) -> str:
     """Return one SQL statement that does what `apply` does, and remembers it as `apply` does.
 
@@ -74,7 +80,7 @@ def as_one_file(*, hook: bool = False) -> str:
         for file, when in _files(hook=hook)
     )
     return _HEADER + _SCRIPT.format(
-        superseded=json.dumps([*SUPERSEDED]),
+        release=release(),
         files=files,
         lock=LOCK,
         lock_timeout=LOCK_TIMEOUT,

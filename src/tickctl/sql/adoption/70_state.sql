@@ -60,7 +60,7 @@ as $$
 $$;
 
 -- Why tickctl must not touch this database at all; nothing else is looked at then.
-create or replace function pg_temp.tick_refusals(files jsonb, superseded jsonb)
+create or replace function pg_temp.tick_refusals(files jsonb, release jsonb)
 returns table (phase numeric, kind text, message text, command text)
 language plpgsql volatile set search_path = ''
 as $$
@@ -93,6 +93,13 @@ begin
         return query select 0.0, 'refused', 'there is a schema tick that tickctl did not make', null;
         return;
     elsif to_regclass('tick.migration') is not null then
+        if string_to_array(substring(pg_temp.tick_digest('tickctl') from '^[0-9.]*[0-9]'), '.')::integer[]
+            > string_to_array(substring(release ->> 'version' from '^[0-9.]*[0-9]'), '.')::integer[]
+        then
+            return query select 0.0, 'newer', format('the database was set up by tickctl %s, and this is %s',
+                pg_temp.tick_digest('tickctl'), release ->> 'version'), null;
+            return;
+        end if;
         execute 'select min(m.name) from tick.migration as m where m.name like ''migrations/%'' and m.name not in ('
             'select f.file ->> ''name'' from jsonb_array_elements($1) as f (file))' into unknown using files;
         if unknown is not null then
@@ -102,7 +109,8 @@ begin
         end if;
         execute 'select min(m.name) from tick.migration as m join jsonb_array_elements($1) as f (file)'
             ' on f.file ->> ''name'' = m.name where m.name like ''migrations/%'''
-            ' and m.digest <> f.file ->> ''digest'' and not $2 ? m.digest' into unknown using files, superseded;
+            ' and m.digest <> f.file ->> ''digest'' and not $2 -> ''superseded'' ? m.digest' into unknown
+            using files, release;
         if unknown is not null then
             return query select 0.0, 'refused', 'the database ran another text of ' || unknown, null;
             return;

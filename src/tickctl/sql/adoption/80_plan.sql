@@ -1,8 +1,9 @@
 -- The plan. `files` are those of tickctl/sql in the order in which they run, each with its name, digest, text, and when
 -- it is to `run`: 'once', 'again' (whenever it or another has changed) or 'installed' (as 'again', but only where the
--- database has it already). `superseded` are digests of migrations that count as those of today.
+-- database has it already). Of the `release`, `version` is tickctl's, and `superseded` are the digests of migrations that
+-- count as those of today.
 
-create or replace function pg_temp.tick_plan(files jsonb, superseded jsonb)
+create or replace function pg_temp.tick_plan(files jsonb, release jsonb)
 returns table (phase numeric, kind text, message text, command text)
 language plpgsql volatile set search_path = ''
 as $$
@@ -13,7 +14,7 @@ declare
     is_altered boolean := false;
     is_outdated boolean := false;
 begin
-    steps := (select jsonb_agg(to_jsonb(r)) from pg_temp.tick_refusals(files, superseded) as r);
+    steps := (select jsonb_agg(to_jsonb(r)) from pg_temp.tick_refusals(files, release) as r);
     if steps is not null then
         return query select s.*
             from jsonb_to_recordset(steps) as s (phase numeric, kind text, message text, command text);

@@ -1,7 +1,7 @@
 -- The carrying out.
 
 -- Carries the plan out and returns its steps; with a blocker or a refusal among them, nothing is done.
-create or replace function pg_temp.tick_apply(files jsonb, superseded jsonb)
+create or replace function pg_temp.tick_apply(files jsonb, release jsonb)
 returns table (kind text, message text)
 language plpgsql volatile set search_path = ''
 as $$
@@ -11,7 +11,7 @@ declare
     resume text := '';
     pausing boolean := false;
 begin
-    steps := (select jsonb_agg(to_jsonb(p)) from pg_temp.tick_plan(files, superseded) as p);
+    steps := (select jsonb_agg(to_jsonb(p)) from pg_temp.tick_plan(files, release) as p);
     if steps @? '$[*] ? (@.phase > 0 && @.phase < 7)' then
         -- Nothing may move between looking and doing. Accounts first, as who signs up does.
         begin
@@ -25,7 +25,7 @@ begin
         if to_regclass('public.user_daily_usage') is not null then
             lock table public.user_daily_usage in access exclusive mode;
         end if;
-        steps := (select jsonb_agg(to_jsonb(p)) from pg_temp.tick_plan(files, superseded) as p);
+        steps := (select jsonb_agg(to_jsonb(p)) from pg_temp.tick_plan(files, release) as p);
     end if;
     if steps is null or steps @? '$[*] ? (@.kind like_regex "^(blocker|refused|denied|newer)$")' then
         return query select s.kind, s.message
@@ -68,9 +68,11 @@ begin
             or exists (select from tick.migration as m where m.name = f.file ->> 'name')
         union all
         select 'state', pg_temp.tick_fingerprint($1), now()
+        union all
+        select 'tickctl', $2, now()
         on conflict (name) do update set digest = excluded.digest, applied_at = excluded.applied_at
         where migration.digest <> excluded.digest
-    $command$ using files;
+    $command$ using files, release ->> 'version';
     notify pgrst, 'reload schema';
 end
 $$;
