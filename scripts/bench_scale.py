@@ -39,10 +39,11 @@ PATIENCE = 20.0
 """Seconds for the calls of one kind."""
 
 FILTERS = ("exhausted", "unlimited", "blocked", "unconfirmed", "banned")
+UPGRADE = "schema apply, new functions"
 SEARCH = "quota list --search, nobody found"
 TOP_DAY = "quota top --days 1"
 TOP_MONTH = "quota top --days 30"
-GROWING = {SEARCH, TOP_DAY, TOP_MONTH}
+GROWING = {UPGRADE, SEARCH, TOP_DAY, TOP_MONTH}
 FLAT = "<= 1.5"
 GROWS = "grows"
 
@@ -102,7 +103,8 @@ def measure() -> Iterator[tuple[str, float, str]]:
         projects = []
         for users in sizes:
             name = _build(server, users)
-            functions = stack.enter_context(PostgresFunctions(Secret(server.url("authenticator", name))))
+            url = Secret(server.url("authenticator", name))
+            functions = stack.enter_context(PostgresFunctions(url, statement_timeout=120))
             owner = stack.enter_context(psycopg.connect(server.url("postgres", name), autocommit=True))
             projects.append(Project(name, users, _calls(functions, owner)))
         for what in projects[0].calls:
@@ -176,10 +178,16 @@ def _calls(functions: PostgresFunctions, owner: schema.Connection) -> Mapping[st
         "quota audit-log --user": operator("tick_admin_audit", by_email),
         "near matches of a mistyped e-mail": operator("tick_admin_suggest", lambda n: {"user_ref": f"{n}@example.co"}),
         "schema apply, nothing to do": lambda _number: schema.apply(owner),
+        UPGRADE: lambda _number: _upgrade(owner),
         SEARCH: page(search="nobody at all"),
         TOP_DAY: operator("tick_admin_top", lambda _number: {"days": 1}),
         TOP_MONTH: operator("tick_admin_top", lambda _number: {"days": 30}),
     }
+
+
+def _upgrade(owner: schema.Connection) -> None:
+    owner.execute("update tick.migration set digest = 'of another version' where name = 'policies.sql'")
+    schema.apply(owner)
 
 
 def _user(number: int) -> SignedInUser:
