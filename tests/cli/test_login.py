@@ -81,7 +81,7 @@ def test_nothing_typed_is_no_password(env: dict[str, str], email: str, typed: st
     """And isn't sent as an empty one."""
     result = converse(["login", email], {"Password: ": typed}, env)
     assert result.code == 2
-    assert "nothing was typed" in result.out
+    assert "\nerror: nothing was typed" in result.out
 
 
 def test_without_a_terminal_nothing_is_guessed(tickctl: Tickctl, env: dict[str, str], email: str) -> None:

@@ -63,10 +63,12 @@ def ask_secret(question: str, *, instead: str) -> "Secret":
             with _TERMINAL.open("rb"):  # without one, getpass would read stdin
                 secret = Secret(getpass.getpass(f"{question} "))
         except EOFError:
+            _TERMINAL.write_text("\n")  # getpass ends the line only where something was typed
             secret = Secret("")
         except (OSError, getpass.GetPassWarning):
             raise _no_terminal(question, instead) from None
         except UnicodeDecodeError:
+            _TERMINAL.write_text("\n")
             raise _no_text() from None
     if not secret:
         raise InvalidInputError("nothing was typed", hint=instead)
