@@ -363,6 +363,32 @@ def test_a_server_without_encryption_is_not_taken_for_one_with(way: Way) -> None
     assert_silent(error)
 
 
+@pytest.mark.parametrize("way", WAYS)
+def test_a_connection_that_does_not_come_about_in_time(way: Way) -> None:
+    """Nothing was sent, so nothing was done."""
+    with socket.create_server(("127.0.0.1", 0)) as mute:
+        error = way(f"https://127.0.0.1:{mute.getsockname()[1]}", timeout=0.2)
+    assert isinstance(error, UnreachableError)
+    assert error.message == "127.0.0.1: no connection in time"
+    assert "look before" not in str(error.hint)
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_a_proxy_that_refuses(way: Way, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is asked for the way to the project, and shown neither key nor token."""
+    with serving(saying(http(403, HTML))) as proxy:
+        for name in ("NO_PROXY", "no_proxy", "https_proxy"):
+            monkeypatch.delenv(name, raising=False)
+        monkeypatch.setenv("HTTPS_PROXY", proxy.url)
+        error = way("https://abcdefghijklmnopqrst.supabase.co")
+    assert isinstance(error, UnreachableError)
+    assert error.message == "abcdefghijklmnopqrst.supabase.co: the proxy on the way refused"
+    (request,) = proxy.received
+    assert request.path == "abcdefghijklmnopqrst.supabase.co:443"
+    assert not any(secret.reveal() in str(request) for secret in SECRETS)
+    assert_silent(error)
+
+
 def test_certificates_that_cannot_be_read_are_a_configuration_error(monkeypatch: pytest.MonkeyPatch) -> None:
     """The environment names them."""
     monkeypatch.setenv("SSL_CERT_FILE", "/nonexistent/certificates.pem")

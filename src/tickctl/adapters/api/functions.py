@@ -38,7 +38,7 @@ class AsyncApiFunctions:
     Args:
         url: the project's address, as in `https://<ref>.supabase.co`.
         api_key: the publishable (or anon) key for users, the secret (or service_role) key for operators.
-        timeout: seconds for one call.
+        timeout: seconds for one call; half of them for making a connection.
         connections: how many at once at most, with HTTP/1.1; with HTTP/2 there is one.
 
     Raises:
@@ -50,7 +50,7 @@ class AsyncApiFunctions:
         self._host = host_of(url)
         self._key = ApiKey.of(api_key, self._host)
         self._timeout = timeout
-        self._http = SharedHttp(address, connections=connections, connect_timeout=timeout)
+        self._http = SharedHttp(address, connections=connections, connect_timeout=timeout / 2)
         self._exchanges: set[asyncio.Task[ApiAnswer | Failure]] = set()
 
     async def __aenter__(self) -> Self:
