@@ -214,3 +214,19 @@ def test_every_query_is_of_an_assertion() -> None:
     """And the other way round."""
     queries = {file.name.removesuffix(".sql") for file in (files("tickctl.sql") / "check").iterdir()}
     assert queries == {assertion.id for assertion in (*ASSERTIONS, *hook.ASSERTIONS)} | {"prelude"}
+
+
+def test_nothing_is_mended_behind_a_newer_version(database: Database) -> None:
+    """What it has changed is not for an older one to put back."""
+    with database.owner() as connection:
+        connection.execute("insert into tick.migration values ('migrations/9999_later.sql', 'x', now())")
+        connection.execute(
+            "create or replace function tick.check_page_size(page_size integer) returns void"
+            " language plpgsql immutable set search_path = '' as 'begin return; end'"
+        )
+    with connected(database.postgres_url) as connection:
+        found = by_id(check(connection))
+    assert {i: f.mend for i, f in found.items() if f.result is Result.BROKEN} == {
+        "version-newer": "upgrade tickctl",
+        "functions-text": "upgrade tickctl",
+    }

@@ -62,6 +62,8 @@ def _on_trigger(function: str, action: str) -> str:
 _SWITCH_OFF = "alter table %s disable trigger %I"
 _OWN = "using ((select auth.uid()) = user_id)"
 _SOMEBODY = "insert into auth.users (id, email) values (gen_random_uuid(), 'somebody@example.com');"
+# What fails where nobody is served.
+_NO_SERVICE = ("consume-in-good-standing", "consume-session", "limit-exact", "request-keys")
 _HOOK = f"set local role postgres; {access_token_hook().text} reset role;"
 
 HOLES = {
@@ -235,13 +237,15 @@ HOLES = {
         "policy-read",
         "visitors",
     ),
-    "users may not read": Hole("revoke select on public.profiles from authenticated", "read-grants"),
+    "users may not read": Hole("revoke select on public.profiles from authenticated", "read-grants", "read-own-rows"),
     "a private table is granted": Hole(
         "grant select on tick.admin to authenticated", "private-grants", "private-tables"
     ),
     "a private sequence is granted": Hole("grant usage on all sequences in schema tick to anon", "private-grants"),
     "anon reaches private functions": Hole("grant usage on schema tick to anon", "private-usage"),
-    "users don't reach private functions": Hole("revoke usage on schema tick from authenticated", "private-usage"),
+    "users don't reach private functions": Hole(
+        "revoke usage on schema tick from authenticated", "private-usage", *_NO_SERVICE
+    ),
     "users create objects": Hole("grant create on schema public to authenticated", "create-grants"),
     "everybody creates schemas": Hole(
         "do $$ begin execute format('grant create on database %I to public', current_database()); end $$",
@@ -320,11 +324,11 @@ HOLES = {
         "functions-grants",
     ),
     "a function of another owner": Hole(
-        "create role somebody; alter function tick.open_day owner to somebody", "functions-owner"
+        "create role somebody; alter function tick.admin_top owner to somebody", "functions-owner"
     ),
     "a writing function that is stable": Hole("alter function tick.open_day stable", "functions-attributes"),
     "a function without its owner's rights": Hole(
-        "alter function tick.consume_ticks security invoker", "functions-attributes"
+        "alter function tick.consume_ticks security invoker", "functions-attributes", *_NO_SERVICE
     ),
     "a function that null switches off": Hole(
         "alter function tick.admin_show strict", "functions-attributes", "private-functions"

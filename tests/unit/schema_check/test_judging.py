@@ -16,6 +16,7 @@ from tickctl.adapters.schema_check.judging import (
     denied,
     invalid,
     reads_nothing,
+    serves,
     writes_nothing,
 )
 from tickctl.adapters.schema_check.trial import CARRIED_OUT, Outcome
@@ -27,7 +28,9 @@ TRUNCATED = Outcome(results=[[]], changed=-1)
 NO_ANSWERS = ["57014", "55P03", "53300", "08006", "42P01", "42883", "42703", "25006", "XX000", "40P01", "0A000"]
 
 
-@pytest.mark.parametrize("judge", [writes_nothing, reads_nothing, denied, invalid, constrained, answers(("granted",))])
+@pytest.mark.parametrize(
+    "judge", [writes_nothing, reads_nothing, denied, invalid, constrained, answers(("granted",)), serves()]
+)
 @pytest.mark.parametrize("sqlstate", NO_ANSWERS)
 def test_no_answer_proves_nothing(judge: Judge, sqlstate: str) -> None:
     """Time-outs, locks and missing objects are neither a refusal nor a deed."""
@@ -63,6 +66,9 @@ def test_no_answer_proves_nothing(judge: Judge, sqlstate: str) -> None:
         (answers(("refused",)), DONE, Result.BROKEN),
         (answers(("granted",)), NOTHING, Result.BROKEN),
         (answers(), NOTHING, Result.OK),
+        (serves(("granted",)), DONE, Result.OK),
+        (serves(("refused",)), DONE, Result.BROKEN),
+        (serves(("granted",)), Outcome(sqlstate="42501"), Result.BROKEN),
         (answers(("granted",)), Outcome(sqlstate="42501"), Result.UNKNOWN),
     ],
 )  # fmt: skip

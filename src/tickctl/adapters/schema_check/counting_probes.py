@@ -5,7 +5,7 @@ from typing import Final, LiteralString
 
 from psycopg import sql
 
-from tickctl.adapters.schema_check.judging import answers, denied, invalid
+from tickctl.adapters.schema_check.judging import answers, denied, invalid, serves
 from tickctl.adapters.schema_check.people import World
 from tickctl.adapters.schema_check.probe import Attempt, Probe, consume
 from tickctl.adapters.schema_check.trial import become
@@ -26,7 +26,7 @@ def counting_probes(world: World) -> Iterator[Probe]:
     beginning, own_role = world.fresh(), become("none")
 
     def consuming(tried: str, text: LiteralString, *rows: Sequence[object]) -> Attempt:
-        return Attempt(tried, (*beginning, user.acts(), world.sql(text)), answers(*rows))
+        return Attempt(tried, (*beginning, user.acts(), world.sql(text)), serves(*rows))
 
     bad = ("null", "0", "-1", "-2147483648", "2147483647", "'1000000000000'", "'1e3'", "'NaN'")
     yield Probe(
@@ -47,7 +47,7 @@ def counting_probes(world: World) -> Iterator[Probe]:
                 (*beginning, user.acts(), world.sql(four_times), own_role, world.sql(_LEDGER)),
                 answers((3, 3)),
             ),
-            Attempt("consuming 4 ticks", (*beginning, user.acts(), consume("4")), answers(("cost_exceeds_limit",))),
+            Attempt("consuming 4 ticks", (*beginning, user.acts(), consume("4")), serves(("cost_exceeds_limit",))),
             Attempt(
                 "consuming at a limit of 0",
                 (
@@ -55,7 +55,7 @@ def counting_probes(world: World) -> Iterator[Probe]:
                     user.acts(),
                     consume("1"),
                 ),
-                answers(("cost_exceeds_limit",)),
+                serves(("cost_exceeds_limit",)),
             ),
         ),
     )
@@ -86,7 +86,7 @@ def counting_probes(world: World) -> Iterator[Probe]:
                     world.people.other.acts(),
                     world.sql("select c.decision, c.ticks_used from public.consume_ticks(1, 'tickctl check') as c"),
                 ),
-                answers(("granted", 1)),
+                serves(("granted", 1)),
             ),
         ),
     )

@@ -113,6 +113,16 @@ def answers(*rows: Sequence[object]) -> Judge:
     return judge
 
 
+def serves(*rows: Sequence[object]) -> Judge:
+    """The last statement must give exactly these rows to whoever asks; being denied is no answer but a failure."""
+    told = answers(*rows)
+
+    def judge(outcome: Outcome) -> Verdict:
+        return Verdict(Result.BROKEN, "was denied") if outcome.sqlstate == DENIED else told(outcome)
+
+    return judge
+
+
 def no_answer(outcome: Outcome) -> Verdict:
     """Say what stood in the way of an answer."""
     return Verdict(Result.UNKNOWN, f"{outcome.message} (SQLSTATE {outcome.sqlstate})")

@@ -1,6 +1,6 @@
 """Users who exist for the length of the check, so that whatever is tried concerns nobody else."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Final, LiteralString, TypeAlias
 
 from psycopg import sql
@@ -20,7 +20,8 @@ insert into auth.users (
 )
 """
 _ADD_SESSION: Final = (
-    "insert into auth.sessions (id, user_id, created_at, updated_at) values ({session_id}, {id}, now(), now())"
+    "insert into auth.sessions (id, user_id, created_at, updated_at, not_after)"
+    " values ({session_id}, {id}, now(), now(), {not_after}::timestamptz)"
 )
 # The column that names a row's user: ours, or in a hand-made table the key itself.
 _OWNER_COLUMN: Final = """
@@ -64,6 +65,7 @@ class People:
         unconfirmed: never followed the link in the e-mail.
         anonymous: signed in without an e-mail.
         banned: and `deleted`: as the names say, with sessions that are still there.
+        ended: in good standing, but the session is over.
     """
 
     user: Person
@@ -72,10 +74,11 @@ class People:
     anonymous: Person
     banned: Person
     deleted: Person
+    ended: Person
 
     @classmethod
     def of(cls, ids: list[str]) -> "People":
-        """Make up people of twelve ids."""
+        """Make up people of two ids each."""
         confirmed: _Columns = {"confirmed_at": "2020-01-01Z"}
         kinds: tuple[_Columns, ...] = (
             confirmed,
@@ -84,19 +87,20 @@ class People:
             {"anonymous": True},
             confirmed | {"banned_until": "infinity"},
             confirmed | {"deleted_at": "2020-01-02Z"},
+            confirmed | {"not_after": "2020-01-02Z"},
         )
         return cls(*(Person(ids[2 * n], ids[2 * n + 1], kind) for n, kind in enumerate(kinds)))
 
     def additions(self) -> list[Statement]:
         """Return the statements that add them, as Supabase Auth would."""
         statements: list[Statement] = []
-        for person in (self.user, self.other, self.unconfirmed, self.anonymous, self.banned, self.deleted):
+        for person in (getattr(self, each.name) for each in fields(self)):
             values = {
                 "id": person.id,
                 "session_id": person.session_id,
                 "email": None if "anonymous" in person.columns else f"tickctl-check-{person.id}@example.invalid",
                 "anonymous": False,
-                **dict.fromkeys(("confirmed_at", "banned_until", "deleted_at")),
+                **dict.fromkeys(("confirmed_at", "banned_until", "deleted_at", "not_after")),
                 **person.columns,
             }
             literals = {name: sql.Literal(value) for name, value in values.items()}
@@ -140,10 +144,7 @@ class World:
 
     def sql(self, text: LiteralString) -> Statement:
         """Return a statement: `{user}` and so on become ids, `{profile_owner}` and `{usage_owner}` columns."""
-        ids = {
-            name: sql.Literal(getattr(self.people, name).id)
-            for name in ("user", "other", "unconfirmed", "anonymous", "banned", "deleted")
-        }
+        ids = {each.name: sql.Literal(getattr(self.people, each.name).id) for each in fields(self.people)}
         columns = {name: sql.Identifier(getattr(self.tables, name)) for name in ("profile_owner", "usage_owner")}
         return sql.SQL(text).format(**ids, **columns)
 
@@ -157,6 +158,8 @@ class World:
     def rows(self) -> list[Statement]:
         """Return the statements after which `user` and `other` have a limit of 10 and have used 7 ticks today."""
         return [
+            # A trigger of somebody's may have made some; and whoever can't delete can't try what follows.
+            self.sql("delete from public.user_daily_usage where {usage_owner} in ({user}, {other})"),
             self.sql(
                 "insert into public.profiles ({profile_owner})"
                 " select u.id from auth.users as u where u.id in ({user}, {other}) and not exists"

@@ -1,7 +1,7 @@
 """The whole check, in one transaction that is always rolled back."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import replace
+from dataclasses import fields, replace
 
 from psycopg import sql
 
@@ -68,9 +68,9 @@ def check(connection: Connection, *, advance: Callable[[], object] = lambda: Non
 
 def _all(trial: Trial) -> Iterator[Finding]:
     yield from catalogue.look(trial)
-    people = People.of(
-        [str(row[0]) for row in trial.ask(sql.SQL("select gen_random_uuid() from generate_series(1, 12)"))]
-    )
+    count = sql.Literal(2 * len(fields(People)))
+    ids = trial.ask(sql.SQL("select gen_random_uuid() from generate_series(1, {count})").format(count=count))
+    people = People.of([str(row[0]) for row in ids])
     added = trial.keep(*people.additions())
     if added.sqlstate:
         yield _not_tried("throw-away-users", "throw-away users can be added, to try things out", added, _ADDING)
@@ -104,17 +104,25 @@ def _behaviour(trial: Trial, people: People) -> Iterator[Finding]:
 
 
 def _mended(findings: list[Finding]) -> Iterator[Finding]:
-    """Say what mends the behaviour: what mends the catalogue, or else something that is not ours stands in the way."""
+    """Say what mends the behaviour: what mends the catalogue, or else something that is not ours stands in the way.
+
+    Where a newer version has been at work, this one can mend nothing.
+    """
     broken = [finding for finding in findings if finding.result is Result.BROKEN]
     in_catalogue = [finding for finding in broken if finding.part is Part.CATALOGUE]
-    mend = "mend what the catalogue's part names"
+    newer = next((finding for finding in broken if finding.id == "version-newer"), None)
+    mend: str | None = "mend what the catalogue's part names"
     if any(finding.mend == APPLY for finding in in_catalogue):
         mend = APPLY
     elif not in_catalogue:
         mend = "look for what is not tickctl's: triggers on these tables, and constraints that have only our names"
     for finding in findings:
-        unknown_cause = finding in broken and finding.part is Part.BEHAVIOUR
-        yield replace(finding, mend=mend) if unknown_cause else finding
+        if finding in broken and newer and (finding.mend or APPLY).startswith(APPLY):
+            yield replace(finding, mend=newer.mend)  # the newer version may have other ideas of what is whole
+        elif finding in broken and finding.part is Part.BEHAVIOUR:
+            yield replace(finding, mend=mend)
+        else:
+            yield finding
 
 
 def _not_tried(name: str, title: str, outcome: Outcome, mend: str | None = None) -> Finding:

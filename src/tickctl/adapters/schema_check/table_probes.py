@@ -7,10 +7,10 @@ from psycopg import sql
 
 from tickctl.adapters.schema_check.judging import (
     Judge,
-    answers,
     constrained,
     denied,
     reads_nothing,
+    serves,
     writes_nothing,
 )
 from tickctl.adapters.schema_check.people import World
@@ -119,8 +119,8 @@ def table_probes(world: World) -> Iterator[Probe]:
         "read-own-rows",
         "users can read their own rows",
         (
-            as_user("reading the own limit", _READ_LIMIT + "{user}", answers((10,))),
-            as_user("reading the own usage", _READ_USAGE + "{user}", answers((7,))),
+            as_user("reading the own limit", _READ_LIMIT + "{user}", serves((10,))),
+            as_user("reading the own usage", _READ_USAGE + "{user}", serves((7,))),
         ),
     )
     yield Probe(
