@@ -6,6 +6,7 @@ from check_support import connected
 from cli_support import Tickctl
 from quota_support import Database
 from schema_support import HAND_MADE
+from standin import Project
 
 CHECK = ("schema", "check", "--backend", "postgres")
 HOLE = "grant update (daily_tick_limit) on public.profiles to authenticated"
@@ -128,6 +129,13 @@ def test_apply_makes_hand_made_tables_green(tickctl: Tickctl, bare_database: Dat
     assert tickctl("schema", "apply", "--backend", "postgres", "--yes", env=env).code == 0
     after = tickctl(*CHECK, env=env)
     assert after.code == 0, after.out
+
+
+def test_a_project_is_checked_over_its_connection(tickctl: Tickctl, project: Project) -> None:
+    """With a project's URL and connection string; the target is the project, not the database's address."""
+    result = tickctl("schema", "check", "--json", env=project.settings_env("connection"))
+    assert result.code == 0, result.out
+    assert result.json["target"] == f"{project.url} over a direct connection as postgres"
 
 
 def test_the_embedded_database_keeps_its_promise(tickctl: Tickctl) -> None:
