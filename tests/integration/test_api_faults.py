@@ -1,5 +1,6 @@
 """What can go wrong between here and a project's API, over real sockets: each has its error, none tells a secret."""
 
+import _thread
 import asyncio
 import gzip
 import json
@@ -435,6 +436,22 @@ def test_what_follows_an_answer_is_not_the_next_one_s() -> None:
         second, third = asyncio.run(use(server.url))
     assert isinstance(second, UnreachableError) or "of-eve" in str(second)
     assert '"n": 2' in json.dumps(third)
+
+
+def test_an_interrupted_call_ends_at_once() -> None:
+    """As with Ctrl-C, which the loop of its own must not swallow; the next call goes on."""
+
+    def answer(server: TestServer, line: socket.socket, request: Received) -> bytes:
+        if len(server.received) == 1:
+            _thread.interrupt_main()
+            server.over.wait(10)
+        return echo(server, line, request)
+
+    with serving(answer) as server, ApiFunctions(server.url, KEY, timeout=30) as functions:
+        with pytest.raises(KeyboardInterrupt):
+            functions.call("my_ticks", {}, caller=ADA)
+        assert functions.call("my_ticks", {"n": 2}, caller=ADA)[0]["body"] == {"n": 2}
+        assert len(server.received) == 2
 
 
 @pytest.mark.parametrize("name", ["my_ticks", "consume_ticks"])

@@ -251,6 +251,22 @@ def test_fewer_rows_than_asked_for_are_not_taken_for_all(standin: StandIn) -> No
             quotas.list(limit=7)
 
 
+def test_long_lists_come_whole_from_a_project_as_supabase_makes_it(standin: StandIn) -> None:
+    """It allows 1000 rows for a call; one more than a page is asked for, to see whether more follow."""
+    with standin.database.superuser() as connection:
+        connection.execute(
+            "insert into auth.users (id, email, email_confirmed_at)"
+            " select gen_random_uuid(), 'user' || n || '@example.com', now() from generate_series(1, 1100) as n"
+        )
+    standin.postgrest.config = replace(standin.postgrest.config, db_max_rows=1000)
+    with ApiFunctions(standin.url, Secret(standin.secret_key)) as functions:
+        quotas = QuotaAdmin(functions, "o")
+        page = quotas.list(limit=2000)
+        assert page.next is None
+        assert len({item.quota.email for item in page.items}) == 1100
+        assert all(user.user_id for user in quotas.resolve([f"user{n}@example.com" for n in range(1, 1001)]))
+
+
 def test_a_lost_answer_costs_no_tick_twice(standin: StandIn) -> None:
     """The call was carried out, and its answer lost: with a request key it is asked again, and counted once."""
     email = standin.new_user()
