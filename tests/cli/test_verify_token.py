@@ -10,6 +10,8 @@ import jwt
 import pytest
 
 from cli_support import Tickctl
+from tickctl.adapters.embedded import EmbeddedDatabase
+from tickctl.adapters.embedded.accounts import sign
 
 SECRET = "a-secret-of-the-tests-that-is-long-enough-for-hs256"
 PROJECT = {"SUPABASE_URL": "https://tests.supabase.co", "SUPABASE_JWT_SECRET": SECRET}
@@ -234,6 +236,18 @@ def test_embedded_database_knows_who_confirmed_the_email(tickctl: Tickctl, user:
     assert (result.json["email"], result.json["confirmation_source"]) == (user, "database")
     assert result.json["not_checked"] == []
     assert "using the embedded database" in result.err
+
+
+def test_the_hook_s_claim_tells_offline_for_the_embedded_database_too(tickctl: Tickctl, home: Path, token: str) -> None:
+    """As for a project: with the claim's name configured, nobody need be asked."""
+    claims = jwt.decode(token, options={"verify_signature": False})
+    secret = EmbeddedDatabase(home).jwt_secret()
+    for confirmed_at, code, reason in (("2026-11-23T00:00:00Z", 0, "valid"), (None, 1, "email_not_confirmed")):
+        hooked = sign(claims | {"email_confirmed_at": confirmed_at}, secret).reveal()
+        env = {"SUPABASE_CONFIRMED_CLAIM": "email_confirmed_at"}
+        result = tickctl("verify-token", "-", "--offline", "--backend", "local", "--json", stdin=hooked, env=env)
+        assert (result.code, result.json["reason"]) == (code, reason)
+        assert result.json["confirmation_source"] == "claim"
 
 
 def test_embedded_database_knows_who_did_not(tickctl: Tickctl) -> None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
@@ -54,15 +55,16 @@ def open_verifier(run: Run, *, network: Network, leeway: int) -> Iterator["Token
 
 @contextmanager
 def _embedded_project(run: Run, network: Network, leeway: int) -> Iterator["TokenVerifier"]:
-    """Verify with the folder's own secret; its database knows who confirmed the e-mail."""
+    """Verify with the folder's own secret; its database knows who confirmed the e-mail, its hook's claim may say so."""
+    from tickctl.adapters import project
     from tickctl.adapters.embedded import LOCAL_ISSUER
     from tickctl.adapters.postgres import PostgresFunctions
     from tickctl.adapters.users import DatabaseUsers
     from tickctl.core.secrets import Secret
-    from tickctl.core.tokens import KeySet, Policy, StaticKeys, TokenVerifier
+    from tickctl.core.tokens import KeySet, StaticKeys, TokenVerifier
 
     database = embedded(run)
-    policy = Policy(issuer=LOCAL_ISSUER, leeway=leeway, require_confirmed=not run.settings.allow_unconfirmed)
+    policy = replace(project.policy(run.settings, leeway=leeway), issuer=LOCAL_ISSUER)
     with database.use() as server, PostgresFunctions(Secret(server.url())) as functions:
         keys = StaticKeys(KeySet.from_secret(database.jwt_secret()))
         yield TokenVerifier(keys, policy, None if network is Network.OFFLINE else DatabaseUsers(functions))
