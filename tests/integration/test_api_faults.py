@@ -7,6 +7,7 @@ import json
 import logging
 import socket
 import struct
+import threading
 import traceback
 from collections.abc import Callable
 from typing import Any
@@ -436,6 +437,32 @@ def test_what_follows_an_answer_is_not_the_next_one_s() -> None:
         second, third = asyncio.run(use(server.url))
     assert isinstance(second, UnreachableError) or "of-eve" in str(second)
     assert '"n": 2' in json.dumps(third)
+
+
+@pytest.mark.parametrize("scarce", ["connections", "places"])
+def test_who_waits_in_vain_for_the_turn_sends_nothing(scarce: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A call that was told as failed must not be made, and charge ticks, when the others are done."""
+    if scarce == "places":
+        monkeypatch.setattr("tickctl.adapters.api.functions.AT_ONCE", 1)
+    go_on = threading.Event()
+
+    def answer(server: TestServer, line: socket.socket, request: Received) -> bytes:
+        go_on.wait(10)
+        return echo(server, line, request)
+
+    async def use(url: str) -> tuple[object, ...]:
+        connections = 1 if scarce == "connections" else 8
+        async with AsyncApiFunctions(url, KEY, timeout=0.5, connections=connections) as functions:
+            calls = (functions.call("consume_ticks", {"n": n}, caller=ADA) for n in range(2))
+            failed = await asyncio.gather(*calls, return_exceptions=True)
+            go_on.set()
+            return *failed, await functions.call("my_ticks", {"n": 2}, caller=ADA)
+
+    with serving(answer) as server:
+        *failed, last = asyncio.run(use(server.url))
+        assert [json.loads(request.body)["n"] for request in server.received] == [0, 2]
+    assert all(isinstance(error, UnreachableError) for error in failed)
+    assert '"n": 2' in json.dumps(last)
 
 
 def test_an_interrupted_call_ends_at_once() -> None:

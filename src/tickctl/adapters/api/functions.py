@@ -22,6 +22,9 @@ TIMEOUT: Final = 10.0
 CONNECTIONS: Final = 8
 """Connections at once, where the server speaks HTTP/1.1; measured by `scripts/bench api`."""
 
+AT_ONCE: Final = 100
+"""Calls under way at once; as many as an HTTP/2 server should take on one connection (RFC 9113 section 6.5.2)."""
+
 _NAME: Final = re.compile(r"[a-z_][a-z0-9_]*")
 _UNKNOWN: Final = "whether the call was carried out is not known; look before repeating it"
 
@@ -38,7 +41,7 @@ class AsyncApiFunctions:
     Args:
         url: the project's address, as in `https://<ref>.supabase.co`.
         api_key: the publishable (or anon) key for users, the secret (or service_role) key for operators.
-        timeout: seconds for one call; half of them for making a connection.
+        timeout: seconds for one call; half of them for getting a connection.
         connections: how many at once at most, with HTTP/1.1; with HTTP/2 there is one.
 
     Raises:
@@ -50,7 +53,8 @@ class AsyncApiFunctions:
         self._host = host_of(url)
         self._key = ApiKey.of(api_key, self._host)
         self._timeout = timeout
-        self._http = SharedHttp(address, connections=connections, connect_timeout=timeout / 2)
+        self._http = SharedHttp(address, connections=connections, patience=timeout / 2)
+        self._places = asyncio.Semaphore(AT_ONCE)
         self._exchanges: set[asyncio.Task[ApiAnswer | Failure]] = set()
 
     async def __aenter__(self) -> Self:
@@ -88,11 +92,13 @@ class AsyncApiFunctions:
             raise _looked_at(error) from None
 
     async def _outcome(self, name: str, arguments: JsonObject, headers: dict[str, str]) -> ApiAnswer | Failure:
-        exchange = asyncio.create_task(self._exchange(name, arguments, headers))
-        self._exchanges.add(exchange)
-        exchange.add_done_callback(self._forget)
         try:
             async with asyncio.timeout(self._timeout):
+                # Whoever gives up while waiting for a place has sent nothing.
+                await self._places.acquire()
+                exchange = asyncio.create_task(self._exchange(name, arguments, headers))
+                self._exchanges.add(exchange)
+                exchange.add_done_callback(self._leave)
                 # An exchange that nobody waits for any more is heard out. Giving it up in the middle would cost the
                 # connection, or with HTTP/2 bring it out of step for everybody.
                 return await asyncio.shield(exchange)
@@ -107,7 +113,8 @@ class AsyncApiFunctions:
                 outcome = await self._http.post(name, arguments, headers)
             return outcome
 
-    def _forget(self, exchange: asyncio.Task[ApiAnswer | Failure]) -> None:
+    def _leave(self, exchange: asyncio.Task[ApiAnswer | Failure]) -> None:
+        self._places.release()
         self._exchanges.discard(exchange)
         if not exchange.cancelled():
             exchange.exception()  # seen, even if nobody waits any more

@@ -75,19 +75,20 @@ class _Client:
 class SharedHttp:
     """Posts function calls to one PostgREST; what a request carries is in its own headers only.
 
-    Nothing here ends an exchange: httpcore's time-outs end all requests of an HTTP/2 connection, not only the late one.
+    Nothing here ends an exchange that has begun: a time-out of httpcore's would end all requests of an HTTP/2
+    connection, not only the late one.
 
     Args:
         rest_url: as `rest_url` gives it.
         connections: how many at once at most; HTTP/2 needs one.
-        connect_timeout: seconds for making a connection.
+        patience: seconds that a request waits for a connection to be free, and for one to be made.
     """
 
-    def __init__(self, rest_url: str, *, connections: int, connect_timeout: float) -> None:
+    def __init__(self, rest_url: str, *, connections: int, patience: float) -> None:
         self._rest_url = rest_url
         self._host = urlsplit(rest_url).hostname or ""
         self._connections = connections
-        self._connect_timeout = connect_timeout
+        self._patience = patience
         self._client: _Client | None = None
         # At level DEBUG, hpack writes every header to the log, the tokens in them included.
         hpack = logging.getLogger("hpack")
@@ -154,7 +155,7 @@ class SharedHttp:
                 trust_env=not is_loopback(self._host),
                 follow_redirects=False,
                 cookies=CookieJar(DefaultCookiePolicy(allowed_domains=())),
-                timeout=httpx.Timeout(None, connect=self._connect_timeout),
+                timeout=httpx.Timeout(None, connect=self._patience, pool=self._patience),
                 limits=httpx.Limits(
                     max_connections=self._connections,
                     max_keepalive_connections=self._connections,
@@ -188,6 +189,8 @@ class SharedHttp:
                 problem, hint = "the proxy on the way refused", "check HTTPS_PROXY"
             case httpx.ConnectTimeout():
                 problem = "no connection in time"
+            case httpx.PoolTimeout():
+                problem, hint = "too many calls at once", "try again in a while"
             case httpx.ConnectError():
                 problem, hint = _connect_problem(error)
             case httpx.TransportError():
