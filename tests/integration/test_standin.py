@@ -4,6 +4,7 @@ import base64
 import json
 from collections.abc import Callable
 from contextlib import AbstractContextManager
+from datetime import datetime
 from typing import Any
 
 import httpx
@@ -71,6 +72,46 @@ def test_functions_are_called_once(standin: StandIn) -> None:
     url = f"{standin.url}/rest/v1/rpc/tick_admin_grant"
     answer = httpx.post(url, headers=headers, json={"user_ref": email, "ticks": 5})
     assert (answer.headers["Content-Range"], answer.json()["ticks_granted"]) == ("0-0/1", 5)
+
+
+def test_time_zone_of_the_client_changes_how_times_are_written(project: Project) -> None:
+    """And nothing else: the instant is the same, and so is the day."""
+    token = project.token(project.new_user())
+    headers = {"apikey": project.anon_key, "Authorization": f"Bearer {token}"}
+    url = f"{project.url}/rest/v1/rpc/my_ticks"
+    with httpx.Client(headers=headers) as client:
+        plain = client.post(url, json={})
+        there = client.post(url, json={}, headers={"Prefer": "timezone=Pacific/Kiritimati"})
+    assert there.headers["Preference-Applied"] == "timezone=Pacific/Kiritimati"
+    assert there.json()["resets_at"].endswith("+14:00")
+    assert there.json()["usage_date"] == plain.json()["usage_date"]
+    instants = {datetime.fromisoformat(answer.json()["resets_at"]) for answer in (plain, there)}
+    assert len(instants) == 1
+
+
+def test_version_12_words_it_in_its_own_way(make_standin: Callable[..., AbstractContextManager[StandIn]]) -> None:
+    """Both are in use."""
+    with make_standin(version=12) as standin:
+        token = standin.token(standin.new_user())
+        standin.clock.advance(3700)
+        with pytest.raises(Refused) as caught:
+            standin.rest("POST", "/rpc/my_ticks", {}, token=token)
+        assert code_of(caught) == (401, "PGRST301")
+
+
+def test_failures_that_would_be_repeated_for_ever_are_noted(standin: StandIn) -> None:
+    """No function of ours may raise them."""
+    standin.database.run(
+        """
+        create function public.stumble() returns void language plpgsql as
+        $$ begin raise exception using errcode = '40001'; end $$;
+        notify pgrst, 'reload schema';
+        """
+    )
+    with pytest.raises(Refused):
+        standin.rest("POST", "/rpc/stumble", {})
+    assert standin.postgrest.repeated == ["/rpc/stumble"]
+    standin.postgrest.repeated.clear()
 
 
 # The gateway

@@ -95,7 +95,7 @@ class LoopbackServer:
         class Handler(_Handler):
             loopback = owner
 
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self._server = _Server(("127.0.0.1", 0), Handler)
         self._thread = threading.Thread(
             target=self._server.serve_forever, kwargs={"poll_interval": 0.02}, name="standin", daemon=True
         )
@@ -123,6 +123,11 @@ class LoopbackServer:
         self.close()
 
 
+class _Server(ThreadingHTTPServer):
+    # So that closing it waits for its threads.
+    daemon_threads = False
+
+
 class _Handler(BaseHTTPRequestHandler):
     loopback: LoopbackServer
     protocol_version = "HTTP/1.1"
@@ -133,9 +138,10 @@ class _Handler(BaseHTTPRequestHandler):
     def handle(self) -> None:
         self.loopback._open.add(self.connection)
         try:
-            # The client may leave, and `close` may hang up, at any moment.
-            with suppress(ConnectionError, ValueError):
-                super().handle()
+            # The client may leave at any moment; so may we, and then `close` didn't see this connection perhaps.
+            with suppress(ConnectionError):
+                if not self.loopback._closing:
+                    super().handle()
         finally:
             self.loopback._open.discard(self.connection)
 

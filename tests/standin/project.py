@@ -226,3 +226,4 @@ def standing_in(database: Database, **options: Any) -> Iterator[StandIn]:
         yield project
     finally:
         project.close()
+    assert not project.postgrest.repeated, "40001 was raised, which a real PostgREST repeats for ever"

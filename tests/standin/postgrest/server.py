@@ -34,6 +34,8 @@ class PostgREST:
 
     def __init__(self, config: Config) -> None:
         self.config = config
+        self.repeated: list[str] = []
+        """Where 40001 was raised: the real ones repeat that for ever, so nobody would get this answer."""
         self._pool = Pool(config)
         self._listener = Listener(config)
 
@@ -49,6 +51,8 @@ class PostgREST:
         try:
             answer = self._answer(request)
         except RestError as error:
+            if error.code == "40001":
+                self.repeated.append(request.path)
             answer = error.answer(self.config.version)
         if request.header("origin"):
             answer = answer.adding(("Access-Control-Allow-Origin", "*"), ("Access-Control-Expose-Headers", _EXPOSED))
