@@ -152,6 +152,7 @@ CASES = {
         create table public.user_daily_usage (
             user_id text, usage_date text, ticks_used text default '0', primary key (user_id, usage_date)
         );
+        create policy profiles_read_own on public.profiles using (user_id = auth.uid()::text);
         insert into public.profiles values ('{ADA}', ' 64 '), ('{BEN.upper()}', null), ('{NOBODY}', '8');
         insert into public.user_daily_usage values
             ('{ADA}', '2026-01-02', '5'), ('{ADA}', ' 2026-01-02', '6.0'), ('{NOBODY}', '2026-01-02', '5');

@@ -333,6 +333,16 @@ def test_a_database_that_can_only_be_read_is_refused(bare_database: Database) ->
             schema.plan(connection)
 
 
+def test_an_auth_server_of_long_ago_is_refused(bare_database: Database) -> None:
+    """Its tables tell less than the rules ask for."""
+    with bare_database.superuser() as connection:
+        connection.execute("alter table auth.users drop column is_anonymous, drop column banned_until")
+    with connected(bare_database) as connection, pytest.raises(ConfigurationError) as caught:
+        schema.plan(connection)
+    assert caught.value.message.endswith("auth.users has no banned_until, is_anonymous")
+    assert "upgrade the project" in str(caught.value.hint)
+
+
 def test_a_schema_of_that_name_that_is_not_ours_is_left_alone(bare_database: Database) -> None:
     """Unless it is empty."""
     with connected(bare_database) as connection:

@@ -15,6 +15,7 @@ _ADVICE: Final = (
         "not the database of",
         "use the connection string of the project's Connect dialog; the embedded database is --backend local",
     ),
+    ("Auth is too old", "upgrade the project: its Auth server brings its tables up to date"),
     ("another text", "use the version of tickctl that set it up, or a newer one"),
     ("did not make", "tickctl needs that name: rename that schema"),
 )

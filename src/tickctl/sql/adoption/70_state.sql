@@ -70,8 +70,24 @@ declare
     contents bigint;
     unknown text;
 begin
-    if to_regclass('auth.users') is null or to_regprocedure('auth.uid()') is null then
-        return query select 0.0, 'refused', 'this is not the database of a Supabase project: it lacks auth.users', null;
+    if to_regclass('auth.users') is null or to_regclass('auth.sessions') is null
+        or to_regprocedure('auth.uid()') is null or to_regprocedure('auth.jwt()') is null
+    then
+        return query select 0.0, 'refused', 'this is not the database of a Supabase project: it lacks auth.users, '
+            'auth.sessions, auth.uid() or auth.jwt()', null;
+        return;
+    end if;
+    unknown := (
+        select string_agg(c.name, ', ')
+        from unnest(array[
+            'id', 'email', 'email_confirmed_at', 'banned_until', 'deleted_at', 'is_anonymous', 'is_sso_user',
+            'created_at', 'last_sign_in_at', 'raw_app_meta_data'
+        ]) as c (name)
+        where (pg_temp.tick_column('auth.users'::regclass, c.name)).found is not true
+    );
+    if unknown is not null then
+        return query select 0.0, 'refused',
+            'Supabase Auth is too old, or of another kind: auth.users has no ' || unknown, null;
         return;
     end if;
     foreach role_name in array array['anon', 'authenticated', 'service_role']::name[] loop
