@@ -17,8 +17,14 @@ from tickctl.errors import (
     UnreachableError,
 )
 
-# Every different error in the recordings of real PostgREST 12.2.12 and 14.17.
-RECORDED = json.loads((Path(__file__).parent / "recorded_errors.json").read_text())
+TRANSCRIPTS = Path(__file__).parents[2] / "transcripts"
+# Every error in the recordings of real PostgREST 12.2.12 and 14.17.
+RECORDED = [
+    {"version": version, "name": record["name"], **record["response"]}
+    for version in (12, 14)
+    for record in json.loads((TRANSCRIPTS / f"postgrest-{version}.json").read_text())
+    if record["response"]["status"] >= 300
+]
 
 # By the code, where it is not refused with 401 or 403, which always speak of credentials; the rest can't tell.
 MEANINGS: dict[str, type[TickctlError]] = {
@@ -68,8 +74,12 @@ def rows(body: object, **headers: str) -> Any:
 @pytest.mark.parametrize("record", RECORDED, ids=lambda record: f"{record['version']} {record['name']}")
 def test_recorded_errors_mean_what_they_meant(record: dict[str, Any]) -> None:
     """Each error that a real PostgREST was seen to give."""
+    headers = record["headers"]
     answer = ApiAnswer(
-        record["status"], record["body"].encode(), record["content_type"], retry_after=record["retry_after"]
+        record["status"],
+        record["body"].encode(),
+        headers.get("Content-Type", ""),
+        retry_after=headers.get("Retry-After", ""),
     )
     with pytest.raises(TickctlError) as caught:
         read_answer(answer)
