@@ -465,6 +465,53 @@ def test_who_waits_in_vain_for_the_turn_sends_nothing(scarce: str, monkeypatch: 
     assert '"n": 2' in json.dumps(last)
 
 
+def test_a_call_that_nobody_waits_for_is_not_repeated() -> None:
+    """Its caller has been told that it failed."""
+    told = threading.Event()
+
+    def answer(server: TestServer, line: socket.socket, request: Received) -> bytes | None:
+        if json.loads(request.body) == {"n": 2}:
+            return echo(server, line, request)
+        told.wait(10)
+        return None
+
+    async def use(url: str) -> None:
+        async with AsyncApiFunctions(url, KEY, timeout=0.2) as functions:
+            with pytest.raises(UnreachableError, match="no answer within"):
+                await functions.call("consume_ticks", {"request_key": "k"}, caller=ADA)
+            (exchange,) = functions._exchanges
+            told.set()
+            await exchange
+            await functions.call("my_ticks", {"n": 2}, caller=ADA)
+
+    with serving(answer) as server:
+        asyncio.run(use(server.url))
+        assert [json.loads(request.body) for request in server.received] == [{"request_key": "k"}, {"n": 2}]
+
+
+def test_closing_ends_calls_under_way() -> None:
+    """They fail; their callers are not cancelled."""
+
+    async def use(url: str) -> object:
+        functions = AsyncApiFunctions(url, KEY)
+        call = asyncio.create_task(functions.call("consume_ticks", {}, caller=ADA))
+        await asyncio.to_thread(arrived.wait, 10)
+        await functions.aclose()
+        return (await asyncio.gather(call, return_exceptions=True))[0]
+
+    arrived = threading.Event()
+
+    def answer(server: TestServer, line: socket.socket, request: Received) -> None:
+        arrived.set()
+        silent(server, line, request)
+
+    with serving(answer) as server:
+        error = asyncio.run(use(server.url))
+    assert isinstance(error, UnreachableError)
+    assert "closed during the call" in error.message
+    assert "look before" in str(error.hint)
+
+
 def test_an_interrupted_call_ends_at_once() -> None:
     """As with Ctrl-C, which the loop of its own must not swallow; the next call goes on."""
 

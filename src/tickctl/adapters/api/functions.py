@@ -103,13 +103,21 @@ class AsyncApiFunctions:
                 # connection, or with HTTP/2 bring it out of step for everybody.
                 return await asyncio.shield(exchange)
         except TimeoutError:
-            late = UnreachableError(f"{self._host}: no answer within {self._timeout:g} s", hint="try again in a while")
-            return Failure(late, sent=True)
+            problem = f"no answer within {self._timeout:g} s"
+        except asyncio.CancelledError:
+            task = asyncio.current_task()
+            if task is None or task.cancelling():
+                raise
+            problem = "closed during the call"  # by aclose, which means the exchange and not the caller
+        return Failure(UnreachableError(f"{self._host}: {problem}", hint="try again in a while"), sent=True)
 
     async def _exchange(self, name: str, arguments: JsonObject, headers: dict[str, str]) -> ApiAnswer | Failure:
+        clock = asyncio.get_running_loop().time
+        given_up = clock() + self._timeout
         async with asyncio.timeout(2 * self._timeout):
             outcome = await self._http.post(name, arguments, headers)
-            if isinstance(outcome, Failure) and outcome.broken and _may_be_repeated(name, arguments):
+            broken = isinstance(outcome, Failure) and outcome.broken
+            if broken and _may_be_repeated(name, arguments) and clock() < given_up:
                 outcome = await self._http.post(name, arguments, headers)
             return outcome
 
