@@ -1,5 +1,7 @@
 """`tickctl schema check` as a process: what it answers, in which form, and with which exit code."""
 
+from pathlib import Path
+
 import pytest
 
 from check_support import connected
@@ -7,6 +9,7 @@ from cli_support import Tickctl
 from quota_support import Database
 from schema_support import HAND_MADE
 from standin import Project
+from tickctl.adapters.schema_check import catalogue, hook
 
 CHECK = ("schema", "check", "--backend", "postgres")
 HOLE = "grant update (daily_tick_limit) on public.profiles to authenticated"
@@ -166,3 +169,12 @@ def test_a_database_that_is_away_is_no_answer(tickctl: Tickctl) -> None:
     result = tickctl(*CHECK, env={"SUPABASE_DB_URL": url})
     assert (result.code, result.out) == (5, "")
     assert "hidden-secret" not in result.err
+
+
+def test_every_id_is_on_the_page(tickctl: Tickctl, env: dict[str, str], bare_database: Database) -> None:
+    """Scripts pick findings by their ids."""
+    page = (Path(__file__).parents[2] / "docs" / "CLI.md").read_text()
+    bare = {"SUPABASE_DB_URL": bare_database.postgres_url}
+    found = [f["id"] for where in (env, bare) for f in tickctl(*CHECK, "--json", env=where).json["findings"]]
+    known = {*found, *(assertion.id for assertion in (*catalogue.ASSERTIONS, *hook.ASSERTIONS))}
+    assert sorted(name for name in known if f"`{name}`" not in page) == []

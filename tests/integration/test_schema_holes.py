@@ -418,7 +418,7 @@ HOLES = {
         "private-functions",
         "settle-own-charge",
     ),
-    "users settle": Hole(
+    "settling is open to every signed-in user": Hole(
         _rewritten("tick.settle_ticks", "not tick.is_gateway()", "false"),
         "functions-text",
         "settle-own-charge",
