@@ -2,7 +2,9 @@
 
 import base64
 import json
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
 from datetime import datetime
 from typing import Any
@@ -27,6 +29,13 @@ def claims_of(token: str) -> dict[str, Any]:
     claims = json.loads(base64.urlsafe_b64decode(payload + "=="))
     assert isinstance(claims, dict)
     return claims
+
+
+@pytest.fixture
+def client() -> Iterator[httpx.Client]:
+    """A client that knows no proxies and no redirects."""
+    with httpx.Client(trust_env=False) as made:
+        yield made
 
 
 # Through all of it
@@ -65,23 +74,22 @@ def test_keys_of_both_kinds_are_of_one_worth(standin: StandIn) -> None:
         assert code_of(caught) == (401, "42501")
 
 
-def test_functions_are_called_once(standin: StandIn) -> None:
+def test_functions_are_called_once(standin: StandIn, client: httpx.Client) -> None:
     """Also where it is to be counted how many rows there are in all."""
     email = standin.new_user()
     headers = {"apikey": standin.secret_key, "Prefer": "count=exact"}
     url = f"{standin.url}/rest/v1/rpc/tick_admin_grant"
-    answer = httpx.post(url, headers=headers, json={"user_ref": email, "ticks": 5})
+    answer = client.post(url, headers=headers, json={"user_ref": email, "ticks": 5})
     assert (answer.headers["Content-Range"], answer.json()["ticks_granted"]) == ("0-0/1", 5)
 
 
-def test_time_zone_of_the_client_changes_how_times_are_written(project: Project) -> None:
+def test_time_zone_of_the_client_changes_how_times_are_written(project: Project, client: httpx.Client) -> None:
     """And nothing else: the instant is the same, and so is the day."""
     token = project.token(project.new_user())
     headers = {"apikey": project.anon_key, "Authorization": f"Bearer {token}"}
     url = f"{project.url}/rest/v1/rpc/my_ticks"
-    with httpx.Client(headers=headers) as client:
-        plain = client.post(url, json={})
-        there = client.post(url, json={}, headers={"Prefer": "timezone=Pacific/Kiritimati"})
+    plain = client.post(url, json={}, headers=headers)
+    there = client.post(url, json={}, headers={**headers, "Prefer": "timezone=Pacific/Kiritimati"})
     assert there.headers["Preference-Applied"] == "timezone=Pacific/Kiritimati"
     assert there.json()["resets_at"].endswith("+14:00")
     assert there.json()["usage_date"] == plain.json()["usage_date"]
@@ -114,6 +122,20 @@ def test_failures_that_would_be_repeated_for_ever_are_noted(standin: StandIn) ->
     standin.postgrest.repeated.clear()
 
 
+def test_simultaneous_requests_get_exactly_what_is_left(standin: StandIn, client: httpx.Client) -> None:
+    """Over several connections, as from a gateway."""
+    token = standin.token(standin.new_user())
+    headers = {"apikey": standin.anon_key, "Authorization": f"Bearer {token}"}
+
+    def consume(_: int) -> str:
+        answer = client.post(f"{standin.url}/rest/v1/rpc/consume_ticks", headers=headers, json={"ticks": 1})
+        return str(answer.json()["decision"])
+
+    with ThreadPoolExecutor(12) as workers:
+        decisions = Counter(workers.map(consume, range(48)))
+    assert decisions == {"granted": 32, "quota_exhausted": 16}
+
+
 # The gateway
 
 
@@ -126,17 +148,19 @@ def test_failures_that_would_be_repeated_for_ever_are_noted(standin: StandIn) ->
     ],
     ids=["none", "unknown", "secret key in a browser"],
 )
-def test_requests_without_a_proper_key_stay_outside(project: Project, headers: dict[str, str], message: str) -> None:
+def test_requests_without_a_proper_key_stay_outside(
+    project: Project, client: httpx.Client, headers: dict[str, str], message: str
+) -> None:
     """Neither Auth nor PostgREST sees them."""
     sent = {name: value.replace("secret", project.secret_key) for name, value in headers.items()}
     for path in ("/auth/v1/settings", "/rest/v1/profiles"):
-        answer = httpx.get(project.url + path, headers=sent)
+        answer = client.get(project.url + path, headers=sent)
         assert (answer.status_code, answer.json()["message"]) == (401, message)
 
 
-def test_public_keys_need_no_key(project: Project) -> None:
+def test_public_keys_need_no_key(project: Project, client: httpx.Client) -> None:
     """Others verify tokens with them."""
-    answer = httpx.get(project.url + "/auth/v1/.well-known/jwks.json")
+    answer = client.get(project.url + "/auth/v1/.well-known/jwks.json")
     assert isinstance(answer.json()["keys"], list)
 
 
@@ -349,11 +373,10 @@ def test_trouble_comes_where_it_is_ordered(standin: StandIn) -> None:
     assert standin.rest("POST", "/rpc/my_ticks", {}, token=token)["ticks_used"] == 2
 
 
-def test_connection_is_kept(standin: StandIn) -> None:
+def test_connection_is_kept(standin: StandIn, client: httpx.Client) -> None:
     """One connection serves many requests."""
-    with httpx.Client(headers={"apikey": standin.anon_key}) as client:
-        ports = set()
-        for _ in range(3):
-            answer = client.get(f"{standin.url}/auth/v1/settings")
-            ports.add(answer.extensions["network_stream"].get_extra_info("client_addr")[1])
+    ports = set()
+    for _ in range(3):
+        answer = client.get(f"{standin.url}/auth/v1/settings", headers={"apikey": standin.anon_key})
+        ports.add(answer.extensions["network_stream"].get_extra_info("client_addr")[1])
     assert len(ports) == 1
