@@ -1,11 +1,14 @@
 """`tickctl schema check` as a process: what it answers, in which form, and with which exit code."""
 
+import signal
+import subprocess
+import time
 from pathlib import Path
 
 import pytest
 
 from check_support import connected
-from cli_support import Tickctl
+from cli_support import COMMAND, Tickctl, environment
 from quota_support import Database
 from schema_support import HAND_MADE
 from standin import Project
@@ -146,6 +149,32 @@ def test_the_embedded_database_keeps_its_promise(tickctl: Tickctl) -> None:
     result = tickctl("schema", "check")
     assert result.code == 0, result.out
     assert "embedded database in" in result.err
+
+
+def test_an_interrupted_check_leaves_nothing_behind(database: Database, home: Path, tmp_path: Path) -> None:
+    """Ctrl-C ends the statement that runs as well, and the exit code says why it ended."""
+    break_it(
+        database,
+        "create function public.sleeps() returns trigger language plpgsql as"
+        " 'begin perform pg_sleep(20); return new; end';"
+        " create trigger a_sleeps before insert on auth.users for each row execute function public.sleeps()",
+    )
+    env = environment(home, {"SUPABASE_DB_URL": database.postgres_url})
+    asleep = "select count(*) as n from pg_stat_activity where datname = current_database() and wait_event = 'PgSleep'"
+    with database.superuser() as watcher:
+
+        def wait_for(sleepers: int) -> None:
+            deadline = time.monotonic() + 30
+            while watcher.execute(asleep.encode()).fetchone() != {"n": sleepers}:
+                assert time.monotonic() < deadline, "the statement did not begin or end"
+
+        process = subprocess.Popen([*COMMAND, *CHECK], env=env, cwd=tmp_path, stdout=subprocess.PIPE, text=True)
+        wait_for(1)
+        process.send_signal(signal.SIGINT)
+        out, _ = process.communicate(timeout=15)
+        assert (process.returncode, out) == (130, "")
+        wait_for(0)
+        assert watcher.execute("select count(*) as n from auth.users").fetchone() == {"n": 0}
 
 
 def test_a_database_is_needed(tickctl: Tickctl) -> None:

@@ -26,7 +26,7 @@ def callers(function: str) -> tuple[str, ...]:
     A signed-in user may be an administrator or the gateway, which only the functions themselves can find out. Who
     makes administrators must have the secret key: a stolen token of one could otherwise make itself permanent.
     """
-    schema, name = function.split(".")
+    schema, _, name = function.partition(".")
     if name in {"consume_ticks", "my_ticks"}:
         return _USERS
     if name == "settle_ticks":

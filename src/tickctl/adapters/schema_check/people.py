@@ -57,7 +57,7 @@ class Person:
 
 @dataclass(frozen=True, slots=True)
 class People:
-    """All of them.
+    """The throw-away users, by what there is to know of each.
 
     Attributes:
         user: in good standing.
