@@ -107,10 +107,9 @@ class SharedHttp:
             if spent is not None and not spent.under_way:
                 await spent.http.aclose()
             # A builder for this one request, so that no other can find the caller's token in it.
-            builder = AsyncPostgrestClient(
-                self._rest_url, headers=_CALLER | headers, http_client=client.http, retry_enabled=False
-            )
+            builder = AsyncPostgrestClient(self._rest_url, headers=_CALLER | headers, http_client=client.http)
             parameters = cast("dict[str, Any]", dict(arguments))  # its annotation is narrower than what it encodes
+            # Sent, not executed: `execute` repeats some requests and loses the status of others.
             sent = builder.rpc(name, parameters).request.send(httpx.Headers())
             response = await cast("Awaitable[httpx.Response]", sent)  # its overloads have lost that it is one
         except (httpx.TransportError, _RefusedAnswerError) as error:
