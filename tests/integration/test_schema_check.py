@@ -143,6 +143,19 @@ def test_a_role_that_may_not_look_is_no_yes(database: Database) -> None:
     assert not any(f.result is Result.BROKEN for f in found.values())
 
 
+def test_rows_that_a_role_does_not_see_are_not_taken_for_none(database: Database) -> None:
+    """A role of the operator's own, whom row-level security keeps from Auth's users."""
+    with psycopg.connect(database.superuser_url) as connection, connection.transaction(force_rollback=True):
+        connection.execute(
+            "create role operator; grant usage on schema auth, tick to operator;"
+            " grant select on all tables in schema auth, tick, public to operator;"
+            " set local session authorization operator"
+        )
+        found = by_id(check(connection))
+    assert found["emails-in-step"].result is Result.UNKNOWN
+    assert "row-level security" in found["emails-in-step"].detail
+
+
 @pytest.mark.parametrize("missing", ["sessions", "users"])
 def test_a_database_without_supabase_s_auth_is_refused(database: Database, missing: str) -> None:
     """There is nothing to check in it, and that is a mistake in the configuration."""

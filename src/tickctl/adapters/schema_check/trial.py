@@ -21,6 +21,8 @@ Statement: TypeAlias = sql.Composable
 _LIMITS: Final = (
     "set local lock_timeout = '1s'; set local statement_timeout = '30s';"
     " set local idle_in_transaction_session_timeout = '60s'; set local client_min_messages = 'error';"
+    # What this role may not see is an error then, rather than nothing there; requests have it as ever.
+    " set local row_security = off;"
     # Names in what the catalogue prints are then complete, whatever this role's search path is.
     " set local search_path = ''; set local timezone = 'UTC'; set local datestyle = 'ISO'"
 )
@@ -152,5 +154,10 @@ def become(role: str, claims: JsonObject | str | None = None) -> Statement:
         claims = json.dumps(claims or {"role": role})
     return sql.SQL(
         "select pg_catalog.set_config('role', {role}, true),"
+        " pg_catalog.set_config('row_security', {row_security}, true),"
         " pg_catalog.set_config('request.jwt.claims', {claims}, true)"
-    ).format(role=sql.Literal(role), claims=sql.Literal(claims))
+    ).format(
+        role=sql.Literal(role),
+        row_security=sql.Literal("off" if role == "none" else "on"),
+        claims=sql.Literal(claims),
+    )
