@@ -126,7 +126,7 @@ CASES = {
         create policy profiles_read_own on public.profiles using (user_id = auth.uid()::text);
         insert into public.profiles values ('{ADA}', ' 64 '), ('{BEN.upper()}', null), ('{NOBODY}', '8');
         insert into public.user_daily_usage values
-            ('{ADA}', '2026-01-02', '5'), ('{ADA}', ' 2026-01-02', '6.0'), ('{NOBODY}', '2026-01-02', '5');
+            (E'{ADA}\n', '2026-01-02', '5'), ('{ADA}', ' 2026-01-02', '6.0'), ('{NOBODY}', '2026-01-02', '5');
         """,
         ("stays 40 by default", "is uuid from now on", "is date from now on"),
         (64, None, 40),

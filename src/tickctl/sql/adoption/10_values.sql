@@ -14,7 +14,8 @@ create or replace function pg_temp.tick_uuid(value text) returns uuid
 language sql immutable set search_path = ''
 as $$
     select case
-        when value ~* '^\s*[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\s*$' then trim(value)::uuid
+        when value ~* '^\s*[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\s*$'
+            then btrim(value, E' \t\n\r\f\v')::uuid
     end
 $$;
 

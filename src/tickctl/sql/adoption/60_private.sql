@@ -6,7 +6,6 @@ language plpgsql volatile set search_path = ''
 as $$
 declare
     definition record;
-    index_name text;
 begin
     if to_regclass('tick.migration') is null then
         return;
