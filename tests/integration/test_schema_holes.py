@@ -95,6 +95,8 @@ HOLES = {
         " add constraint profiles_user_id_fkey foreign key (user_id) references auth.users (id)",
         "foreign-keys",
     ),
+    "foreign keys are switched off": Hole("alter table tick.admin disable trigger all", "foreign-keys-enforced"),
+    "a table that a crash empties": Hole("alter table tick.audit set unlogged", "logged"),
     "an index is gone": Hole("drop index tick.charge_user_day", "indexes"),
     "no profiles are made": Hole(_on_trigger("tick.keep_profile", _SWITCH_OFF), "triggers", "profile-made"),
     "the log can be rewritten": Hole(_on_trigger("tick.refuse_change", _SWITCH_OFF), "triggers", "log-append-only"),
@@ -299,6 +301,18 @@ HOLES = {
         " as 'update public.profiles set daily_tick_limit = null'",
         "functions-definer",
     ),
+    "a function that runs what it is given": Hole(
+        "create function public.exec_sql(query text) returns void language plpgsql as 'begin execute query; end'",
+        "functions-run-sql",
+    ),
+    "a procedure that runs its first argument": Hole(
+        "create procedure public.run(text) language plpgsql as 'begin EXECUTE  $1; end'", "functions-run-sql"
+    ),
+    "a query that becomes XML": Hole(
+        'create function public.xml_of("Any query" text) returns xml language sql'
+        " as 'select query_to_xml(\"Any query\", true, true, null)'",
+        "functions-run-sql",
+    ),
     "PUBLIC executes": Hole("grant execute on function tick.open_day to public", "functions-public"),
     "a function as PostgreSQL grants it": Hole(
         "revoke all on function public.my_ticks from public; grant execute on function public.my_ticks to public",
@@ -379,6 +393,9 @@ HOLES = {
     ),
     "the private schema is exposed": Hole(
         "alter role authenticator set pgrst.db_schemas = 'public, tick'", "exposed-schemas"
+    ),
+    "the system's schema is exposed": Hole(
+        "alter role authenticator set pgrst.db_schemas = 'public,pg_catalog'", "exposed-schemas"
     ),
     "the private schema is exposed in this database": Hole(
         "do $$ begin execute format('alter role authenticator in database %I set pgrst.db_schemas = tick',"
@@ -519,6 +536,12 @@ NOTES = {
         "alter role authenticator set pgrst.db_pre_request = 'public.before'",
         "pre-request",
         "public.before runs before each request",
+    ),
+    "a function that makes SQL of its own": Note(
+        "create function public.tidy(days int) returns void language plpgsql security definer set search_path = '' as"
+        " 'begin execute format(''select %s'', days); execute ''select days''; end'",
+        "functions-definer-other",
+        "public.tidy(integer)",
     ),
     "a publication": Note(
         "create publication changes for table public.profiles",

@@ -43,6 +43,12 @@ ASSERTIONS: Final = (
     Assertion("keys", "no row can be there twice"),
     Assertion("checks", "limits and counts are checked where they are stored"),
     Assertion("foreign-keys", "rows belong to a user and go with it"),
+    Assertion(
+        "foreign-keys-enforced",
+        "foreign keys are switched on",
+        mend="alter table NAME enable trigger all, as a superuser, for both tables of the key",
+    ),
+    Assertion("logged", "what is counted survives a crash", mend="alter table NAME set logged"),
     Assertion("indexes", "indexes are complete"),
     Assertion("triggers", "the triggers are there and switched on"),
     Assertion(
@@ -109,6 +115,11 @@ ASSERTIONS: Final = (
         mend=f"{APPLY} where it is ours; else: alter function NAME security invoker, revoke execute on function NAME"
         " from public, anon, authenticated, or move it to a schema without USAGE for them",
     ),
+    Assertion(
+        "functions-run-sql",
+        "no function runs SQL that a request gives it",
+        mend="revoke execute on function NAME from public, anon, authenticated: who runs SQL can be anybody",
+    ),
     Assertion("functions-public", "who is not signed in may call none of the functions"),
     Assertion("functions-grants", "each function may be called by those it is for, and by nobody else"),
     Assertion(
@@ -131,7 +142,7 @@ ASSERTIONS: Final = (
     Assertion("views-private", "private views read with their caller's rights"),
     Assertion(
         "exposed-schemas",
-        "no setting in the database exposes the private schema",
+        "no setting in the database exposes a private schema",
         mend="take tick out of the exposed schemas: in the project's API settings, or in the role's pgrst.db_schemas",
     ),
     # Roles.

@@ -1,14 +1,9 @@
 select f.oid::pg_catalog.regprocedure::text
 from pg_catalog.pg_proc as f
-join reachable_schema as s on s.oid = f.pronamespace
+join reachable_schema as s on s.oid = f.pronamespace and not s.supabase
 where f.prosecdef
     and f.prokind in ('f', 'p')
     and f.prorettype not in ('trigger'::pg_catalog.regtype, 'event_trigger'::pg_catalog.regtype)
-    -- Supabase's own schemas are Supabase's business.
-    and s.name not in (
-        'extensions', 'graphql', 'graphql_public', 'net', 'pgbouncer', 'pgmq', 'pgsodium', 'realtime', 'storage',
-        'supabase_functions', 'supabase_migrations', 'vault', 'cron'
-    )
     and exists (
         select from api_role as r
         where r.name in ('anon', 'authenticated') and pg_catalog.has_function_privilege(r.oid, f.oid, 'execute')

@@ -73,9 +73,13 @@ our_function as (
     where n.nspname = 'tick'
         or exists (select from expected_function as e where e.schema = n.nspname and e.name = p.proname)
 ),
--- Schemas that requests might reach: PostgREST's own list of them may be kept outside the database.
+-- Schemas that requests might reach: PostgREST's own list of them may be kept outside the database. What stands in
+-- Supabase's own schemas is Supabase's business.
 reachable_schema as (
-    select n.oid, n.nspname::text as name
+    select n.oid, n.nspname::text as name, n.nspname in (
+        'cron', 'extensions', 'graphql', 'graphql_public', 'net', 'pgbouncer', 'pgmq', 'pgsodium', 'realtime', 'storage',
+        'supabase_functions', 'supabase_migrations', 'vault'
+    ) as supabase
     from pg_catalog.pg_namespace as n
     where n.nspname not in ('pg_catalog', 'information_schema', 'auth', 'tick')
         and exists (
