@@ -143,6 +143,26 @@ def test_what_was_taken_out_is_kept_word_for_word(bare_database: Database) -> No
     assert "FUNCTION public.settle_ticks(n integer)" in kept[1][2]["definition"]
 
 
+def test_the_project_is_told_what_its_own_code_will_notice(bare_database: Database) -> None:
+    """Columns that users wrote or showed to others, and policies of other tables that look at everybody's rows."""
+    prepare(
+        bare_database,
+        TUTORIAL + "create policy famous on public.post using (exists ("
+        "select from public.profiles as p where p.id = author and p.avatar_url is not null))",
+    )
+    notes = [step.text for step in apply(bare_database).steps if step.kind is StepKind.NOTE]
+    assert notes == [
+        (
+            "public.profiles: users read their own row and write none from now on; what they are to write, or show to "
+            "others (username, avatar_url), needs a table of its own"
+        ),
+        (
+            "policy famous on public.post reads public.profiles, of which users see only their own row from now on, "
+            "and visitors none"
+        ),
+    ]
+
+
 def test_keys_of_other_tables_stay(bare_database: Database) -> None:
     """A table that refers to profiles(id) goes on doing so."""
     prepare(bare_database, TUTORIAL)

@@ -12,8 +12,8 @@ import psycopg
 from psycopg.rows import TupleRow, tuple_row
 
 from tickctl.adapters.schema.failures import refusal, reported
-from tickctl.adapters.schema.plan import Plan, Step, StepKind
 from tickctl.adapters.schema.script import LOCK, LOCK_TIMEOUT, payload, planner, release
+from tickctl.adapters.schema.steps import Plan, Step, StepKind
 from tickctl.errors import ConfigurationError, ConflictError
 
 Connection: TypeAlias = psycopg.Connection[TupleRow]

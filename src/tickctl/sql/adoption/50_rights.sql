@@ -138,3 +138,36 @@ begin
         order by 2;
 end
 $$;
+
+-- What the project's own code will notice of all this.
+create or replace function pg_temp.tick_consequences()
+returns table (phase numeric, kind text, message text, command text)
+language plpgsql volatile set search_path = ''
+as $$
+begin
+    if to_regclass('tick.migration') is not null then
+        return;
+    end if;
+    return query
+        select 9.0, 'note', format(
+            '%s: users read their own row and write none from now on; what they are to write, or show to others (%s), '
+            'needs a table of its own', c.oid::regclass, string_agg(quote_ident(a.attname), ', ' order by a.attnum)
+        ), null
+        from pg_catalog.pg_class as c
+        join pg_catalog.pg_attribute as a on a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped
+        where c.oid = any (pg_temp.tick_public_tables())
+            and a.attname <> all (pg_temp.tick_columns(c.oid) || array['id', 'created_at', 'updated_at']::name[])
+        group by c.oid
+        order by c.oid::regclass::text;
+    return query
+        select distinct 9.0, 'note', format(
+            'policy %I on %s reads %s, of which users see only their own row from now on, and visitors none',
+            p.polname, p.polrelid::regclass, d.refobjid::regclass
+        ), null
+        from pg_catalog.pg_depend as d
+        join pg_catalog.pg_policy as p on d.classid = 'pg_catalog.pg_policy'::regclass and p.oid = d.objid
+        where d.refclassid = 'pg_catalog.pg_class'::regclass and d.refobjid = any (pg_temp.tick_public_tables())
+            and p.polrelid <> all (pg_temp.tick_public_tables())
+        order by 3;
+end
+$$;

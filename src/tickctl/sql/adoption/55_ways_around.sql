@@ -77,7 +77,8 @@ begin
         join (values
             (
                 true, 'revoke',
-                'EXECUTE on %1$s, which runs with the rights of %2$s and mentions our tables, from those who use the API',
+                'EXECUTE on %1$s, which runs with the rights of %2$s and mentions our tables, from those who use the '
+                'API',
                 'revoke execute on routine %1$s from public, anon, authenticated, service_role, authenticator'
             ),
             (

@@ -1,7 +1,7 @@
 -- The plan. `files` are those of tickctl/sql in the order in which they run, each with its name, digest, text, and when
 -- it is to `run`: 'once', 'again' (whenever it or another has changed) or 'installed' (as 'again', but only where the
--- database has it already). Of the `release`, `version` is tickctl's, and `superseded` are the digests of migrations that
--- count as those of today.
+-- database has it already). Of the `release`, `version` is tickctl's, and `superseded` are the digests of migrations
+-- that count as those of today.
 
 create or replace function pg_temp.tick_plan(files jsonb, release jsonb)
 returns table (phase numeric, kind text, message text, command text)
@@ -42,6 +42,8 @@ begin
             select * from pg_temp.tick_table_rights()
             union all
             select * from pg_temp.tick_other_rights(files)
+            union all
+            select * from pg_temp.tick_consequences()
             union all
             select * from pg_temp.tick_views()
             union all
