@@ -39,10 +39,7 @@ class Gateway:
         if key not in {self.keys.publishable, self.keys.secret, self.keys.legacy_anon, self.keys.legacy_service_role}:
             return _refused("Invalid API key", "Double check your Supabase `anon` or `service_role` API key.")
         if key == self.keys.secret and (request.header("user-agent") or "").startswith("Mozilla/"):
-            return _refused(
-                "Forbidden use of secret API key in browser",
-                "Secret API keys can only be used in a protected environment and should never be used in a browser.",
-            )
+            return _refused("Secret API keys are not for browsers", "Use a publishable key in a browser.")
         headers = {name: value for name, value in request.headers.items() if name != "apikey"}
         stands_for = {self.keys.publishable: self.keys.legacy_anon, self.keys.secret: self.keys.legacy_service_role}
         # Only the very key may stand in `Authorization` as well; everything else there is a user's token.
