@@ -1,5 +1,7 @@
 """Taking over tables that were there before, and what is around them."""
 
+from concurrent.futures import ThreadPoolExecutor
+
 import psycopg
 import pytest
 
@@ -161,6 +163,23 @@ def test_the_project_is_told_what_its_own_code_will_notice(bare_database: Databa
             "and visitors none"
         ),
     ]
+
+
+def test_rows_that_come_at_the_last_moment_are_seen(bare_database: Database) -> None:
+    """What is done is planned again once nobody else can write."""
+    day = f"insert into public.user_daily_usage values ('{ADA}', '2026-01-02', 1)"
+    prepare(
+        bare_database,
+        f"create table public.user_daily_usage (user_id uuid, usage_date date, ticks_used bigint); {day}",
+    )
+    with connected(bare_database) as connection, connected(bare_database) as writer, ThreadPoolExecutor(1) as pool:
+        with writer.transaction():
+            writer.execute(day.encode())
+            assert not any(step.kind is StepKind.MERGE for step in schema.plan(connection).steps)
+            done = pool.submit(schema.apply, connection)
+            bare_database.wait_for_lock(user="postgres")
+        assert any(step.kind is StepKind.MERGE for step in done.result(timeout=30).steps)
+        assert usage(connection) == ((ADA, "2026-01-02", 2),)
 
 
 def test_keys_of_other_tables_stay(bare_database: Database) -> None:
