@@ -19,6 +19,8 @@ from standin.keys import ProjectKeys
 from standin.postgrest import Config, PostgREST, Version
 
 PASSWORD = "correct horse battery staple"
+MAX_ROWS = 1000
+"""Supabase's default for "Max rows" in the settings of the API."""
 
 
 def unique_address(name: str) -> str:
@@ -198,8 +200,14 @@ class StandIn(Project):
         store = Store(database.superuser_url)
         store.prepare()
         self.auth_server = Auth(store, self.keys, auth or AuthConfig(), now=self.clock)
-        verifying = self.keys.verifying_set
-        self.postgrest = PostgREST(Config(database.authenticator_url, verifying, version=version, now=self.clock))
+        config = Config(
+            database.authenticator_url,
+            self.keys.verifying_set,
+            version=version,
+            db_max_rows=MAX_ROWS,
+            now=self.clock,
+        )
+        self.postgrest = PostgREST(config)
         self.faults = Faults(Gateway(self.keys, self.auth_server, self.postgrest))
         self._server = LoopbackServer(self.faults, "standin")
         self.url = self._server.url
