@@ -13,7 +13,6 @@ select
     p.provolatile <> 'v' as read_only,
     p.proretset as returns_set,
     p.prorettype = 'void'::regtype as returns_void,
-    p.provariadic <> 0 as variadic,
     -- OUT and TABLE columns, or a composite type, make rows; everything else is one value.
     (t.typtype = 'c' or coalesce(p.proargmodes::text[] && '{o,b,t}', false)) as returns_rows,
     (
