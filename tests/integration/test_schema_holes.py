@@ -76,7 +76,7 @@ HOLES = {
         "indexes",
         "stored-values",
     ),
-    "a request key can be there twice": Hole("drop index tick.charge_user_request_key", "keys"),
+    "a request key can be there twice": Hole("drop index tick.charge_user_request_key", "keys", "indexes"),
     "limits are not checked": Hole(
         "alter table public.profiles drop constraint profiles_daily_tick_limit_in_range", "checks", "stored-values"
     ),
@@ -99,6 +99,12 @@ HOLES = {
     "a table that a crash empties": Hole("alter table tick.audit set unlogged", "logged"),
     "an index is gone": Hole("drop index tick.charge_user_day", "indexes"),
     "no profiles are made": Hole(_on_trigger("tick.keep_profile", _SWITCH_OFF), "triggers", "profile-made"),
+    "bans are not seen": Hole(
+        "create or replace trigger zz_tick_keep_profile after insert or update of email on auth.users"
+        " for each row execute function tick.keep_profile()",
+        "triggers",
+    ),
+    "lowered limits are not seen": Hole(_on_trigger("tick.limit_changed", _SWITCH_OFF), "triggers"),
     "the log can be rewritten": Hole(_on_trigger("tick.refuse_change", _SWITCH_OFF), "triggers", "log-append-only"),
     "charges outlive their day": Hole(_on_trigger("tick.forget_charges", "drop trigger %2$I on %1$s"), "triggers"),
     "a rule rewrites statements": Hole("create rule nothing as on update to tick.migration do also nothing", "rules"),

@@ -9,7 +9,7 @@ from typing import Final
 import psycopg
 from psycopg import sql
 
-from tickctl.adapters.schema_check.expected import functions, installed_files, views
+from tickctl.adapters.schema_check.expected import functions, indexes, installed_files, views
 from tickctl.adapters.schema_check.finding import APPLY, Finding, Part, Result, joined
 from tickctl.adapters.schema_check.judging import OK, Verdict, concluded, no_answer
 from tickctl.adapters.schema_check.trial import Trial
@@ -212,7 +212,7 @@ def _views(trial: Trial) -> Finding:
 def prelude() -> str:
     """Return the text before each query: the words that it uses, and what this version installs."""
     text = _file("prelude")
-    for place, fact in {":functions": functions(), ":files": installed_files()}.items():
+    for place, fact in {":functions": functions(), ":files": installed_files(), ":indexes": indexes()}.items():
         text = text.replace(place, sql.Literal(json.dumps(fact)).as_string())
     return text
 

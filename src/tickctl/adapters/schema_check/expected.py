@@ -11,6 +11,7 @@ from tickctl.sql import SUPERSEDED, access_token_hook, function_sources, migrati
 _VIEW: Final = re.compile(
     r"^create (?:or replace )?view (tick\.\w+) with \([^)]*\) as\s(.*?);$", re.MULTILINE | re.DOTALL
 )
+_INDEX: Final = re.compile(r"^create (?:unique )?index (?:if not exists )?(\w+)\s+on (\w+)\.(\w+)", re.MULTILINE)
 _HEADER: Final = re.compile(
     r"^create or replace function (?P<name>[a-z_.]+)\((?P<header>.*?)\bas \$", re.MULTILINE | re.DOTALL
 )
@@ -65,6 +66,12 @@ def _volatility(header: str) -> str:
 def installed_files() -> list[JsonObject]:
     """Return the files that an up-to-date database has run: name, and the digests of texts that are as good."""
     return [{"name": file.name, "digests": [file.digest, *SUPERSEDED]} for file in (*migrations(), *repeatables())]
+
+
+def indexes() -> list[JsonObject]:
+    """Return the indexes that migrations create by name, with their tables."""
+    made = [found for file in migrations() for found in _INDEX.findall(file.text)]
+    return [{"schema": schema, "relation": relation, "name": name} for name, schema, relation in made]
 
 
 def views() -> Mapping[str, str]:

@@ -26,7 +26,10 @@ from (values
     ('tick.settings', 'largest_cost', 'integer', true),
     ('tick.admin', 'user_id', 'uuid', true),
     ('tick.audit', 'actor', 'text', true),
-    ('tick.audit', 'actor_id', 'uuid', false)
+    ('tick.audit', 'actor_id', 'uuid', false),
+    ('tick.flagged_user', 'user_id', 'uuid', true),
+    ('tick.exhaustion', 'user_id', 'uuid', true),
+    ('tick.exhaustion', 'usage_date', 'date', true)
 ) as wanted (relation, name, type, required)
 join our_table as t on t.name = wanted.relation
 left join pg_catalog.pg_attribute as a

@@ -1,5 +1,7 @@
 select wanted.relation || '.user_id does not refer to auth.users with ON DELETE CASCADE'
-from (values ('public.profiles'), ('public.user_daily_usage'), ('tick.admin')) as wanted (relation)
+from (values
+    ('public.profiles'), ('public.user_daily_usage'), ('tick.admin'), ('tick.flagged_user')
+) as wanted (relation)
 join our_table as t on t.name = wanted.relation
 where not exists (
     select

@@ -14,17 +14,11 @@ from pg_catalog.pg_index as i
 join our_table as t on t.oid = i.indrelid
 where not (i.indisvalid and i.indisready)
 union all
-select 'tick.charge: no index begins with user and day'
-from our_table as t
-where t.name = 'tick.charge'
-    and not exists (
-        select
-        from pg_catalog.pg_index as i
-        where i.indrelid = t.oid and i.indisvalid and i.indpred is null
-            and array['user_id', 'usage_date']::name[] = array(
-                select a.attname
-                from pg_catalog.unnest((i.indkey::smallint[])[0:1]) with ordinality as k (attnum, position)
-                join pg_catalog.pg_attribute as a on a.attrelid = i.indrelid and a.attnum = k.attnum
-                order by k.position
-            )
-    )
+select e.schema || '.' || e.name || ' is missing'
+from expected_index as e
+join our_table as t on t.name = e.schema || '.' || e.relation
+where not exists (
+    select from pg_catalog.pg_class as c join pg_catalog.pg_namespace as n on n.oid = c.relnamespace
+    where n.nspname = e.schema and c.relname = e.name and c.relkind = 'i'
+)
+order by 1

@@ -8,7 +8,9 @@ from (values
     ('tick.settings', '{only_row}', 'project'),
     ('tick.admin', '{user_id}', 'administrator'),
     ('tick.audit', '{id}', 'entry'),
-    ('tick.migration', '{name}', 'file')
+    ('tick.migration', '{name}', 'file'),
+    ('tick.flagged_user', '{user_id}', 'user'),
+    ('tick.exhaustion', '{usage_date,user_id}', 'user and day')
 ) as wanted (relation, columns, meaning)
 join our_table as t on t.name = wanted.relation
 where not exists (

@@ -1,6 +1,6 @@
 -- What the assertions speak of. This text stands before each of them, which follows in brackets; what a query does not
 -- name costs nothing. The check runs with an empty search_path, so names come out in full. This version's
--- functions and files are filled in as JSON.
+-- functions, files and indexes are filled in as JSON.
 with recursive
 -- Supabase's roles of the API.
 known_role as (
@@ -64,6 +64,9 @@ expected_function as (
 ),
 expected_file as (
     select f.* from pg_catalog.jsonb_to_recordset(:files) as f (name text, digests text[])
+),
+expected_index as (
+    select i.* from pg_catalog.jsonb_to_recordset(:indexes) as i (schema text, relation text, name text)
 ),
 -- All that stands in our schema, and in `public` what has one of our names.
 our_function as (

@@ -9,7 +9,10 @@ from (values
     ('tick', 'settings', 'tick.settings'),
     ('tick', 'admin', 'tick.admin'),
     ('tick', 'audit', 'tick.audit'),
-    ('tick', 'migration', 'tick.migration')
+    ('tick', 'migration', 'tick.migration'),
+    ('tick', 'flagged_user', 'tick.flagged_user'),
+    ('tick', 'exhaustion', 'tick.exhaustion'),
+    ('tick', 'adopted', 'tick.adopted')
 ) as wanted (schema, relation, name)
 left join our_relation as c on c.name = wanted.name
 where c.relkind is distinct from 'r'
