@@ -3,7 +3,7 @@
 import pytest
 
 from quota_support import Database
-from schema_support import apply_over, catalogue, connected
+from schema_support import apply, apply_over, catalogue, connected
 
 REPAIRED = "functions, views, triggers, rights and policies as they were: they were altered since"
 
@@ -52,6 +52,14 @@ DAMAGE = {
         "grant insert on public.user_daily_usage to service_role",
         "INSERT on public.user_daily_usage from service_role",
     ),
+    "grant passed on": (
+        (
+            "grant select on public.profiles to service_role with grant option; set local role service_role;"
+            "grant select on public.profiles to anon; reset role"
+        ),
+        "SELECT on public.profiles from anon, service_role",
+    ),
+    "private view for its readers": ("alter view tick.quota set (security_invoker = false)", REPAIRED),
     "grant, private": ("grant select on tick.charge to authenticated", "SELECT on tick.charge from authenticated"),
     "grant withdrawn": ("revoke select on public.profiles from authenticated", REPAIRED),
     "schema for anon": ("grant usage on schema tick to anon", "USAGE on schema tick from anon"),
@@ -125,3 +133,19 @@ def test_apply_mends(shared_database: Database, damage: str) -> None:
         assert any(told in step.text for step in done.steps), done.steps
         assert done.asks or damage.startswith(("index", "table"))
         assert [line for line in catalogue(connection) if not any(name in line for name in theirs)] == before
+
+
+def test_apply_takes_back_what_somebody_gave_away(database: Database) -> None:
+    """Owners need no grants, and row-level security does not concern them."""
+    with connected(database) as connection:
+        before = catalogue(connection)
+    with database.superuser() as connection:
+        connection.execute("alter table public.profiles owner to authenticated")
+        connection.execute("alter table tick.charge owner to service_role")
+        connection.execute("alter function tick.open_day owner to service_role")
+    texts = [step.text for step in apply(database).steps]
+    assert "public.profiles belongs to postgres from now on, no longer to authenticated" in texts
+    assert "table tick.charge belongs to postgres again, no longer to service_role" in texts
+    assert "function tick.open_day(uuid,date) belongs to postgres again, no longer to service_role" in texts
+    with connected(database) as connection:
+        assert catalogue(connection) == before
