@@ -416,8 +416,13 @@ HOLES = {
     "users are the secret key": Hole("grant service_role to authenticated", "role-memberships"),
     "users read everything": Hole("grant pg_read_all_data to anon", "role-memberships", "private-tables"),
     "an older version": Hole("update tick.migration set digest = 'old' where name = 'policies.sql'", "version"),
-    "a newer version": Hole(
+    "a newer version with a migration": Hole(
         "insert into tick.migration values ('migrations/9999_later.sql', 'x', now())", "version-newer"
+    ),
+    "a newer version without one": Hole(
+        "insert into tick.migration values ('tickctl', '999.0.1rc1', now())"
+        " on conflict (name) do update set digest = excluded.digest",
+        "version-newer",
     ),
     # What only shows when it is tried.
     "unconfirmed users consume": Hole(

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
+from importlib.metadata import version
 from importlib.resources import files
 from typing import Final
 
@@ -233,4 +234,5 @@ def assess(trial: Trial, words: str, assertion: Assertion) -> Finding:
 
 
 def _file(name: str) -> str:
-    return (files("tickctl.sql") / "check" / f"{name}.sql").read_text(encoding="utf-8")
+    text = (files("tickctl.sql") / "check" / f"{name}.sql").read_text(encoding="utf-8")
+    return text.replace(":version", sql.Literal(version("tickctl")).as_string())
