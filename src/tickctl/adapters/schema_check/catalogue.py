@@ -1,19 +1,17 @@
 """What the database says about itself, asked in the queries of `tickctl/sql/check`."""
 
-import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from importlib.metadata import version
-from importlib.resources import files
 from typing import Final
 
 import psycopg
 from psycopg import sql
 
-from tickctl.adapters.schema_check.expected import functions, indexes, installed_files, views
+from tickctl.adapters.schema_check.expected import views
 from tickctl.adapters.schema_check.finding import APPLY, Finding, Part, Result, joined
 from tickctl.adapters.schema_check.judging import OK, Verdict, concluded, no_answer
 from tickctl.adapters.schema_check.trial import Trial
+from tickctl.adapters.schema_check.words import query, words
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,9 +182,9 @@ def look(trial: Trial) -> Iterator[Finding]:
     Raises:
         psycopg.Error: the connection is lost.
     """
-    words = prelude()
+    explained = words()
     for assertion in ASSERTIONS:
-        finding = assess(trial, words, assertion)
+        finding = assess(trial, explained, assertion)
         # A note that has nothing to say is none.
         if finding.result is not Result.OK or assertion.result is Result.BROKEN:
             yield finding
@@ -196,8 +194,8 @@ def look(trial: Trial) -> Iterator[Finding]:
 def _views(trial: Trial) -> Finding:
     """Compare the views with this version's, as PostgreSQL writes both; ours are made for the moment."""
     verdicts = []
-    for name, query in views().items():
-        temporary = sql.SQL(f"create temporary view tickctl_view as {query}")
+    for name, text in views().items():
+        temporary = sql.SQL(f"create temporary view tickctl_view as {text}")
         outcome = trial.attempt(temporary, _COMPARED.format(name=sql.Literal(name)))
         match outcome.rows:
             case [(True,)]:
@@ -210,18 +208,10 @@ def _views(trial: Trial) -> Finding:
     return concluded("views-text", title, verdicts, part=Part.CATALOGUE, mend=APPLY)
 
 
-def prelude() -> str:
-    """Return the text before each query: the words that it uses, and what this version installs."""
-    text = _file("prelude")
-    for place, fact in {":functions": functions(), ":files": installed_files(), ":indexes": indexes()}.items():
-        text = text.replace(place, sql.Literal(json.dumps(fact)).as_string())
-    return text
-
-
-def assess(trial: Trial, words: str, assertion: Assertion) -> Finding:
-    """Ask one query, after the prelude that explains its words."""
+def assess(trial: Trial, explained: Mapping[str, str], assertion: Assertion) -> Finding:
+    """Ask one query, with the words that it uses explained."""
     try:
-        rows = [str(row[0]) for row in trial.ask(sql.SQL(f"{words}({_file(assertion.id)})"))]
+        rows = [str(row[0]) for row in trial.ask(sql.SQL(query(assertion.id, explained)))]
     except psycopg.Error as error:
         if error.sqlstate is None:
             raise
@@ -231,8 +221,3 @@ def assess(trial: Trial, words: str, assertion: Assertion) -> Finding:
     if not rows:
         return Finding(assertion.id, assertion.part, assertion.title, Result.OK)
     return Finding(assertion.id, assertion.part, assertion.title, assertion.result, joined(rows), assertion.mend)
-
-
-def _file(name: str) -> str:
-    text = (files("tickctl.sql") / "check" / f"{name}.sql").read_text(encoding="utf-8")
-    return text.replace(":version", sql.Literal(version("tickctl")).as_string())

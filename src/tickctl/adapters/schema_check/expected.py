@@ -39,7 +39,7 @@ def callers(function: str) -> tuple[str, ...]:
 
 
 def functions() -> list[JsonObject]:
-    """Return this version's functions, as `check/prelude.sql` wants them; digests are the SHA-256 of bodies."""
+    """Return this version's functions, as `check/words.sql` wants them; digests are the SHA-256 of bodies."""
     texts = [file.text for file in (*repeatables(), access_token_hook())]
     headers = {found["name"]: found["header"] for text in texts for found in _HEADER.finditer(text)}
     return [

@@ -6,11 +6,12 @@ from typing import Final
 
 from psycopg import sql
 
-from tickctl.adapters.schema_check.catalogue import Assertion, assess, prelude
+from tickctl.adapters.schema_check.catalogue import Assertion, assess
 from tickctl.adapters.schema_check.finding import Finding, Part, Result
 from tickctl.adapters.schema_check.judging import answers, concluded
 from tickctl.adapters.schema_check.people import People
 from tickctl.adapters.schema_check.trial import Statement, Trial
+from tickctl.adapters.schema_check.words import words
 
 _INSTALLED: Final = """
 select from pg_catalog.pg_proc as p
@@ -51,9 +52,9 @@ def look(trial: Trial, people: People | None) -> Iterator[Finding]:
     # Auth keeps its configuration to itself, so this is as much as a database can tell.
     detail = "installed; whether Supabase Auth calls it, only the project's Auth settings tell (Hooks)"
     yield Finding("hook-installed", Part.HOOK, title, Result.NOTE, detail)
-    words = prelude()
+    explained = words()
     for assertion in ASSERTIONS:
-        yield assess(trial, words, assertion)
+        yield assess(trial, explained, assertion)
     if people is not None:
         yield _claims(trial, people)
 
