@@ -30,7 +30,9 @@ def query(name: str, explained: Mapping[str, str]) -> str:
         name: of the assertion.
         explained: what `words` returned.
     """
-    text = f"({_file(name)})".replace(":version", sql.Literal(version("tickctl")).as_string())
+    text = f"({_file(name)})"
+    if ":version" in text:
+        text = text.replace(":version", sql.Literal(version("tickctl")).as_string())
     used: list[str] = []
     for word, explanation in reversed(list(explained.items())):
         if re.search(rf"\b{word}\b", "".join((text, *used))):
