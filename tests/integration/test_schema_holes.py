@@ -59,6 +59,11 @@ def _on_trigger(function: str, action: str) -> str:
     """
 
 
+def _as_postgres(statements: str) -> str:
+    """Return statements as they are carried out in a project's SQL editor."""
+    return f"set local role postgres; {statements}; reset role"
+
+
 _SWITCH_OFF = "alter table %s disable trigger %I"
 _OWN = "using ((select auth.uid()) = user_id)"
 _SOMEBODY = "insert into auth.users (id, email) values (gen_random_uuid(), 'somebody@example.com');"
@@ -303,8 +308,10 @@ HOLES = {
         "alter function public.my_ticks security definer", "functions-definer", "functions-attributes"
     ),
     "a definer function of theirs in public": Hole(
-        "create function public.boost() returns void language sql security definer set search_path = ''"
-        " as 'update public.profiles set daily_tick_limit = null'",
+        _as_postgres(
+            "create function public.boost() returns void language sql security definer set search_path = ''"
+            " as 'update public.profiles set daily_tick_limit = null'"
+        ),
         "functions-definer",
     ),
     "a function that runs what it is given": Hole(
@@ -358,30 +365,40 @@ HOLES = {
     ),
     # Views and other ways out.
     "a view without security_invoker": Hole(
-        "create view public.limits as select * from public.profiles;"
-        " revoke all on public.limits from anon, authenticated, service_role;"
-        " grant select on public.limits to authenticated",
+        _as_postgres(
+            "create view public.limits as select * from public.profiles;"
+            " revoke all on public.limits from anon, authenticated, service_role;"
+            " grant select on public.limits to authenticated"
+        ),
         "views-readable",
     ),
     "a view with the option off": Hole(
-        "create view public.limits with (security_invoker = off) as select 1 from public.user_daily_usage;"
-        " grant select on public.limits to anon",
+        _as_postgres(
+            "create view public.limits with (security_invoker = off) as select 1 from public.user_daily_usage;"
+            " grant select on public.limits to anon"
+        ),
         "views-readable",
     ),
     "a view over a view": Hole(
-        "create view public.inside with (security_invoker = on) as select * from public.profiles;"
-        " create view public.outside as select * from public.inside;"
-        " revoke all on public.inside, public.outside from anon, authenticated, service_role;"
-        " grant select (email) on public.outside to authenticated",
+        _as_postgres(
+            "create view public.inside with (security_invoker = on) as select * from public.profiles;"
+            " create view public.outside as select * from public.inside;"
+            " revoke all on public.inside, public.outside from anon, authenticated, service_role;"
+            " grant select (email) on public.outside to authenticated"
+        ),
         "views-readable",
     ),
     "a materialized view": Hole(
-        "create materialized view public.copied as select * from public.profiles;"
-        " grant select on public.copied to authenticated",
+        _as_postgres(
+            "create materialized view public.copied as select * from public.profiles;"
+            " grant select on public.copied to authenticated"
+        ),
         "views-readable",
     ),
     "auth.users in a view": Hole(
-        "create view public.people as select email from auth.users; grant select on public.people to anon",
+        _as_postgres(
+            "create view public.people as select email from auth.users; grant select on public.people to anon"
+        ),
         "views-readable",
     ),
     "a private view without security_invoker": Hole(
@@ -505,12 +522,13 @@ def test_every_finding_has_its_hole(shared_database: Database) -> None:
 
 def test_apply_mends_what_it_is_said_to_mend(shared_database: Database) -> None:
     """All holes at once of which the check says so: afterwards nothing is broken."""
-    mended = {assertion.id for assertion in ASSERTIONS if assertion.mend == APPLY}
-    others = {assertion.id for assertion in ASSERTIONS if assertion.mend != APPLY}
+    mended = {assertion.id for assertion in ASSERTIONS if (assertion.mend or "").startswith(APPLY)}
+    others = {assertion.id for assertion in ASSERTIONS} - mended
     made = 0
     with psycopg.connect(shared_database.superuser_url) as connection, connection.transaction(force_rollback=True):
-        for hole in HOLES.values():
-            if hole.broken & mended and not hole.broken & others:
+        for name, hole in HOLES.items():
+            # A materialized view can't read with its caller's rights; the mend says so.
+            if hole.broken & mended and not hole.broken & others and name != "a materialized view":
                 # Some holes leave no room for others: what is dropped can't be altered.
                 with suppress(psycopg.Error), connection.transaction():
                     connection.execute(hole.made_by.encode())
