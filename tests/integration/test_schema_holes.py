@@ -169,7 +169,7 @@ HOLES = {
         "create role staff; grant delete on public.profiles to staff; grant staff to authenticated", "write-grants"
     ),
     "a write grant to a role that tokens may name": Hole(
-        "create role staff; grant update on public.profiles to staff; grant staff to authenticator", "write-grants"
+        "create role clerk; grant update on public.profiles to clerk; grant clerk to authenticator", "write-grants"
     ),
     "accounts can be written": Hole("grant update (raw_app_meta_data) on auth.users to authenticated", "auth-grants"),
     "sessions can be read": Hole(

@@ -146,7 +146,8 @@ as $$
     ) as d
 $$;
 
--- Everybody (0), the roles that requests run as, and those whose rights these inherit.
+-- Everybody (0), the roles that requests run as, those whose rights these inherit, and whichever a token may name besides:
+-- PostgREST becomes any role that its login may switch to.
 create or replace function pg_temp.tick_api_roles() returns oid[]
 language sql stable set search_path = ''
 as $$
@@ -155,7 +156,7 @@ as $$
     where not r.rolsuper and exists (
         select from pg_catalog.pg_roles as api
         where api.rolname in ('anon', 'authenticated', 'service_role', 'authenticator')
-            and pg_has_role(api.oid, r.oid, 'usage')
+            and pg_has_role(api.oid, r.oid, case when api.rolname = 'authenticator' then 'member' else 'usage' end)
     )
 $$;
 
