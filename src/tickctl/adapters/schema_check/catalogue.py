@@ -136,7 +136,7 @@ ASSERTIONS: Final = (
     Assertion(
         "views-readable",
         "no view shows our tables or auth.users with its owner's rights",
-        mend=f"{APPLY}; a materialized view, or one of another owner: revoke all on NAME from anon, authenticated",
+        mend=f"{APPLY}; where the view has another owner: revoke all on NAME from anon, authenticated, as that owner",
     ),
     Assertion("views-private", "private views read with their caller's rights"),
     Assertion(

@@ -115,7 +115,7 @@ def _mended(findings: list[Finding]) -> Iterator[Finding]:
     if any(finding.mend == APPLY for finding in in_catalogue):
         mend = APPLY
     elif not in_catalogue:
-        mend = "look for what is not tickctl's: triggers on these tables, and constraints that have only our names"
+        mend = "look for what is not tickctl's: a trigger on these tables or on auth.users"
     for finding in findings:
         if finding in broken and newer and (finding.mend or APPLY).startswith(APPLY):
             yield replace(finding, mend=newer.mend)  # the newer version may have other ideas of what is whole
