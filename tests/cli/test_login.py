@@ -382,6 +382,8 @@ def with_authenticator(standin: StandIn) -> StandIn:
             if json.loads(request.body)["code"] != "123456":
                 return json_answer(422, {"code": "mfa_verification_failed", "message": "Invalid TOTP code entered"})
             claims = jwt.decode(signed_in["access_token"], options={"verify_signature": False})
+            with standin.database.superuser() as connection:
+                connection.execute("update auth.sessions set aal = 'aal2' where id = %s", [claims["session_id"]])
             return json_answer(200, signed_in | {"access_token": standin.keys.sign(claims | {"aal": "aal2"})})
         answer = inner(request)
         if request.path == "/auth/v1/token" and answer.status == 200:
@@ -391,7 +393,13 @@ def with_authenticator(standin: StandIn) -> StandIn:
         return answer
 
     standin.faults.application = application
-    standin.add_admin("ada@example.com")
+    user_id = standin.add_admin("ada@example.com")
+    with standin.database.superuser() as connection:
+        connection.execute(
+            "insert into auth.mfa_factors (id, user_id, factor_type, status, created_at, updated_at)"
+            " values (gen_random_uuid(), %s, 'totp', 'verified', now(), now())",
+            [user_id],
+        )
     return standin
 
 
@@ -422,5 +430,7 @@ def test_second_factor_that_cannot_be_asked_for_is_missing(
     """A script gets a session of the lower level, and is told."""
     env = with_authenticator.settings_env("publishable") | {"HOME": str(tmp_path)}
     result = tickctl("login", "ada@example.com", "--password-stdin", "--json", env=env, stdin=PASSWORD)
-    assert (result.code, result.json["second_factor"]) == (0, "missing")
-    assert "aal1" in result.err
+    assert (result.code, result.json["second_factor"], result.json["administrator"]) == (0, "missing", None)
+    assert "without the second factor" in result.err
+    refused = tickctl("quota", "list", env=env)
+    assert (refused.code, "second factor" in refused.err) == (4, True)

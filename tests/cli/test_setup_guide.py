@@ -92,7 +92,7 @@ def said() -> str:
     source = ROOT / "src" / "tickctl"
     nodes = (node for file in source.rglob("*.py") for node in ast.walk(ast.parse(file.read_text())))
     texts = [node.value for node in nodes if isinstance(node, ast.Constant) and isinstance(node.value, str)]
-    return "\n".join(texts + [file.read_text() for file in source.rglob("*.sql")])
+    return "\n".join(texts + [file.read_text().replace("''", "'") for file in source.rglob("*.sql")])
 
 
 def test_every_message_of_the_troubleshooting_table_is_said_by_the_program() -> None:

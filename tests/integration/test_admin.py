@@ -520,6 +520,46 @@ def test_an_administrator_out_of_standing_may_nothing(database: Database, change
         QuotaAdmin(database.functions(), "boss", caller=boss.caller).show(boss.id)
 
 
+@pytest.mark.parametrize(
+    ("factor", "level", "admitted"),
+    [
+        ("verified", "aal1", False),
+        ("verified", None, False),
+        ("verified", "aal2", True),
+        ("unverified", "aal1", True),
+    ],
+)
+def test_an_administrator_with_a_second_factor_must_have_shown_it(
+    database: Database, factor: str, level: str | None, admitted: bool
+) -> None:
+    """In this very session, by its row; whoever knows the password alone is no administrator."""
+    boss, other = database.add_user(), database.add_user()
+    _make_admin(database, boss)
+    with database.superuser() as connection:
+        connection.execute("update auth.sessions set aal = 'aal2' where user_id = %s", [other.id])
+        connection.execute("update auth.sessions set aal = %s where user_id = %s", [level, boss.id])
+        connection.execute(
+            "insert into auth.mfa_factors (id, user_id, factor_type, status, created_at, updated_at)"
+            " values (gen_random_uuid(), %s, 'totp', %s, now(), now())",
+            [boss.id, factor],
+        )
+    admin = QuotaAdmin(database.functions(), "boss", caller=boss.caller)
+    if admitted:
+        assert admin.show(boss.id).user_id == boss.id
+    else:
+        with pytest.raises(CredentialsRefusedError, match="second factor"):
+            admin.show(boss.id)
+
+
+def test_a_project_without_second_factors_has_administrators(database: Database) -> None:
+    """Auth of some years ago had no table of them."""
+    boss = database.add_user()
+    _make_admin(database, boss)
+    with database.superuser() as connection:
+        connection.execute("drop table auth.mfa_factors")
+    assert QuotaAdmin(database.functions(), "boss", caller=boss.caller).show(boss.id).user_id == boss.id
+
+
 def test_the_owner_on_a_direct_connection_is_an_operator(database: Database) -> None:
     """As in the SQL editor; the log names the session's user."""
     user = database.add_user()

@@ -162,6 +162,7 @@ def _fields(run: Run, session: "AuthSession | None", *, administrator: bool | No
 def _is_administrator(run: Run, session: "AuthSession") -> bool | None:
     """Ask the database whether this user may administer; `None` if it can't be told, with a word on why."""
     from tickctl.adapters.api import ApiFunctions
+    from tickctl.core.auth import SecondFactor
     from tickctl.core.quota import QuotaAdmin, SignedInUser, my_ticks
 
     name = session.email or session.user_id
@@ -172,6 +173,9 @@ def _is_administrator(run: Run, session: "AuthSession") -> bool | None:
                 QuotaAdmin(functions, "login", caller=caller).admins()
             except CredentialsRefusedError:
                 my_ticks(functions, caller)  # refused as well: then it is the token or the key that is not accepted
+                if session.second_factor is SecondFactor.MISSING:  # administrators are refused then as well
+                    run.output.warning(f"can't tell whether {name} is an administrator without the second factor")
+                    return None
                 run.output.notice(f"{name} is no administrator; 'tickctl admin add', as somebody else, makes one")
                 return False
     except TickctlError as error:

@@ -50,9 +50,30 @@ create table if not exists auth.sessions (
 create index if not exists sessions_user_id_idx on auth.sessions (user_id);
 create index if not exists sessions_not_after_idx on auth.sessions (not_after desc);
 
+do $$
+begin
+    if pg_catalog.to_regtype('auth.factor_status') is null then
+        create type auth.factor_type as enum ('totp', 'webauthn', 'phone');
+        create type auth.factor_status as enum ('unverified', 'verified');
+    end if;
+end;
+$$;
+
+create table if not exists auth.mfa_factors (
+    id uuid primary key,
+    user_id uuid not null references auth.users (id) on delete cascade,
+    factor_type auth.factor_type not null,
+    status auth.factor_status not null,
+    created_at timestamptz not null,
+    updated_at timestamptz not null
+);
+
+create index if not exists mfa_factors_user_id_idx on auth.mfa_factors (user_id);
+
 -- On, and without policies: only those pass whom row security does not concern.
 alter table auth.users enable row level security;
 alter table auth.sessions enable row level security;
+alter table auth.mfa_factors enable row level security;
 
 -- Who is calling, from the claims that PostgREST leaves in the transaction; older ones left each claim in its own setting.
 create or replace function auth.jwt() returns jsonb

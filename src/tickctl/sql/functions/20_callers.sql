@@ -83,6 +83,25 @@ begin
 end
 $$;
 
+-- Whether a caller who has enrolled a second factor has not shown it in this session: the password alone, perhaps
+-- somebody else's by now, makes nobody an administrator then. Auth's older versions have no such table.
+create or replace function tick.lacks_second_factor(whose uuid) returns boolean
+language plpgsql stable set search_path = ''
+as $$
+declare
+    caller constant tick.signed_in_user := tick.signed_in_user();
+begin
+    if to_regclass('auth.mfa_factors') is null then
+        return false;
+    end if;
+    return exists (select from auth.mfa_factors as f where f.user_id = whose and f.status::text = 'verified')
+        and not exists (
+            select from auth.sessions as s
+            where s.id = caller.session_id and s.user_id = whose and s.aal::text in ('aal2', 'aal3')
+        );
+end
+$$;
+
 -- The administrator who calls, as the log will name them; 42501 for everybody else.
 create or replace function tick.require_admin() returns tick.actor
 language plpgsql stable set search_path = ''
@@ -97,6 +116,9 @@ begin
     end if;
     if actor.name is null then
         raise exception 'this needs an administrator' using errcode = '42501';
+    elsif actor.user_id is not null and tick.lacks_second_factor(actor.user_id) then
+        raise exception 'this needs the administrator''s second factor' using errcode = '42501',
+            hint = 'Sign in again with `tickctl login`, on a terminal.';
     end if;
     return actor;
 end
