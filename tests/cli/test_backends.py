@@ -71,10 +71,15 @@ def _credentials(project: Project, name: str, home: Path, empty: Path) -> tuple[
     env = project.settings_env("publishable")
     if name == "admin":
         return env | {"TICKCTL_ADMIN_TOKEN": project.token(email)}, user_id
-    env |= {"HOME": str(empty)}
-    signed_in = run_tickctl("login", email, "--password-stdin", stdin=PASSWORD, env=environment(home, env), cwd=empty)
-    assert signed_in.code == 0, signed_in.err
-    return env, user_id
+    return _signed_in(env, email, home, empty), user_id
+
+
+def _signed_in(env: Mapping[str, str], email: str, home: Path, empty: Path) -> dict[str, str]:
+    """Sign a user in and return the variables with which commands find the session: that of an empty home folder."""
+    kept = {**env, "HOME": str(empty)}
+    result = run_tickctl("login", email, "--password-stdin", stdin=PASSWORD, env=environment(home, kept), cwd=empty)
+    assert result.code == 0, result.err
+    return kept
 
 
 def _local(home: Path) -> Way:
@@ -218,8 +223,8 @@ def test_unknown_users_are_not_found(way: Way, tickctl: Tickctl, command: tuple[
 
 
 @pytest.fixture
-def refused_env(way: Way, project: Project) -> dict[str, str]:
-    """The same credentials with something wrong."""
+def refused_env(way: Way, project: Project, home: Path, tmp_path: Path) -> dict[str, str]:
+    """Credentials of the same kind, of somebody who is no administrator."""
     nobody = project.new_user()
     match way.name:
         case "database":
@@ -228,16 +233,18 @@ def refused_env(way: Way, project: Project) -> dict[str, str]:
             return {"SUPABASE_SECRET_KEY": "sb_secret_of_another_project_0123456789"}
         case "admin":
             return {"TICKCTL_ADMIN_TOKEN": project.token(nobody)}
+        case "login":
+            return _signed_in(way.env, nobody, home, tmp_path)
         case _:
-            pytest.skip("there is nothing to be refused")
+            pytest.skip("whoever may open the folder is an administrator")
 
 
 def test_refused_credentials_are_told_apart(way: Way, tickctl: Tickctl, refused_env: dict[str, str]) -> None:
     """Exit code 4, whoever refuses."""
     result = tickctl("quota", "show", UNKNOWN, *way.options, "--json", env={**way.env, **refused_env})
     assert (result.code, result.error["code"], result.out) == (4, "credentials_refused", "")
-    for secret in refused_env.values():
-        assert secret not in result.err
+    for name, value in refused_env.items():
+        assert value not in result.err or name in {"SUPABASE_URL", "HOME"}
 
 
 @pytest.fixture
