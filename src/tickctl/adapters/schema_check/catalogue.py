@@ -1,7 +1,7 @@
 """What the database says about itself, asked in the queries of `tickctl/sql/check`."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import psycopg
@@ -11,7 +11,7 @@ from tickctl.adapters.schema_check.expected import views
 from tickctl.adapters.schema_check.finding import APPLY, Finding, Part, Result, joined
 from tickctl.adapters.schema_check.judging import OK, Verdict, concluded, no_answer
 from tickctl.adapters.schema_check.trial import Trial
-from tickctl.adapters.schema_check.words import query, words
+from tickctl.adapters.schema_check.words import explain, mentions, query, words
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,6 +170,9 @@ ASSERTIONS: Final = (
 )
 
 
+# What requirements are about, by the words of their queries. Where there is nothing of it, nothing shows that they are
+# kept.
+_SUBJECTS: Final = {"tables": ("our_relation", "our_table", "policy"), "functions": ("our_function",)}
 _COMPARED: Final = sql.SQL(
     "select pg_catalog.pg_get_viewdef(c.oid) = pg_catalog.pg_get_viewdef('pg_temp.tickctl_view'::pg_catalog.regclass)"
     " from (select pg_catalog.to_regclass({name}) as oid) as c"
@@ -183,11 +186,19 @@ def look(trial: Trial) -> Iterator[Finding]:
         psycopg.Error: the connection is lost.
     """
     explained = words()
+    absent = [
+        subject
+        for subject, (word, *_) in _SUBJECTS.items()
+        if not trial.ask(sql.SQL(explain(f"select from {word} limit 1", explained)))
+    ]
     for assertion in ASSERTIONS:
         finding = assess(trial, explained, assertion)
-        # A note that has nothing to say is none.
-        if finding.result is not Result.OK or assertion.result is Result.BROKEN:
+        if finding.result is not Result.OK:
             yield finding
+        elif assertion.result is Result.BROKEN:  # a note that has nothing to say is none
+            missing = [subject for subject in absent if mentions(assertion.id, *_SUBJECTS[subject])]
+            detail = f"there are no {' and '.join(missing)} to look at"
+            yield replace(finding, result=Result.UNKNOWN, detail=detail) if missing else finding
     yield _views(trial)
 
 

@@ -30,14 +30,21 @@ def query(name: str, explained: Mapping[str, str]) -> str:
         name: of the assertion.
         explained: what `words` returned.
     """
-    text = f"({_file(name)})"
-    if ":version" in text:
-        text = text.replace(":version", sql.Literal(version("tickctl")).as_string())
+    return explain(f"({_file(name)})".replace(":version", sql.Literal(version("tickctl")).as_string()), explained)
+
+
+def explain(text: str, explained: Mapping[str, str]) -> str:
+    """Return a text after the words that it uses."""
     used: list[str] = []
     for word, explanation in reversed(list(explained.items())):
         if re.search(rf"\b{word}\b", "".join((text, *used))):
             used.insert(0, explanation)
     return f"with recursive {', '.join(used)} {text}" if used else text
+
+
+def mentions(name: str, *these: str) -> bool:
+    """Whether the query of an assertion uses one of these words itself."""
+    return re.search(rf"\b({'|'.join(these)})\b", _file(name)) is not None
 
 
 def _file(name: str) -> str:
