@@ -1,9 +1,8 @@
 """Ticks per user and day: the values, the arithmetic, and the calls of the SQL functions that count them."""
 
+from tickctl.core.quota.accounts import AdminChange, Administrator, UserFilter, UserOverview, UserRecord
 from tickctl.core.quota.arithmetic import Facts, allowance, day_ends, day_of, decide, remaining
 from tickctl.core.quota.model import (
-    AdminChange,
-    Administrator,
     AuditEntry,
     Consumption,
     DayUsage,
@@ -17,9 +16,6 @@ from tickctl.core.quota.model import (
     Settlement,
     SettleOutcome,
     TopEntry,
-    UserFilter,
-    UserOverview,
-    UserRecord,
 )
 from tickctl.core.quota.port import (
     READ_ONLY,

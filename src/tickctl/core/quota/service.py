@@ -5,10 +5,9 @@ from collections.abc import Sequence
 from typing import Final, TypeAlias
 
 from tickctl.core.json import Json, JsonObject
+from tickctl.core.quota.accounts import AdminChange, Administrator, UserFilter, UserOverview, UserRecord
 from tickctl.core.quota.cursor import Cursor
 from tickctl.core.quota.model import (
-    AdminChange,
-    Administrator,
     AuditEntry,
     Consumption,
     DayUsage,
@@ -19,9 +18,6 @@ from tickctl.core.quota.model import (
     ResolvedUser,
     Settlement,
     TopEntry,
-    UserFilter,
-    UserOverview,
-    UserRecord,
 )
 from tickctl.core.quota.port import Caller, ServiceRole, SqlFunctions
 from tickctl.core.quota.rows import Row
