@@ -1,6 +1,7 @@
 """What every kind of test may ask for: one real PostgreSQL for the whole run, databases in it, Supabase projects."""
 
 import os
+import signal
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 
@@ -17,6 +18,11 @@ from standin.given import URL as SUPABASE_URL
 from tickctl.adapters.embedded import EmbeddedDatabase, Server
 
 TEMPLATE = "quota_template"
+
+
+def pytest_configure() -> None:
+    """Let Ctrl-C be Ctrl-C for tests of it: a shell's background jobs, and so all their children, ignore it."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")

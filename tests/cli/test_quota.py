@@ -169,8 +169,6 @@ def test_watch_ends_when_interrupted(home: Path, user: str, number: signal.Signa
         env=environment(home),
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
-        # A test run in the background of a shell ignores SIGINT, and its children would do so as well.
-        preexec_fn=lambda: signal.signal(number, signal.SIG_DFL),  # noqa: PLW1509 - the test run has one thread
     ) as process:
         assert process.stdout is not None
         process.stdout.readline()
