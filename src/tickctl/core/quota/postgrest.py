@@ -39,7 +39,7 @@ _ADDRESS: Final = "check that SUPABASE_URL is the address of the Supabase projec
 _KEY: Final = "copy the key again from the project's API keys; it must belong to the project at SUPABASE_URL"
 _SIGN_IN: Final = "use a fresh token of the project at SUPABASE_URL; `tickctl login` gets one"
 _CHECK: Final = "run `tickctl schema check` to see what is wrong"
-_ADMINISTRATOR: Final = "use the secret key, or let an administrator run `tickctl admin add`"
+_ADMINISTRATOR: Final = "use the secret key, or let somebody who has it run `tickctl admin add`"
 
 # By the whole code, or else by its beginning.
 CODES: Final[Mapping[str, tuple[type[TickctlError], str, str]]] = {
