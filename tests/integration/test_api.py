@@ -12,6 +12,7 @@ import pytest
 
 from http_support import Received, TestServer, echo, http, serving
 from tickctl.adapters.api import ApiFunctions, AsyncApiFunctions
+from tickctl.adapters.api.address import rest_url
 from tickctl.adapters.api.shared_http import REQUESTS
 from tickctl.core.json import JsonObject
 from tickctl.core.quota import READ_ONLY, Anonymous, Caller, ServiceRole, SignedInUser
@@ -293,7 +294,7 @@ def test_addresses_of_this_machine_may_be_plain() -> None:
         "http://[::1]:54321",
         "https://xn--bcher-kva.example/x",
     ):
-        ApiFunctions(url, PUBLISHABLE)
+        assert rest_url(url) == f"{url}/rest/v1"
 
 
 def test_calls_share_a_connection(echoing: TestServer) -> None:
