@@ -7,8 +7,8 @@ from types import ModuleType
 import pytest
 import typer
 
+from tickctl.cli.app import build_app
 from tickctl.cli.exit_codes import ExitCode
-from tickctl.cli.main import app
 from tickctl.core.tokens import Reason
 
 ROOT = Path(__file__).parents[2]
@@ -28,7 +28,7 @@ def docs() -> ModuleType:
 
 def commands() -> list[str]:
     """Return every command line of the tool, by asking the tool."""
-    root = typer.main.get_command(app)
+    root = typer.main.get_command(build_app())
     lines = []
     for name, command in root.commands.items():
         below = getattr(command, "commands", None)

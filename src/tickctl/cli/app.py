@@ -1,0 +1,124 @@
+"""The command tree; of which a command line needs but one branch, so that the others need not be loaded."""
+
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from typing import Annotated, Final
+
+import typer
+
+from tickctl import __version__
+
+
+def build_app(arguments: Sequence[str] = ()) -> typer.Typer:
+    """Return the tree with what these arguments ask for; all of it unless they begin with one of its names."""
+    app = typer.Typer(
+        name="tickctl",
+        pretty_exceptions_enable=False,
+        rich_markup_mode=None,
+        context_settings={"help_option_names": ["-h", "--help"]},
+    )
+    app.callback(invoke_without_command=True)(_root)
+    if list(arguments) == ["--version"]:
+        return app
+    asked = [name for name in arguments[:1] if name in _BRANCHES]
+    for name in asked or _BRANCHES:
+        _BRANCHES[name](app)
+    return app
+
+
+def _show_version(value: bool) -> None:
+    if value:
+        sys.stdout.write(f"tickctl {__version__}\n")
+        raise typer.Exit
+
+
+def _root(
+    context: typer.Context,
+    _version: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version and leave.")
+    ] = False,
+) -> None:
+    """Check tokens, show and set quotas: for services on Supabase Auth and AWS ECS.
+
+    Without any configuration, commands work on an embedded database; `tickctl demo` shows all of it in a minute.
+    """
+    if context.invoked_subcommand is None:
+        sys.stdout.write(context.get_help() + "\n")
+
+
+def _verify_token(app: typer.Typer) -> None:
+    from tickctl.cli import verify_token
+
+    verify_token.register(app)
+
+
+def _quota(app: typer.Typer) -> None:
+    from tickctl.cli import quota, quota_files, quota_lists
+
+    group = _group(app, "quota", "Show and change how many ticks users have.")
+    for part in (quota, quota_lists, quota_files):
+        part.register(group)
+
+
+def _users(app: typer.Typer) -> None:
+    from tickctl.cli import users
+
+    users.register(_group(app, "users", "Look at the accounts behind the quotas."))
+
+
+def _admin(app: typer.Typer) -> None:
+    from tickctl.cli import admin
+
+    admin.register(_group(app, "admin", "Say who may administer when signed in."))
+
+
+def _schema(app: typer.Typer) -> None:
+    from tickctl.cli import schema, schema_check
+
+    group = _group(app, "schema", "Install tickctl's tables and functions in a database, and keep them in order.")
+    schema.register(group)
+    schema_check.register(group)
+
+
+def _login(app: typer.Typer) -> None:
+    from tickctl.cli import login
+
+    login.register(app)
+
+
+def _local(app: typer.Typer) -> None:
+    from tickctl.cli import local
+
+    local.register(_group(app, "local", "The embedded database: PostgreSQL in a folder of yours."))
+
+
+def _demo(app: typer.Typer) -> None:
+    from tickctl.cli import demo
+
+    demo.register(app)
+
+
+def _help(app: typer.Typer) -> None:
+    from tickctl.cli import help_topics
+
+    help_topics.register(app)
+
+
+def _group(app: typer.Typer, name: str, text: str) -> typer.Typer:
+    group = typer.Typer(help=text)
+    app.add_typer(group, name=name)
+    return group
+
+
+# In the order of the help, but for plain commands, which Typer puts first.
+_BRANCHES: Final[Mapping[str, Callable[[typer.Typer], None]]] = {
+    "verify-token": _verify_token,
+    "quota": _quota,
+    "users": _users,
+    "admin": _admin,
+    "schema": _schema,
+    "login": _login,
+    "local": _local,
+    "demo": _demo,
+    "help": _help,
+}
