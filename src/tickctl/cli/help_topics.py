@@ -20,7 +20,7 @@ ENVIRONMENT: dict[str, str] = {
     "SUPABASE_ALLOW_UNCONFIRMED": "true lets unconfirmed e-mails through; for development, and said at each use",
     "SUPABASE_SECRET_KEY": "admin commands through the API (sb_secret_...)",
     "SUPABASE_SERVICE_ROLE_KEY": "the same with a legacy service_role key",
-    "SUPABASE_DB_URL": "admin commands over a direct connection (postgresql://...)",
+    "SUPABASE_DB_URL": "schema and admin commands over a direct connection (postgresql://...)",
     "TICKCTL_ADMIN_TOKEN": "admin commands as a signed-in user who is in tick.admin",
     "TICKCTL_HOME": "folder of the embedded database",
     "TICKCTL_TOKEN": "the token that verify-token checks when none is given",
