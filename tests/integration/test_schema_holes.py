@@ -550,6 +550,13 @@ class Note:
 
 
 NOTES = {
+    "a user without a profile": Note(
+        "insert into auth.users (id, email) select gen_random_uuid(), 'new' || i || '@example.com'"
+        " from generate_series(1, 2) as i;"
+        " delete from public.profiles where email like 'new%'",
+        "profiles-missing",
+        "lists leave out 2 until",
+    ),
     "a trigger of theirs": Note(
         "create function public.logs() returns trigger language plpgsql as 'begin return new; end';"
         " create trigger logs after update on public.profiles for each row execute function public.logs()",

@@ -162,6 +162,7 @@ ASSERTIONS: Final = (
         mend=None,
         result=Result.NOTE,
     ),
+    Assertion("profiles-missing", "users without a profile", mend=None, result=Result.NOTE),
     Assertion("foreign-triggers", "triggers of yours on our tables", mend=None, result=Result.NOTE),
     Assertion("pre-request", "a function of yours runs before each request", mend=None, result=Result.NOTE),
     Assertion("publications", "changes to our tables are published", mend=None, result=Result.NOTE),
