@@ -194,3 +194,12 @@ def test_migration_writes_a_file_once(tickctl: Tickctl, tmp_path: Path) -> None:
     assert (named.code, "is there already" in named.err) == (2, True)
     assert tickctl("schema", "migration", "--output", str(tmp_path / "no" / "file.sql")).code == 2
     assert tickctl("schema", "migration", "--output", str(tmp_path / "one.sql")).out == f"{tmp_path / 'one.sql'}\n"
+
+
+@pytest.mark.parametrize("more", [[], ["--dry-run"]], ids=["real", "dry run"])
+def test_a_connection_string_given_as_a_file_is_not_repeated(tickctl: Tickctl, more: list[str]) -> None:
+    """The path that is made of it has one slash less, and the password still in it."""
+    result = tickctl("schema", "migration", "--output", "postgresql://postgres:hunter22@db.example/postgres", *more)
+    assert (result.code, result.out) == (2, "")
+    assert "can't write" in result.err
+    assert "hunter22" not in result.err

@@ -6,8 +6,9 @@ back in messages such as "no such command" or "no such user".
 
 import re
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Final
+from urllib.parse import unquote
 
 from tickctl.core.secrets import Secret
 from tickctl.core.secrets.masked import MASK
@@ -17,6 +18,7 @@ _SHAPES: Final = re.compile(
       eyJ[\w-]{5,}(?:\.[\w-]*)+            # JWS: a JSON object, base64url-encoded, begins with eyJ
     | \bsb_(?:secret|publishable)_[\w-]+   # Supabase API keys
     | (?<=://)(?!user:password@)[^\s/@]*@(?=[^\s/])   # user and password in a URL, but not in our own hints
+    | (?<=:/)(?!/)[^\s/@:]*:[^\s/@]*@(?=[^\s/])      # the same where it was taken for a path
     """,
     re.VERBOSE,
 )
@@ -27,11 +29,22 @@ _HEX: Final = re.compile(r"[0-9a-fA-F]{32,}")
 
 def redact(text: str, known: Iterable[Secret] = ()) -> str:
     """Mask known secrets, tokens, keys, URL passwords and long random-looking words."""
-    for secret in known:
-        if len(value := secret.reveal()) >= 6:  # noqa: PLR2004 - shorter ones would blank out ordinary words
+    for value in (spelling for secret in known for spelling in _spellings(secret.reveal())):
+        if len(value) >= 6:  # noqa: PLR2004 - shorter ones would blank out ordinary words
             text = text.replace(value, MASK)
     text = _SHAPES.sub(MASK, text)
     return _WORD.sub(lambda match: MASK if _looks_random(match[0]) else match[0], text)
+
+
+def _spellings(value: str) -> Iterator[str]:
+    """Yield a secret, and the password in it where it is a connection string, as written and as meant."""
+    yield value
+    scheme, separator, rest = value.partition("://")
+    credentials, _, _ = rest.rpartition("@")
+    password = credentials.partition(":")[2]
+    if scheme and separator and password:
+        yield password
+        yield unquote(password)
 
 
 def _looks_random(word: str) -> bool:

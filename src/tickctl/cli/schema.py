@@ -124,6 +124,8 @@ def migration(
     elif dry_run:
         if path.exists():
             raise _exists(path)
+        if output is not None and not path.parent.is_dir():
+            raise _unwritable(path, "there is no such folder")
         run.output.notice(f"would write {path}")
         written = False
     else:
@@ -163,7 +165,11 @@ def _write_new(path: Path, text: str) -> None:
     except FileExistsError:
         raise _exists(path) from None
     except OSError as error:
-        raise InvalidInputError(f"can't write {path}: {error.strerror}", hint="name a folder of yours") from None
+        raise _unwritable(path, error.strerror) from None
+
+
+def _unwritable(path: Path, problem: str | None) -> InvalidInputError:
+    return InvalidInputError(f"can't write {path}: {problem}", hint="name a folder of yours")
 
 
 def _exists(path: Path) -> InvalidInputError:

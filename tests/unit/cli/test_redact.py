@@ -31,6 +31,18 @@ def test_password_in_a_url_is_masked_and_the_host_stays() -> None:
     assert redact("can't reach postgresql://u:p4ss@db.example/x") == f"can't reach postgresql://{MASK}db.example/x"
 
 
+def test_connection_string_taken_for_a_path_is_masked() -> None:
+    """A path has lost one of the two slashes."""
+    assert redact("can't write postgresql:/u:p4ss@db.example/x") == f"can't write postgresql:/{MASK}db.example/x"
+
+
+@pytest.mark.parametrize("word", ["p4ss%40word", "p4ss@word"])
+def test_password_of_a_known_connection_string_is_masked_alone(word: str) -> None:
+    """Percent-encoded as it stands there, and as people know it."""
+    known = [Secret("postgresql://postgres:p4ss%40word@db.example/postgres")]
+    assert redact(f"there is no user '{word}'", known) == f"there is no user '{MASK}'"
+
+
 @pytest.mark.parametrize(
     "text",
     [
