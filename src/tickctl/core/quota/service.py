@@ -54,10 +54,18 @@ def consume(
         InvalidInputError: an argument is out of range.
         UnreachableError: no answer came; with a request key it is safe to ask again.
     """
+    arguments = consume_arguments(ticks, request_key, request_digest, require_confirmed=require_confirmed)
+    return Consumption.from_row(only_row(functions.call("consume_ticks", arguments, caller=caller)))
+
+
+def consume_arguments(
+    ticks: int, request_key: str | None, request_digest: str | None, *, require_confirmed: bool
+) -> JsonObject:
+    """Return the arguments of `consume_ticks`."""
     arguments: dict[str, Json] = {"ticks": ticks, "require_confirmed": require_confirmed}
     if request_key is not None:
         arguments |= {"request_key": request_key, "request_digest": request_digest}
-    return Consumption.from_row(_only_row(functions.call("consume_ticks", arguments, caller=caller)))
+    return arguments
 
 
 def settle(functions: SqlFunctions, caller: Caller, charge_id: str, ticks_actual: int) -> Settlement:
@@ -66,13 +74,18 @@ def settle(functions: SqlFunctions, caller: Caller, charge_id: str, ticks_actual
     Raises:
         CredentialsRefusedError: the caller is neither an operator nor the gateway's own identity.
     """
-    arguments: JsonObject = {"charge_id": charge_id, "ticks_actual": ticks_actual}
-    return Settlement.from_row(_only_row(functions.call("settle_ticks", arguments, caller=caller)))
+    arguments = settle_arguments(charge_id, ticks_actual)
+    return Settlement.from_row(only_row(functions.call("settle_ticks", arguments, caller=caller)))
+
+
+def settle_arguments(charge_id: str, ticks_actual: int) -> JsonObject:
+    """Return the arguments of `settle_ticks`."""
+    return {"charge_id": charge_id, "ticks_actual": ticks_actual}
 
 
 def my_ticks(functions: SqlFunctions, caller: Caller) -> QuotaState:
     """Return the caller's own state, consuming nothing."""
-    return QuotaState.from_row(_only_row(functions.call("my_ticks", {}, caller=caller)))
+    return QuotaState.from_row(only_row(functions.call("my_ticks", {}, caller=caller)))
 
 
 class QuotaAdmin:
@@ -253,7 +266,7 @@ class QuotaAdmin:
         return rows[:size], len(rows) > size
 
     def _one(self, name: str, user_ref: str, arguments: JsonObject) -> JsonObject:
-        return _only_row(self._about(name, user_ref, arguments))
+        return only_row(self._about(name, user_ref, arguments))
 
     def _suggestions(self, user_ref: str) -> tuple[str, ...]:
         try:
@@ -262,7 +275,8 @@ class QuotaAdmin:
             return ()  # The user is unknown all the same.
 
 
-def _only_row(rows: Sequence[JsonObject]) -> JsonObject:
+def only_row(rows: Sequence[JsonObject]) -> JsonObject:
+    """Return the row of a function that gives exactly one; anything else raises `UnreachableError`."""
     if len(rows) != 1:
         raise UnreachableError(f"the database gave {len(rows)} rows where one was due")
     return rows[0]

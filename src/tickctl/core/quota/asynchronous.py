@@ -1,0 +1,25 @@
+"""The gateway's calls of the SQL functions, for an event loop; what they mean stands in `service.py`."""
+
+from tickctl.core.quota.model import Consumption, Settlement
+from tickctl.core.quota.port import AsyncSqlFunctions, Caller
+from tickctl.core.quota.service import consume_arguments, only_row, settle_arguments
+
+
+async def consume(
+    functions: AsyncSqlFunctions,
+    caller: Caller,
+    ticks: int,
+    request_key: str | None = None,
+    request_digest: str | None = None,
+    *,
+    require_confirmed: bool = True,
+) -> Consumption:
+    """Subtract ticks from the caller's day, or learn why not; all is as in `tickctl.core.quota.consume`."""
+    arguments = consume_arguments(ticks, request_key, request_digest, require_confirmed=require_confirmed)
+    return Consumption.from_row(only_row(await functions.call("consume_ticks", arguments, caller=caller)))
+
+
+async def settle(functions: AsyncSqlFunctions, caller: Caller, charge_id: str, ticks_actual: int) -> Settlement:
+    """Give back, once, what a charge did not use; all is as in `tickctl.core.quota.settle`."""
+    arguments = settle_arguments(charge_id, ticks_actual)
+    return Settlement.from_row(only_row(await functions.call("settle_ticks", arguments, caller=caller)))

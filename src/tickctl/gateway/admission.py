@@ -1,0 +1,94 @@
+"""What a handler gets to see of an admitted request."""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from tickctl.core.json import JsonObject
+from tickctl.core.quota import Consumption
+from tickctl.errors import ConfigurationError, ConflictError, InvalidInputError
+
+if TYPE_CHECKING:
+    from tickctl.gateway.settling import Settler
+
+STATE_KEY = "ticks"
+"""Where the admission is in the scope's state: `request.state.ticks` in Starlette and FastAPI."""
+
+
+@dataclass(frozen=True, slots=True)
+class User:
+    """The user whose token was verified.
+
+    Attributes:
+        id: a UUID in lower case.
+        email: as the token has it; `None` for users who signed up by phone.
+        session_id: of the session that the token belongs to, a UUID in lower case.
+        claims: all that the token says; a read-only view.
+    """
+
+    id: str
+    email: str | None
+    session_id: str | None
+    claims: JsonObject
+
+
+class Charge:
+    """The ticks that were taken for this request.
+
+    Attributes:
+        id: of the charge in the database, a UUID in lower case.
+        ticks: how many.
+    """
+
+    __slots__ = ("_settled", "_settler", "id", "ticks")
+
+    def __init__(self, charge_id: str, ticks: int, settler: "Settler | None") -> None:
+        self.id = charge_id
+        self.ticks = ticks
+        self._settler = settler
+        self._settled: int | None = None
+
+    async def settle(self, actual: int) -> None:
+        """Give back what was not used, once.
+
+        Args:
+            actual: the ticks that the request did take, 0 up to the charge.
+
+        Raises:
+            InvalidInputError: that is no such number.
+            ConflictError: the charge was settled before, to another number.
+            ConfigurationError: nobody is configured who may settle.
+        """
+        if type(actual) is not int or not 0 <= actual <= self.ticks:  # a bool is an int
+            raise InvalidInputError(f"a charge of {self.ticks} ticks can't be settled to that")
+        if self._settler is None:
+            raise ConfigurationError(
+                "nobody is configured who may settle charges",
+                hint="set TICKCTL_GATEWAY_EMAIL and TICKCTL_GATEWAY_PASSWORD",
+            )
+        if self._settled is not None:
+            if self._settled != actual:
+                raise ConflictError(f"the charge was settled to {self._settled} before")
+            return
+        self._settled = actual
+        await self._settler.settle(self.id, actual)
+
+    def refund(self) -> None:
+        """Give all of it back in the background, unless it was settled or nobody may do that."""
+        if self._settler is not None and self._settled is None:
+            self._settled = 0
+            self._settler.submit(self.id, 0)
+
+
+@dataclass(frozen=True, slots=True)
+class Admission:
+    """A request that was let through.
+
+    Attributes:
+        user: who sent it.
+        charge: what it was charged.
+        consumption: the user's day after that.
+    """
+
+    user: User
+    charge: Charge
+    consumption: Consumption

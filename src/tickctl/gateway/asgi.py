@@ -1,0 +1,165 @@
+"""The gate as ASGI middleware: what is protected passes it, everything else goes by untouched."""
+
+from collections.abc import Awaitable, Callable, Collection, MutableMapping
+from typing import Any, Final, TypeAlias
+
+from tickctl.core.quota import ratelimit
+from tickctl.gateway.admission import STATE_KEY, Admission
+from tickctl.gateway.body import ClientGoneError, read_body
+from tickctl.gateway.configuration import build_gate
+from tickctl.gateway.gate import Gate, GateRequest, Observer
+from tickctl.gateway.options import GateOptions
+from tickctl.gateway.problem import MEDIA_TYPE, Problem, RefusedError
+from tickctl.gateway.routes import Scope, Selector, selector
+from tickctl.settings import Settings
+
+Message: TypeAlias = MutableMapping[str, Any]
+Receive: TypeAlias = Callable[[], Awaitable[Message]]
+Send: TypeAlias = Callable[[Message], Awaitable[None]]
+App: TypeAlias = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+EXPOSED_HEADERS: Final = ("RateLimit", "RateLimit-Policy", "Retry-After")
+"""What a browser must let a page's script read (`Access-Control-Expose-Headers`, Fetch section 3.3.3)."""
+
+
+class TickGate:
+    """Protects requests of an ASGI application: a good token, and ticks for each.
+
+    The handler finds the `Admission` in the scope's state under `ticks`. Where the handler fails, the charge is given
+    back if somebody is configured who may do that.
+
+    Args:
+        app: the application.
+        protect: patterns such as `POST /tasks`, or a test for the scopes of requests.
+        gate: decides; without one, it is built from the settings.
+        settings: the project; from the environment and env files unless given.
+        options: for the gate that is built.
+        observe: called with each decision of the gate that is built.
+
+    Raises:
+        ConfigurationError: the settings or the patterns can't be used.
+    """
+
+    def __init__(
+        self,
+        app: App,
+        protect: Collection[str] | Selector,
+        *,
+        gate: Gate | None = None,
+        settings: Settings | None = None,
+        options: GateOptions | None = None,
+        observe: Observer | None = None,
+    ) -> None:
+        self._app = app
+        self._selects = protect if callable(protect) else selector(protect)
+        self._gate = gate or build_gate(settings, options=options, observe=observe)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one connection."""
+        if scope["type"] == "lifespan":
+            await self._app(scope, receive, self._closing(send))
+        elif scope["type"] == "http" and self._selects(scope):
+            await self._guarded(scope, receive, send)
+        else:
+            await self._app(scope, receive, send)
+
+    def _closing(self, send: Send) -> Send:
+        async def send_after_closing(message: Message) -> None:
+            if message["type"].startswith("lifespan.shutdown."):
+                await self._gate.aclose()
+            await send(message)
+
+        return send_after_closing
+
+    async def _guarded(self, scope: Scope, receive: Receive, send: Send) -> None:
+        body = b""
+
+        async def whole_body() -> bytes:
+            nonlocal body
+            body = await read_body(receive, scope["headers"], self._gate.options)
+            return body
+
+        request = GateRequest(
+            scope["method"], scope["path"], scope.get("query_string", b""), scope["headers"], whole_body
+        )
+        try:
+            admission = await self._gate.admit(request)
+        except RefusedError as refused:
+            await _answer(refused.problem, scope, send)
+            return
+        except ClientGoneError:
+            return
+        scope.setdefault("state", {})[STATE_KEY] = admission
+        exchange = _Exchange(scope, body, admission, self._gate.options)
+        try:
+            await self._app(scope, exchange.receiving(receive), exchange.sending(send))
+        except Exception:
+            exchange.failed()
+            raise
+
+
+class _Exchange:
+    """One admitted request and its answer."""
+
+    def __init__(self, scope: Scope, body: bytes, admission: Admission, options: GateOptions) -> None:
+        self._body: bytes | None = body
+        self._charge = admission.charge
+        self._options = options
+        self._headers = _encoded(
+            {**ratelimit.headers(admission.consumption), **_exposure(scope)}  # none for unlimited users
+        )
+        self._accepted = False
+        self._client_gone = False
+
+    def receiving(self, receive: Receive) -> Receive:
+        """Give the body once, and then what comes."""
+
+        async def receive_again() -> Message:
+            if self._body is not None:
+                body, self._body = self._body, None
+                return {"type": "http.request", "body": body, "more_body": False}
+            message = await receive()
+            self._client_gone = self._client_gone or message["type"] == "http.disconnect"
+            return message
+
+        return receive_again
+
+    def sending(self, send: Send) -> Send:
+        """Add the headers to an answer, or give the charge back if it says that the handler has failed."""
+
+        async def send_on(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                if self._options.refunds(message["status"]):
+                    self._charge.refund()
+                else:
+                    self._accepted = True
+                    message = {**message, "headers": [*message.get("headers", ()), *self._headers]}
+            try:
+                await send(message)
+            except BaseException:
+                self._client_gone = True
+                raise
+
+        return send_on
+
+    def failed(self) -> None:
+        """Give the charge back, unless the work was accepted and only the client did not wait for the answer."""
+        if not (self._accepted and self._client_gone):
+            self._charge.refund()
+
+
+async def _answer(problem: Problem, scope: Scope, send: Send) -> None:
+    body = problem.body()
+    fields = {"Content-Type": MEDIA_TYPE, "Content-Length": str(len(body)), "Cache-Control": "no-store"}
+    headers = _encoded({**fields, **dict(problem.headers), **_exposure(scope)})
+    await send({"type": "http.response.start", "status": problem.status, "headers": headers})
+    await send({"type": "http.response.body", "body": b"" if scope["method"] == "HEAD" else body})
+
+
+def _exposure(scope: Scope) -> dict[str, str]:
+    asked_by_a_page = any(name == b"origin" for name, _ in scope["headers"])
+    return {"Access-Control-Expose-Headers": ", ".join(EXPOSED_HEADERS)} if asked_by_a_page else {}
+
+
+def _encoded(headers: dict[str, str]) -> list[tuple[bytes, bytes]]:
+    return [(name.lower().encode("ascii"), value.encode("ascii")) for name, value in headers.items()]

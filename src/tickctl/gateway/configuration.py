@@ -1,0 +1,74 @@
+"""Builds a gate from the settings that the command line reads as well."""
+
+import os
+from typing import TYPE_CHECKING
+
+from tickctl.adapters import project
+from tickctl.core.quota import AsyncSqlFunctions, ServiceRole
+from tickctl.core.tokens.policy import DEFAULT_LEEWAY
+from tickctl.errors import ConfigurationError
+from tickctl.gateway.gate import Gate, Observer
+from tickctl.gateway.options import GateOptions
+from tickctl.gateway.settling import Settler
+from tickctl.settings import Settings, load
+
+if TYPE_CHECKING:
+    from tickctl.adapters.api import AsyncApiFunctions
+    from tickctl.adapters.postgres_pool import AsyncPostgresFunctions
+    from tickctl.gateway.settling import Identity
+
+STORE_PATIENCE = 2
+"""The store may take so many times as long as a request waits, so that a late charge is seen, and given back."""
+
+
+def build_gate(
+    settings: Settings | None = None,
+    *,
+    store: AsyncSqlFunctions | None = None,
+    options: GateOptions | None = None,
+    observe: Observer | None = None,
+) -> Gate:
+    """Return a gate for the project that the settings name.
+
+    Args:
+        settings: from the environment and env files unless given.
+        store: the database's functions; unless given, the project's API with the publishable key
+            (SUPABASE_URL and SUPABASE_ANON_KEY), else PostgreSQL (SUPABASE_DB_URL).
+        options: how it judges and answers.
+        observe: called with each decision.
+
+    Raises:
+        ConfigurationError: something is missing or can't be used. Nothing is asked over the network here.
+    """
+    settings = load(os.environ) if settings is None else settings
+    options = options or GateOptions()
+    keys = project.keys(settings, cache_folder=None)
+    policy = project.policy(settings, leeway=DEFAULT_LEEWAY)
+    if store is not None:
+        return Gate(keys, policy, store, options=options, observe=observe)
+    own, identity = _store(settings, STORE_PATIENCE * options.timeout)
+    settler = Settler(own, identity) if identity else None
+    return Gate(keys, policy, own, settler=settler, options=options, observe=observe, close=own.aclose)
+
+
+def _store(settings: Settings, timeout: float) -> "tuple[AsyncApiFunctions | AsyncPostgresFunctions, Identity | None]":
+    if settings.supabase_url and settings.anon_key:
+        from tickctl.adapters.api import AsyncApiFunctions  # noqa: PLC0415 - a gateway has one of the two
+
+        return AsyncApiFunctions(settings.supabase_url, settings.anon_key, timeout=timeout), None
+    if settings.db_url:
+        from tickctl.adapters.postgres_pool import AsyncPostgresFunctions  # noqa: PLC0415
+
+        return AsyncPostgresFunctions(settings.db_url, timeout=timeout), _Connection()
+    raise ConfigurationError(
+        "nothing says where quotas are kept",
+        hint="set SUPABASE_URL and SUPABASE_ANON_KEY, or SUPABASE_DB_URL for a database without the API",
+    )
+
+
+class _Connection:
+    """Whoever holds a direct connection may settle."""
+
+    async def caller(self) -> ServiceRole:
+        """Return the operator."""
+        return ServiceRole()

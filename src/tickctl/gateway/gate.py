@@ -1,0 +1,240 @@
+"""The gate itself: whether one request may go on, decided in one order, whatever the web framework."""
+
+import asyncio
+import logging
+import time
+import uuid
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, replace
+from typing import Final
+
+from tickctl.core.quota import AsyncSqlFunctions, Consumption, Decision, SignedInUser
+from tickctl.core.quota.asynchronous import consume
+from tickctl.core.secrets import Secret
+from tickctl.core.tokens import KeySource, Policy, TokenVerifier, Verdict
+from tickctl.errors import TickctlError
+from tickctl.gateway.admission import Admission, Charge, User
+from tickctl.gateway.body import check_head, ticks_of
+from tickctl.gateway.credentials import Headers, bearer_token
+from tickctl.gateway.idempotency import digest, request_key
+from tickctl.gateway.options import GateOptions
+from tickctl.gateway.problem import RefusedError
+from tickctl.gateway.refusals import cannot_tell, decision_problem, error_problem, verdict_problem
+from tickctl.gateway.settling import Settler
+
+GRANTED: Final = "granted"
+_log: Final = logging.getLogger("tickctl.gateway")
+
+
+@dataclass(frozen=True, slots=True)
+class GateRequest:
+    """What the gate looks at.
+
+    Attributes:
+        method: in upper case.
+        path: decoded, with the prefix at which the application is mounted.
+        query: as it came.
+        headers: as ASGI has them.
+        read_body: gives the whole body; called at most once, and only for a token that has passed.
+    """
+
+    method: str
+    path: str
+    query: bytes
+    headers: Headers
+    read_body: Callable[[], Awaitable[bytes]]
+
+
+@dataclass(slots=True)
+class Observation:
+    """What was decided about one request, for metrics; it is reported before the handler begins.
+
+    Attributes:
+        decision: `granted`, or the code of the problem.
+        status: of the refusal; `None` if the request was let through.
+        user_id: whose request it was, once the token is known to be good.
+        ticks: what it asked for, once that is known.
+        verify_seconds: spent on the token, with waiting for signing keys.
+        body_seconds: spent on waiting for the body.
+        store_seconds: spent on waiting for the database.
+    """
+
+    decision: str = GRANTED
+    status: int | None = None
+    user_id: str | None = None
+    ticks: int | None = None
+    verify_seconds: float = 0.0
+    body_seconds: float = 0.0
+    store_seconds: float = 0.0
+
+
+Observer = Callable[[Observation], None]
+
+
+@dataclass(slots=True)
+class _Asked:
+    """What a request is found to ask for."""
+
+    user: User
+    caller: SignedInUser
+    ticks: int
+    key: str | None
+    digest: str
+
+
+class Gate:
+    """Lets requests through that carry a good token and for which ticks are left; one for each process and event loop.
+
+    Args:
+        keys: the project's keys; must not block.
+        policy: the rules for tokens.
+        store: the database's functions.
+        settler: gives back what failed requests were charged; without it charges stay.
+        options: the rest.
+        observe: called with each decision.
+        clock: epoch seconds.
+        close: closes the store at the end, where it is the gate's own.
+    """
+
+    def __init__(
+        self,
+        keys: KeySource,
+        policy: Policy,
+        store: AsyncSqlFunctions,
+        *,
+        settler: Settler | None = None,
+        options: GateOptions | None = None,
+        observe: Observer | None = None,
+        clock: Callable[[], float] = time.time,
+        close: Callable[[], Awaitable[None]] | None = None,
+    ) -> None:
+        self.options = options or GateOptions()
+        self._verifier = TokenVerifier(keys, policy)
+        self._require_confirmed = policy.require_confirmed
+        self._store = store
+        self._settler = settler
+        self._observe = observe
+        self._clock = clock
+        self._close = close
+        self._calls: set[asyncio.Task[Consumption]] = set()
+
+    async def admit(self, request: GateRequest) -> Admission:
+        """Take the ticks for a request.
+
+        Raises:
+            RefusedError: it must not be carried out; nothing was taken.
+            ClientGoneError: nobody waits for an answer; nothing was taken.
+        """
+        seen = Observation()
+        try:
+            admission = await self._admit(request, seen)
+        except RefusedError as refused:
+            seen.decision, seen.status = refused.problem.code, refused.problem.status
+            self._report(seen)
+            raise
+        self._report(seen)
+        return admission
+
+    async def aclose(self) -> None:
+        """Hear calls out that are under way, carry out the settlements that wait, and close what is the gate's own."""
+        if self._calls:
+            await asyncio.wait(self._calls, timeout=self.options.timeout)
+        if self._settler is not None:
+            await self._settler.aclose()
+        if self._close is not None:
+            await self._close()
+
+    async def _admit(self, request: GateRequest, seen: Observation) -> Admission:
+        user, caller = self._verified(request, seen)
+        check_head(request.headers, self.options)
+        began = time.perf_counter()
+        body = await request.read_body()
+        seen.body_seconds = time.perf_counter() - began
+        seen.ticks = ticks = ticks_of(body, self.options)
+        key = request_key(request.headers)
+        fingerprint = digest(request.method, request.path, request.query, user.id, body)
+        asked = _Asked(user, caller, ticks, key, fingerprint)
+        began = time.perf_counter()
+        try:
+            consumption = await self._consumed(asked)
+        finally:
+            seen.store_seconds = time.perf_counter() - began
+        if (problem := decision_problem(consumption)) is not None:
+            raise RefusedError(problem)
+        if consumption.charge_id is None:
+            raise RefusedError(cannot_tell(self.options.retry_after))
+        return Admission(user, Charge(consumption.charge_id, ticks, self._settler), consumption)
+
+    def _verified(self, request: GateRequest, seen: Observation) -> tuple[User, SignedInUser]:
+        began = time.perf_counter()
+        try:
+            token = bearer_token(request.headers)
+            verdict = self._verifier.verify(token, self._clock())
+        finally:
+            seen.verify_seconds = time.perf_counter() - began
+        if (problem := verdict_problem(verdict, self.options.retry_after)) is not None:
+            raise RefusedError(problem)
+        user = _user(verdict)
+        seen.user_id = user.id
+        return user, SignedInUser(verdict.claims, Secret(token))
+
+    async def _consumed(self, asked: _Asked) -> Consumption:
+        """Ask the database, for no longer than the time-out; what it grants after that is given back."""
+        if len(self._calls) >= self.options.most_waiting:
+            _log.warning("the store has %d calls under way; refusing more", len(self._calls))
+            raise RefusedError(cannot_tell(self.options.retry_after, "overloaded"))
+        call = asyncio.create_task(self._asked(asked))
+        self._calls.add(call)
+        call.add_done_callback(self._calls.discard)
+        try:
+            async with asyncio.timeout(self.options.timeout):
+                return await asyncio.shield(call)
+        except TickctlError as error:
+            _log.warning("the store could not decide: %s: %s", error.code, error.message)
+            raise RefusedError(error_problem(error, self.options.retry_after)) from None
+        except TimeoutError:
+            call.add_done_callback(self._give_back)
+            _log.warning("the store did not answer within %g s", self.options.timeout)
+            raise RefusedError(cannot_tell(self.options.retry_after)) from None
+        except asyncio.CancelledError:
+            call.add_done_callback(self._give_back)
+            raise
+        except Exception as error:  # noqa: BLE001 - a store of somebody else's; whatever it is, nobody is let through
+            # Not its message, which may hold what was sent.
+            _log.error("the store failed with %s", type(error).__name__)
+            raise RefusedError(cannot_tell(self.options.retry_after)) from None
+
+    async def _asked(self, asked: _Asked) -> Consumption:
+        # With a key of its own the call may be repeated when its connection breaks.
+        key = asked.key or str(uuid.uuid4())
+        found = await consume(
+            self._store, asked.caller, asked.ticks, key, asked.digest, require_confirmed=self._require_confirmed
+        )
+        if found.decision is Decision.ALREADY_ACCEPTED and asked.key is None:
+            # Nobody else has this key: the charge was made by the call whose answer was lost.
+            return replace(found, decision=Decision.GRANTED)
+        return found
+
+    def _give_back(self, call: asyncio.Task[Consumption]) -> None:
+        """Settle a charge to 0 that came too late for its request."""
+        if call.cancelled() or call.exception() is not None:
+            return
+        found = call.result()
+        if found.decision is Decision.GRANTED and found.charge_id is not None:
+            if self._settler is None:
+                _log.warning("charge %s came too late for its request and stays", found.charge_id)
+            else:
+                self._settler.submit(found.charge_id, 0)
+
+    def _report(self, seen: Observation) -> None:
+        level = logging.WARNING if seen.status == 503 else logging.INFO  # noqa: PLR2004 - RFC 9110 section 15.6.4
+        _log.log(level, "%s user=%s ticks=%s", seen.decision, seen.user_id or "-", seen.ticks or "-")
+        if self._observe is not None:
+            try:
+                self._observe(seen)
+            except Exception:  # noqa: BLE001 - metrics must not decide
+                _log.exception("the observer failed")
+
+
+def _user(verdict: Verdict) -> User:
+    return User(verdict.subject or "", verdict.email, verdict.session_id, verdict.claims)

@@ -1,0 +1,54 @@
+"""What a gate can be told beyond the project's settings."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from tickctl.errors import ConfigurationError
+
+
+def server_error(status: int) -> bool:
+    """Whether an answer says that the handler has failed."""
+    return status >= 500  # noqa: PLR2004 - RFC 9110 section 15.6
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GateOptions:
+    """How a gate judges and answers.
+
+    Attributes:
+        timeout: seconds that signing keys and the store may take together before the answer is 503.
+        largest_body: bytes of a request's body; a longer one is refused with 413.
+        body_timeout: seconds in which the body must have come, else 408.
+        default_ticks: what a request costs that doesn't say; `None` refuses it with 422.
+        ticks_field: the member of the JSON body that says how many ticks the request may take.
+        retry_after: seconds that a client is asked to wait after a 503.
+        most_waiting: calls of the store under way at once; what comes on top is answered 503 at once.
+        refunds: for which statuses of the handler's answer the charge is given back, where somebody may do that.
+
+    Raises:
+        ConfigurationError: a value that can't be meant.
+    """
+
+    timeout: float = 2.0
+    largest_body: int = 1024 * 1024
+    body_timeout: float = 30.0
+    default_ticks: int | None = None
+    ticks_field: str = "max_ticks"
+    retry_after: int = 5
+    most_waiting: int = 256
+    refunds: Callable[[int], bool] = server_error
+
+    def __post_init__(self) -> None:
+        numbers = {
+            "timeout": self.timeout,
+            "largest_body": self.largest_body,
+            "body_timeout": self.body_timeout,
+            "default_ticks": 1 if self.default_ticks is None else self.default_ticks,
+            "retry_after": self.retry_after,
+            "most_waiting": self.most_waiting,
+        }
+        for name, value in numbers.items():
+            if not value > 0:
+                raise ConfigurationError(f"{name} is not positive", hint="give 1 or more, or leave it out")
+        if not self.ticks_field:
+            raise ConfigurationError("ticks_field is empty", hint="it is normally max_ticks")

@@ -1,0 +1,70 @@
+"""Problem details: what a refused request is answered with (RFC 9457)."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Final
+
+from tickctl.core.json import JsonObject
+
+MEDIA_TYPE: Final = "application/problem+json"
+QUOTA_EXCEEDED: Final = "https://iana.org/assignments/http-problem-types#quota-exceeded"
+"""draft-ietf-httpapi-ratelimit-headers-11, section 5."""
+_TOO_MANY_REQUESTS: Final = 429
+
+# RFC 9110 section 15 and RFC 6585; Python's own phrases differ between its versions.
+TITLES: Final[Mapping[int, str]] = MappingProxyType(
+    {
+        400: "Bad Request",
+        401: "Unauthorized",
+        403: "Forbidden",
+        408: "Request Timeout",
+        409: "Conflict",
+        413: "Content Too Large",
+        415: "Unsupported Media Type",
+        422: "Unprocessable Content",
+        429: "Request cannot be satisfied as assigned quota has been exceeded",
+        503: "Service Unavailable",
+    }
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """Why a request is refused, in the words of HTTP; nothing in it is secret or internal.
+
+    Attributes:
+        status: of the answer.
+        code: what clients may branch on; one for each cause, the member `code` of the body.
+        detail: a sentence for the client's developer.
+        headers: fields of the answer beyond its content type.
+        members: further members of the body.
+    """
+
+    status: int
+    code: str
+    detail: str
+    headers: tuple[tuple[str, str], ...] = ()
+    members: JsonObject = field(default_factory=dict)
+
+    def body(self) -> bytes:
+        """Return the document, in UTF-8."""
+        quota = self.status == _TOO_MANY_REQUESTS
+        document = {
+            "type": QUOTA_EXCEEDED if quota else "about:blank",
+            "title": TITLES[self.status],
+            "status": self.status,
+            "detail": self.detail,
+            "code": self.code,
+            **self.members,
+        }
+        return json.dumps(document, separators=(",", ":")).encode()
+
+
+class RefusedError(Exception):
+    """A step of the gate refuses the request; the message is the problem's code."""
+
+    def __init__(self, problem: Problem) -> None:
+        super().__init__(problem.code)
+        self.problem = problem
