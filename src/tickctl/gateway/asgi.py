@@ -96,6 +96,7 @@ class TickGate:
         except Exception:
             exchange.failed()
             raise
+        exchange.returned()
 
 
 class _Exchange:
@@ -108,6 +109,7 @@ class _Exchange:
         self._headers = _encoded(
             {**ratelimit.headers(admission.consumption), **_exposure(scope)}  # none for unlimited users
         )
+        self._answered = False
         self._accepted = False
         self._client_gone = False
 
@@ -129,6 +131,7 @@ class _Exchange:
 
         async def send_on(message: Message) -> None:
             if message["type"] == "http.response.start":
+                self._answered = True
                 if self._options.refunds(message["status"]):
                     self._charge.refund()
                 else:
@@ -141,6 +144,11 @@ class _Exchange:
                 raise
 
         return send_on
+
+    def returned(self) -> None:
+        """Give the charge back if there was no answer; one that nobody waited for says nothing."""
+        if not self._answered and not self._client_gone:
+            self._charge.refund()
 
     def failed(self) -> None:
         """Give the charge back, unless the work was accepted and only the client did not wait for the answer."""

@@ -1,7 +1,8 @@
 """Builds a gate from the settings that the command line reads as well."""
 
+import logging
 import os
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from tickctl.adapters import project
 from tickctl.core.quota import AsyncSqlFunctions, ServiceRole
@@ -17,7 +18,9 @@ if TYPE_CHECKING:
     from tickctl.adapters.postgres_pool import AsyncPostgresFunctions
     from tickctl.gateway.settling import Identity
 
-STORE_PATIENCE = 2
+_log: Final = logging.getLogger("tickctl.gateway")
+
+STORE_PATIENCE: Final = 2
 """The store may take so many times as long as a request waits, so that a late charge is seen, and given back."""
 
 
@@ -41,6 +44,7 @@ def build_gate(
         ConfigurationError: something is missing or can't be used. Nothing is asked over the network here.
     """
     settings = load(os.environ) if settings is None else settings
+    _warn(settings)
     options = options or GateOptions()
     keys = project.keys(settings, cache_folder=None)
     policy = project.policy(settings, leeway=DEFAULT_LEEWAY)
@@ -64,6 +68,13 @@ def _store(settings: Settings, timeout: float) -> "tuple[AsyncApiFunctions | Asy
         "nothing says where quotas are kept",
         hint="set SUPABASE_URL and SUPABASE_ANON_KEY, or SUPABASE_DB_URL for a database without the API",
     )
+
+
+def _warn(settings: Settings) -> None:
+    if settings.allow_unconfirmed:
+        _log.warning("SUPABASE_ALLOW_UNCONFIRMED lets users in whose e-mail is not confirmed")
+    if settings.secret_key or settings.admin_token:
+        _log.warning("a key for administrators is among the gateway's settings, which has no use for it: take it away")
 
 
 class _Connection:
