@@ -1,0 +1,200 @@
+"""The gate for FastAPI: a route that declares `Ticks` is protected, and its documentation says so.
+
+    from tickctl.gateway.fastapi import Ticks, protect
+
+    app = FastAPI()
+    protect(app)
+
+    @app.post("/tasks", status_code=202)
+    async def create_task(task: Task, ticks: Ticks) -> Accepted: ...
+
+FastAPI reads a request's body before it resolves dependencies, and a dependency can't touch the answer of a handler
+that fails. So the gate is middleware, which `protect` adds, and the dependency hands over what the gate has found.
+"""
+
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+from functools import partial
+from typing import Annotated, Any, Final, TypeAlias
+
+import fastapi.routing
+from fastapi import FastAPI, Header, Security
+from fastapi.openapi.models import HTTPBearer
+from fastapi.security.base import SecurityBase
+from starlette.middleware import Middleware
+from starlette.requests import HTTPConnection
+from starlette.routing import BaseRoute, Match
+from starlette.types import ASGIApp, Receive, Send
+from starlette.types import Scope as StarletteScope
+
+from tickctl.gateway.admission import STATE_KEY, Admission
+from tickctl.gateway.asgi import TickGate
+from tickctl.gateway.gate import Gate, Observer
+from tickctl.gateway.openapi import describe
+from tickctl.gateway.options import GateOptions, server_error
+from tickctl.gateway.routes import Scope, Selector
+from tickctl.settings import Settings
+
+__all__ = ["Ticks", "admitted", "not_carried_out", "protect"]
+
+_MakeGate: TypeAlias = Callable[[ASGIApp, Selector], TickGate]
+_UNPROCESSABLE: Final = 422
+
+
+class _Admitted(SecurityBase):
+    """Hands over the admission that the gate has left in the request's state."""
+
+    def __init__(self) -> None:
+        self.scheme_name = "SupabaseAccessToken"
+        self.model = HTTPBearer(
+            bearerFormat="JWT", description="The access token of a signed-in user with a confirmed e-mail address."
+        )
+
+    async def __call__(
+        self,
+        connection: HTTPConnection,
+        # The gate has read it; it stands here for the documentation.
+        _idempotency_key: Annotated[
+            str | None,
+            Header(
+                alias="Idempotency-Key",
+                description="A string in double quotes, new for each task: a request that is sent again with the same"
+                " key is neither charged nor carried out again.",
+            ),
+        ] = None,
+    ) -> Admission:
+        admission = connection.scope.get("state", {}).get(STATE_KEY)
+        if not isinstance(admission, Admission):
+            raise RuntimeError(  # noqa: TRY004 - a mistake in the program, and nothing that a client sent
+                "this route declares Ticks, and no gate has admitted the request: call"
+                " tickctl.gateway.fastapi.protect with the FastAPI application that the route belongs to"
+            )
+        return admission
+
+
+admitted: Final = _Admitted()
+"""The dependency behind `Ticks`, for `dependencies=[Security(admitted)]` and, in tests, `app.dependency_overrides`."""
+
+Ticks: TypeAlias = Annotated[Admission, Security(admitted)]
+"""A parameter of a handler or a dependency: the admission of a request that is protected by this very declaration."""
+
+
+def not_carried_out(status: int) -> bool:
+    """Whether an answer of a FastAPI application says that the handler has failed, or has not even been called.
+
+    FastAPI answers 422 where a request doesn't fit the handler's own parameters. The gate has been passed by then, and
+    nothing has been done for the ticks.
+    """
+    return server_error(status) or status == _UNPROCESSABLE
+
+
+def protect(
+    app: FastAPI,
+    *,
+    gate: Gate | None = None,
+    settings: Settings | None = None,
+    options: GateOptions | None = None,
+    observe: Observer | None = None,
+) -> None:
+    """Protect all routes of an application that declare `Ticks`, whenever and by whatever router they are added.
+
+    The gate becomes the innermost middleware: others see its refusals as answers of the application, so that CORS
+    headers are on them, and what they do to a request is done before. Mounted applications need a call of their own;
+    they see no end of the process, so let them share a gate with the application that they are mounted on.
+
+    Charges are given back where the answer says that nothing was done (`not_carried_out`), unless `options` has a
+    rule of its own; a gate that is passed in keeps the rule that it was made with.
+
+    Args:
+        app: the application, before it has served anything.
+        gate: decides; without one, it is built from the settings when the application starts.
+        settings: the project; from the environment and env files unless given.
+        options: for the gate that is built.
+        observe: called with each decision of the gate that is built.
+
+    Raises:
+        RuntimeError: the application is protected already, or has started.
+    """
+    if app.middleware_stack is not None:
+        raise RuntimeError("the application has started; call protect before that")
+    if _protected(app):
+        raise RuntimeError("the application is protected already; a second gate would charge twice")
+    options = options or GateOptions()
+    if options.refunds is server_error:
+        options = replace(options, refunds=not_carried_out)
+    # Not add_middleware, which puts the new one outside of the others.
+    make = partial(TickGate, gate=gate, settings=settings, options=options, observe=observe)
+    app.user_middleware.append(Middleware(_RouteGate, api=app, make=make))
+    _document(app)
+
+
+def _protected(app: FastAPI) -> bool:
+    classes: list[object] = [middleware.cls for middleware in app.user_middleware]
+    return _RouteGate in classes
+
+
+class _RouteGate:
+    """A `TickGate` for the routes that declare `Ticks`; not made, so in no need of settings, where tests replace it."""
+
+    def __init__(self, app: ASGIApp, /, *, api: FastAPI, make: _MakeGate) -> None:
+        self._app = app
+        self._api = api
+        self._make = make
+        self._gate = None if self._replaced else make(app, self._selects)
+
+    @property
+    def _replaced(self) -> bool:
+        return admitted in self._api.dependency_overrides
+
+    async def __call__(self, scope: StarletteScope, receive: Receive, send: Send) -> None:
+        if self._gate is None and not self._replaced:
+            self._gate = self._make(self._app, self._selects)
+        await (self._gate or self._app)(scope, receive, send)
+
+    def _selects(self, scope: Scope) -> bool:
+        """Whether the router will give a request to a route that declares `Ticks`.
+
+        If the router should see it differently, either the dependency finds no admission and fails, or a request is
+        charged that needn't be; nobody gets in.
+        """
+        if self._replaced:
+            return False
+        route = _matching(self._api.router.routes, dict(scope))
+        return _declares(getattr(route, "dependant", None))
+
+
+def _matching(routes: Iterable[BaseRoute], scope: Scope) -> Any:
+    """Return what the router would choose: the first route that takes path and method alike, or `None`."""
+    for route in routes:
+        if route.matches(scope)[0] is Match.FULL:
+            return next((inner for inner in _effective(route) if inner.matches(scope)[0] is Match.FULL), None)
+    return None
+
+
+def _effective(route: BaseRoute) -> Iterable[Any]:
+    """Return the routes that an entry of the router stands for, with the prefixes and dependencies of their inclusion.
+
+    Since 0.137, FastAPI keeps included routers as they are, and shows what is in them by `iter_route_contexts`.
+    """
+    expanded = getattr(fastapi.routing, "iter_route_contexts", None)
+    return [route] if expanded is None else expanded([route])
+
+
+def _declares(dependant: Any) -> bool:
+    """Whether a route's tree of dependencies holds `Ticks`."""
+    return dependant is not None and (
+        dependant.call is admitted or any(_declares(inner) for inner in dependant.dependencies)
+    )
+
+
+def _document(app: FastAPI) -> None:
+    """Let the application's OpenAPI document tell what the gate answers."""
+    generated = app.openapi
+
+    def openapi() -> dict[str, Any]:
+        schema = generated()
+        describe(schema, admitted.scheme_name)
+        return schema
+
+    # The way that FastAPI's documentation shows for extending it.
+    app.openapi = openapi  # type: ignore[method-assign]
