@@ -1,0 +1,53 @@
+"""docs/GATEWAY.md names every answer of the gate, and none that there isn't."""
+
+import ast
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+from tickctl.core.quota import Decision
+from tickctl.core.tokens import Reason
+from tickctl.gateway.refusals import DECISIONS, VERDICTS
+
+ROOT = Path(__file__).parents[3]
+GUIDE = ROOT / "docs" / "GATEWAY.md"
+GATEWAY = ROOT / "src" / "tickctl" / "gateway"
+
+
+def documented() -> set[tuple[int, str]]:
+    """Return the statuses and codes of the guide's table."""
+    rows = re.findall(r"^\| (\d{3}) \| ([^|]+) \|", GUIDE.read_text(), re.MULTILINE)
+    return {(int(status), code) for status, codes in rows for code in re.findall(r"`(\w+)`", codes)}
+
+
+def written_in_the_source() -> Iterator[tuple[int, str]]:
+    """Yield the statuses and codes of the problems that are made where a request is looked at."""
+    positions = {"Problem": None, "invalid_token": 401}
+    for path in GATEWAY.glob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            match node:
+                case ast.Call(ast.Name(name), [ast.Constant(int(status)), ast.Constant(str(code)), *_]):
+                    if name == "Problem":
+                        yield status, code
+                case ast.Call(ast.Name(name), [ast.Constant(str(code)), *_]) if positions.get(name):
+                    yield 401, code
+                case ast.Call(ast.Name("cannot_tell"), [_, ast.Constant(str(code))]):
+                    yield 503, code
+
+
+def answers() -> set[tuple[int, str]]:
+    """Return every status and code that the gate can answer with."""
+    verdicts = {(status, reason.value) for reason, status in VERDICTS.items() if status is not None}
+    decisions = {answer[:2] for answer in DECISIONS.values() if answer is not None}
+    return verdicts | decisions | set(written_in_the_source())
+
+
+def test_the_guide_lists_every_answer() -> None:
+    """Whoever writes a client finds each status with each code, and nothing that never comes."""
+    assert documented() == answers()
+
+
+def test_every_verdict_and_decision_has_an_answer() -> None:
+    """A code that is added must be given one."""
+    assert set(VERDICTS) == set(Reason)
+    assert set(DECISIONS) == set(Decision)
