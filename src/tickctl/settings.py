@@ -27,6 +27,8 @@ PROJECT_VARIABLES: Final = (
     "SUPABASE_SERVICE_ROLE_KEY",
     "SUPABASE_DB_URL",
     "TICKCTL_ADMIN_TOKEN",
+    "TICKCTL_GATEWAY_EMAIL",
+    "TICKCTL_GATEWAY_PASSWORD",
 )
 
 
@@ -47,6 +49,8 @@ class Settings:
     db_url: Secret | None = None
     admin_token: Secret | None = None
     token: Secret | None = None
+    gateway_email: str | None = None
+    gateway_password: Secret | None = None
     home: Path | None = None
     sources: Mapping[str, str] = field(default_factory=dict)
     """Where each variable was found: `environment` or a file name. Never a value."""
@@ -59,7 +63,15 @@ class Settings:
     @property
     def secrets(self) -> tuple[Secret, ...]:
         """Every secret value, for removing them from whatever is about to be shown."""
-        values = (self.anon_key, self.jwt_secret, self.secret_key, self.db_url, self.admin_token, self.token)
+        values = (
+            self.anon_key,
+            self.jwt_secret,
+            self.secret_key,
+            self.db_url,
+            self.admin_token,
+            self.token,
+            self.gateway_password,
+        )
         return tuple(value for value in values if value)
 
 
@@ -136,6 +148,8 @@ def _settings(found: Mapping[str, tuple[str, str]]) -> Settings:
         db_url=secret("SUPABASE_DB_URL"),
         admin_token=secret("TICKCTL_ADMIN_TOKEN"),
         token=secret("TICKCTL_TOKEN"),
+        gateway_email=text("TICKCTL_GATEWAY_EMAIL"),
+        gateway_password=secret("TICKCTL_GATEWAY_PASSWORD"),
         home=Path(home) if home else None,
         sources={
             name: source

@@ -10,9 +10,10 @@ from tickctl.gateway.admission import Admission, Charge, User
 from tickctl.gateway.asgi import EXPOSED_HEADERS, TickGate
 from tickctl.gateway.configuration import build_gate
 from tickctl.gateway.gate import Gate, GateRequest, Observation
+from tickctl.gateway.identity import Identity, OperatorIdentity
 from tickctl.gateway.options import GateOptions
 from tickctl.gateway.problem import Problem, RefusedError
-from tickctl.gateway.settling import Identity, Settler
+from tickctl.gateway.settling import Settler
 
 __all__ = [
     "EXPOSED_HEADERS",
@@ -23,6 +24,7 @@ __all__ = [
     "GateRequest",
     "Identity",
     "Observation",
+    "OperatorIdentity",
     "Problem",
     "RefusedError",
     "Settler",

@@ -5,10 +5,11 @@ import os
 from typing import TYPE_CHECKING, Final
 
 from tickctl.adapters import project
-from tickctl.core.quota import AsyncSqlFunctions, ServiceRole
+from tickctl.core.quota import AsyncSqlFunctions
 from tickctl.core.tokens.policy import DEFAULT_LEEWAY
 from tickctl.errors import ConfigurationError
 from tickctl.gateway.gate import Gate, Observer
+from tickctl.gateway.identity import OperatorIdentity
 from tickctl.gateway.options import GateOptions
 from tickctl.gateway.settling import Settler
 from tickctl.settings import Settings, load
@@ -16,7 +17,7 @@ from tickctl.settings import Settings, load
 if TYPE_CHECKING:
     from tickctl.adapters.api import AsyncApiFunctions
     from tickctl.adapters.postgres_pool import AsyncPostgresFunctions
-    from tickctl.gateway.settling import Identity
+    from tickctl.gateway.identity import Identity
 
 _log: Final = logging.getLogger("tickctl.gateway")
 
@@ -58,12 +59,14 @@ def build_gate(
 def _store(settings: Settings, timeout: float) -> "tuple[AsyncApiFunctions | AsyncPostgresFunctions, Identity | None]":
     if settings.supabase_url and settings.anon_key:
         from tickctl.adapters.api import AsyncApiFunctions  # noqa: PLC0415 - a gateway has one of the two
+        from tickctl.adapters.gateway_identity import GatewayUser  # noqa: PLC0415
 
-        return AsyncApiFunctions(settings.supabase_url, settings.anon_key, timeout=timeout), None
+        identity = GatewayUser.from_settings(settings)
+        return AsyncApiFunctions(settings.supabase_url, settings.anon_key, timeout=timeout), identity
     if settings.db_url:
         from tickctl.adapters.postgres_pool import AsyncPostgresFunctions  # noqa: PLC0415
 
-        return AsyncPostgresFunctions(settings.db_url, timeout=timeout), _Connection()
+        return AsyncPostgresFunctions(settings.db_url, timeout=timeout), OperatorIdentity()
     raise ConfigurationError(
         "nothing says where quotas are kept",
         hint="set SUPABASE_URL and SUPABASE_ANON_KEY, or SUPABASE_DB_URL for a database without the API",
@@ -75,11 +78,3 @@ def _warn(settings: Settings) -> None:
         _log.warning("SUPABASE_ALLOW_UNCONFIRMED lets users in whose e-mail is not confirmed")
     if settings.secret_key or settings.admin_token:
         _log.warning("a key for administrators is among the gateway's settings, which has no use for it: take it away")
-
-
-class _Connection:
-    """Whoever holds a direct connection may settle."""
-
-    async def caller(self) -> ServiceRole:
-        """Return the operator."""
-        return ServiceRole()

@@ -1,39 +1,289 @@
-"""Giving back what requests did not use, in the background."""
+"""Giving ticks back behind the requests' backs: bounded, repeated through outages, and reported where it can't be done.
 
-from typing import Protocol
+`settle_ticks` counts once for each charge, so a settlement whose answer was lost may be sent again.
+"""
 
-from tickctl.core.quota import AsyncSqlFunctions, Caller
+import asyncio
+import logging
+import random
+import time
+from collections import deque
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from contextvars import Context
+from dataclasses import dataclass
+from enum import Enum
+from typing import Final
+
+from tickctl.core.quota import AsyncSqlFunctions, Caller, Settlement, SettleOutcome
 from tickctl.core.quota.asynchronous import settle
+from tickctl.errors import ConflictError, InvalidInputError, NotFoundError, TickctlError, UnreachableError
+from tickctl.gateway.identity import Identity
+
+AT_ONCE: Final = 4
+"""Settlements under way at once, out of the queue."""
+KEEP: Final = 24 * 3600.0
+"""Seconds that a settlement is tried for: the day into which it would give ticks back is over by then."""
+FIRST_PAUSE: Final = 0.5
+LONGEST_PAUSE: Final = 30.0
+REFUSED_PAUSE: Final = 60.0
+"""Seconds until credentials that were refused are tried again: somebody has to mend that."""
+DRAIN_PAUSE: Final = 0.25
+"""Seconds between attempts while shutting down."""
+
+logger = logging.getLogger("tickctl.gateway")
 
 
-class Identity(Protocol):
-    """As whom charges are settled."""
+class _Outcome(Enum):
+    DONE = "done"
+    """The database has it, or never will."""
+    OUTAGE = "outage"
+    REFUSED = "refused"
 
-    async def caller(self) -> Caller:
-        """Return the caller of `settle_ticks`.
 
-        Raises:
-            UnreachableError: it can't be had at the moment.
-            CredentialsRefusedError: the identity is refused.
-        """
-        ...
+@dataclass(frozen=True, slots=True)
+class _Job:
+    charge_id: str
+    ticks_actual: int
+    since: float
 
 
 class Settler:
-    """Settles charges; a first version without queue."""
+    """Settles charges, at once or in the background, for one event loop of asyncio; close it with `aclose`.
 
-    def __init__(self, store: AsyncSqlFunctions, identity: Identity) -> None:
+    What can't be settled now waits in a bounded queue and is tried again, with growing pauses. What can't be settled
+    at all is logged at ERROR with charge and amount, for somebody to do it by hand.
+
+    Args:
+        store: the database.
+        identity: as whom; the settler closes it.
+        timeout: seconds for one attempt.
+        largest_queue: settlements that may wait or be under way; the newest is refused beyond that.
+        drain_seconds: how long `aclose` goes on trying.
+        clock: seconds, of which differences are taken.
+        sleep: waits for so many seconds.
+        jitter: a number from 0 up to 1, so that several gateways don't all come back at once.
+
+    Attributes:
+        settled: settlements that the database has.
+        retried: attempts that have to be repeated.
+        lost: settlements that were given up; each is in the log.
+    """
+
+    def __init__(
+        self,
+        store: AsyncSqlFunctions,
+        identity: Identity,
+        *,
+        timeout: float = 2.0,
+        largest_queue: int = 1000,
+        drain_seconds: float = 10.0,
+        clock: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+        jitter: Callable[[], float] = random.random,
+    ) -> None:
         self._store = store
         self._identity = identity
+        self._timeout = timeout
+        self._largest_queue = largest_queue
+        self._drain_seconds = drain_seconds
+        self._clock = clock
+        self._sleep = sleep
+        self._jitter = jitter
+        self._jobs: dict[str, _Job] = {}  # all that aren't done
+        self._waiting: deque[_Job] = deque()  # those of them that the worker is to take
+        self._attempts: set[asyncio.Task[None]] = set()
+        self._worker: asyncio.Task[None] | None = None
+        self._pausing: asyncio.Future[None] | None = None
+        self._closing = False
+        self._told: set[str] = set()
+        self.settled = self.retried = self.lost = 0
+
+    @property
+    def waiting(self) -> int:
+        """Settlements that aren't in the database yet."""
+        return len(self._jobs)
 
     def submit(self, charge_id: str, ticks_actual: int) -> None:
-        """Settle in the background."""
-        raise NotImplementedError
+        """Settle a charge in the background, from within the event loop; never waits and never raises.
+
+        Of several settlements of one charge the first counts. Where the queue is full, the log says so.
+        """
+        with suppress(UnreachableError):
+            job = self._enter(charge_id, ticks_actual)
+            if job is not None:
+                self._leave_to_worker(job)
 
     async def settle(self, charge_id: str, ticks_actual: int) -> None:
-        """Settle now."""
-        await settle(self._store, await self._identity.caller(), charge_id, ticks_actual)
+        """Settle a charge now, or leave it to the queue where the database can't be reached.
+
+        The attempt goes on when the caller is cancelled.
+
+        Raises:
+            UnreachableError: the queue is full, or the gateway is shutting down; nothing was settled.
+        """
+        job = self._enter(charge_id, ticks_actual)
+        if job is not None:
+            attempt = asyncio.create_task(self._settle_now(job), name="tickctl settlement")
+            self._attempts.add(attempt)
+            attempt.add_done_callback(self._attempts.discard)
+            await asyncio.shield(attempt)
 
     async def aclose(self) -> tuple[str, ...]:
-        """Settle what waits."""
-        return ()
+        """Settle what is left within `drain_seconds`, and return the charges of which that isn't known."""
+        self._closing = True
+        if self._pausing is not None:
+            self._pausing.cancel()
+        try:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(self._drain_seconds):
+                    while busy := self._busy():
+                        await asyncio.wait(busy)
+        finally:
+            busy = self._busy()
+            for task in busy:
+                task.cancel()
+            left = tuple(self._jobs)
+            self._lose_all("the gateway has shut down")
+        await asyncio.gather(*busy, return_exceptions=True)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(self._timeout):
+                await self._identity.aclose()
+        return left
+
+    def _busy(self) -> set[asyncio.Task[None]]:
+        worker = set() if self._worker is None or self._worker.done() else {self._worker}
+        return self._attempts | worker
+
+    def _enter(self, charge_id: str, ticks_actual: int) -> _Job | None:
+        """Take on a settlement; `None` if there is one of this charge already."""
+        if charge_id in self._jobs:
+            return None
+        job = _Job(charge_id, ticks_actual, self._clock())
+        if self._closing or len(self._jobs) >= self._largest_queue:
+            why = "the gateway is shutting down" if self._closing else f"{len(self._jobs)} settlements wait already"
+            self._lose(job, why)
+            raise UnreachableError(f"the charge can't be settled: {why}", hint="the log says how to do it by hand")
+        self._jobs[charge_id] = job
+        return job
+
+    def _leave_to_worker(self, job: _Job) -> None:
+        self._waiting.append(job)
+        loop = asyncio.get_running_loop()
+        if self._worker is None or self._worker.done() or self._worker.get_loop() is not loop:
+            # In a context of its own: what belongs to the request that happened to be the first must not stay with it.
+            self._worker = loop.create_task(self._work(), name="tickctl settlements", context=Context())
+
+    async def _settle_now(self, job: _Job) -> None:
+        try:
+            outcome = await self._attempt(job)
+        except asyncio.CancelledError:
+            if not self._closing and self._jobs.pop(job.charge_id, None) is not None:
+                self._lose(job, "the event loop has ended")
+            raise
+        if self._is_left(job, outcome):
+            self._leave_to_worker(job)
+
+    async def _work(self) -> None:
+        failures = 0
+        try:
+            while self._waiting:
+                jobs = [self._waiting.popleft() for _ in range(min(AT_ONCE, len(self._waiting)))]
+                outcomes = await asyncio.gather(*map(self._attempt, jobs))
+                left = [job for job, outcome in zip(jobs, outcomes, strict=True) if self._is_left(job, outcome)]
+                self._waiting.extend(left)
+                if len(left) < len(jobs):
+                    failures = 0
+                    continue
+                failures += 1
+                refused = _Outcome.REFUSED in outcomes
+                if self._closing and refused:
+                    return  # nobody will mend that now
+                await self._pause(failures, refused=refused)
+        except asyncio.CancelledError:
+            if not self._closing:
+                self._lose_all("the event loop has ended")
+            raise
+
+    async def _pause(self, failures: int, *, refused: bool) -> None:
+        seconds = pause(failures, self._jitter())
+        if self._closing:
+            seconds = min(seconds, DRAIN_PAUSE)
+        elif refused:
+            seconds = max(seconds, REFUSED_PAUSE)
+        self._pausing = asyncio.ensure_future(self._sleep(seconds))
+        try:
+            await asyncio.wait({self._pausing})  # `aclose` cuts it short
+        finally:
+            self._pausing.cancel()
+            self._pausing = None
+
+    async def _attempt(self, job: _Job) -> _Outcome:
+        caller: Caller | None = None
+        try:
+            async with asyncio.timeout(self._timeout):
+                caller = await self._identity.caller()
+                settlement = await settle(self._store, caller, job.charge_id, job.ticks_actual)
+        except TickctlError as error:
+            return self._judge(job, caller, error)
+        except TimeoutError:
+            self._tell(logging.WARNING, f"no answer within {self._timeout:g} s")
+            return _Outcome.OUTAGE
+        except Exception as error:  # noqa: BLE001 - the worker must outlive a mistake; what the error says may be secret
+            self._tell(logging.ERROR, f"an unexpected {type(error).__name__}")
+            return _Outcome.REFUSED
+        self._count(job, settlement)
+        return _Outcome.DONE
+
+    def _judge(self, job: _Job, caller: Caller | None, error: TickctlError) -> _Outcome:
+        if isinstance(error, UnreachableError):
+            self._tell(logging.WARNING, error.message)
+            return _Outcome.OUTAGE
+        if caller is not None:
+            if isinstance(error, InvalidInputError | NotFoundError | ConflictError):
+                self._lose(job, error.message)
+                return _Outcome.DONE
+            self._identity.refused(caller)
+        self._tell(logging.ERROR, f"{error.message} (docs/SUPABASE_SETUP.md, the gateway's own identity)")
+        return _Outcome.REFUSED
+
+    def _count(self, job: _Job, settlement: Settlement) -> None:
+        if settlement.outcome is SettleOutcome.NOT_FOUND:
+            self.lost += 1
+            logger.warning("charge %s is not settled: it exists no longer, as when its user was deleted", job.charge_id)
+        else:
+            self.settled += 1
+        if self._told:
+            self._told.clear()
+            logger.info("charges are settled again")
+
+    def _is_left(self, job: _Job, outcome: _Outcome) -> bool:
+        """Tell whether there must be another attempt."""
+        if outcome is not _Outcome.DONE and self._clock() - job.since < KEEP:
+            self.retried += 1
+            return True
+        if self._jobs.pop(job.charge_id, None) is not None and outcome is not _Outcome.DONE:
+            self._lose(job, "it could not be done for a day")
+        return False
+
+    def _tell(self, level: int, cause: str) -> None:
+        """Log why settlements wait, once until they go on."""
+        if cause not in self._told:
+            self._told.add(cause)
+            logger.log(level, "charges can't be settled and wait: %s", cause)
+
+    def _lose_all(self, why: str) -> None:
+        for job in self._jobs.values():
+            self._lose(job, why)
+        self._jobs.clear()
+        self._waiting.clear()
+
+    def _lose(self, job: _Job, why: str) -> None:
+        self.lost += 1
+        by_hand = f"select public.settle_ticks('{job.charge_id}', {job.ticks_actual})"
+        logger.error("charge %s may not be settled: %s; to do it by hand: %s", job.charge_id, why, by_hand)
+
+
+def pause(failures: int, jitter: float) -> float:
+    """Return the seconds to wait after so many failures in a row: doubled each time up to a limit, less up to half."""
+    return min(LONGEST_PAUSE, FIRST_PAUSE * 2.0 ** min(failures - 1, 16)) * (1 - jitter / 2)
