@@ -58,6 +58,10 @@ CONFIRMED = ("app_metadata", "email_confirmed")
 """Where an access-token hook would say whether the e-mail address is confirmed; the tokens here say nothing."""
 
 
+UNHURRIED = 10.0
+"""Seconds for stores and gates of tests that are not about time: on a busy machine nothing shall be late."""
+
+
 def database_of(where: Where) -> Database:
     """Return the database behind a store: users are added there, and ledgers kept."""
     return where if isinstance(where, Database) else where.database
@@ -113,6 +117,7 @@ def policy_of(where: Where, **changes: Any) -> Policy:
 
 def store_over(where: Where, **options: Any) -> AsyncPostgresFunctions | AsyncApiFunctions:
     """Return the store with the rights that a gateway has: `authenticator`, or the publishable key."""
+    options = {"timeout": UNHURRIED} | options
     if isinstance(where, Database):
         return AsyncPostgresFunctions(Secret(where.authenticator_url), **options)
     return AsyncApiFunctions(where.url, Secret(where.anon_key), **options)
@@ -241,7 +246,7 @@ def scene(
     observed: list[Observation] = []
     handler = handler or Handler()
     if gate is None:
-        gate = gate_over(where, options=options or GateOptions(), observe=observed.append, **more)
+        gate = gate_over(where, options=options or GateOptions(timeout=UNHURRIED), observe=observed.append, **more)
     app = wrap(TickGate(handler, protect=set(protect), gate=gate))
     with running(app) as served:
         yield Scene(where, gate, handler, served, observed, served.client())
@@ -258,6 +263,7 @@ def until(holds: Callable[[], bool], what: str) -> None:
 __all__ = [
     "CONFIRMED",
     "SECRET",
+    "UNHURRIED",
     "Handler",
     "Scene",
     "Where",

@@ -3,6 +3,7 @@
 "Cannot tell" is 503 always: never 401, which would sign people out, and never 429, which would blame them.
 """
 
+import re
 from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Final
@@ -11,6 +12,9 @@ from tickctl.core.quota import Consumption, Decision, ratelimit
 from tickctl.core.tokens import Reason, Verdict
 from tickctl.errors import InvalidInputError, TickctlError
 from tickctl.gateway.problem import Problem
+
+# What `tick.consume_ticks` raises for ticks above the setting `largest_cost`.
+_RANGE: Final = re.compile(r"ticks must be from 1 to [0-9]{1,10}")
 
 NO_CREDENTIALS: Final = (("WWW-Authenticate", "Bearer"),)
 """RFC 6750 section 3.1: without credentials there is no error to name."""
@@ -112,7 +116,8 @@ def decision_problem(consumption: Consumption) -> Problem | None:
 
 def error_problem(error: TickctlError, retry_after: int) -> Problem:
     """Return how to answer that the store gave an error in place of a decision."""
-    if isinstance(error, InvalidInputError):
+    # The one mistake that only the database finds; all else that it may object to is no client's doing.
+    if isinstance(error, InvalidInputError) and _RANGE.fullmatch(error.message):
         return Problem(422, "invalid_ticks", error.message)
     return cannot_tell(retry_after)
 
