@@ -1,9 +1,11 @@
 """docs/SUPABASE_SETUP.md can be followed to the letter, in a new project and in one with hand-made tables."""
 
 import ast
+import asyncio
 import re
 import subprocess
 import sys
+import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,16 +17,31 @@ from schema_support import HAND_MADE
 from standin import PASSWORD, StandIn, standing_in
 from standin.auth import AuthConfig
 from terminal_support import converse
+from tickctl.adapters.api import AsyncApiFunctions
+from tickctl.adapters.gateway_identity import GatewayUser
+from tickctl.core.quota import SettleOutcome
+from tickctl.core.quota.asynchronous import settle
+from tickctl.core.secrets import Secret
+from tickctl.errors import CredentialsRefusedError
+from tickctl.settings import load
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "SUPABASE_SETUP.md").read_text()
 ADMIN, USER, NEW = "admin@example.com", "user@example.com", "new@example.com"
+GATEWAY = "gateway@example.com"
 
 
 def commands() -> list[str]:
     """Return the guide's commands in their order."""
     blocks = re.findall(r"```console\n(.*?)```", PAGE, flags=re.DOTALL)
-    return [line.removeprefix("$ ") for block in blocks for line in block.splitlines() if line.startswith("$ ")]
+    lines = [line.strip() for block in blocks for line in block.splitlines()]
+    return [line.removeprefix("$ ") for line in lines if line.startswith("$ ")]
+
+
+def gateway_sql() -> str:
+    """Return what the guide has typed into the SQL editor."""
+    [block] = re.findall(r"```sql\n(.*?)```", PAGE, flags=re.DOTALL)
+    return str(block)
 
 
 class Reader:
@@ -60,6 +77,12 @@ class Reader:
                 project.auth_server.config = AuthConfig(access_token_hook="tick.access_token_hook")
                 self.fill_in("services/.env", SUPABASE_CONFIRMED_CLAIM="email_confirmed_at")
                 (self.folder / "token.txt").write_text(project.token(USER))
+            case _ if command.startswith(f"tickctl quota set {GATEWAY} 0"):
+                project.add_user(GATEWAY)
+                with project.database.owner() as connection:
+                    assert connection.execute(gateway_sql().encode()).fetchall() == [
+                        {"email": GATEWAY, "role": "tick_gateway"}
+                    ]
 
     def fill_in(self, file: str, **values: str) -> None:
         """Write values into a file of the guide."""
@@ -87,6 +110,29 @@ def test_the_guide_can_be_followed_to_the_letter(reader: Reader) -> None:
         assert done.code == 0, f"$ {command}\n{done.out}{done.err}"
 
 
+def test_the_gateways_user_of_the_guide_may_settle(standin: StandIn) -> None:
+    """With the variables that the guide names, and not before the guide's SQL has run."""
+    variables = {"TICKCTL_GATEWAY_EMAIL": GATEWAY, "TICKCTL_GATEWAY_PASSWORD": PASSWORD}
+    assert [name for name in variables if f"`{name}`" not in PAGE] == []
+    settings = load(standin.settings_env("publishable") | variables, [])
+    standin.add_user(GATEWAY)
+
+    async def outcome() -> SettleOutcome:
+        gateway = GatewayUser.from_settings(settings)
+        assert gateway
+        async with AsyncApiFunctions(standin.url, Secret(standin.anon_key)) as store:
+            try:
+                return (await settle(store, await gateway.caller(), str(uuid.uuid4()), 0)).outcome
+            finally:
+                await gateway.aclose()
+
+    with pytest.raises(CredentialsRefusedError):
+        asyncio.run(outcome())
+    with standin.database.owner() as connection:
+        connection.execute(gateway_sql().encode())
+    assert asyncio.run(outcome()) is SettleOutcome.NOT_FOUND
+
+
 def said() -> str:
     """Return every text that stands in the program, each on its own, and the SQL as it is."""
     source = ROOT / "src" / "tickctl"
@@ -97,7 +143,7 @@ def said() -> str:
 
 def test_every_message_of_the_troubleshooting_table_is_said_by_the_program() -> None:
     """A reader searches the page for what stands on the screen."""
-    trouble = PAGE[PAGE.index("## 10.") :]
+    trouble = PAGE[PAGE.index("## 11.") :]
     cells = [line.split("|")[1] for line in trouble.splitlines() if line.startswith("| `")]
     messages = [message for cell in cells for message in re.findall(r"`(.*?)`", cell)]
     parts = [part.strip() for message in messages for part in re.split("…|: ", message) if part.strip()]
