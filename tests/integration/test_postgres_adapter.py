@@ -12,7 +12,7 @@ import pytest
 
 from quota_support import Database
 from tickctl.adapters.postgres import PostgresFunctions, connect
-from tickctl.adapters.postgres_failures import connection_failure
+from tickctl.adapters.postgres.failures import connection_failure
 from tickctl.core.quota import Anonymous, ServiceRole, consume
 from tickctl.core.secrets import Secret
 from tickctl.errors import (
@@ -152,8 +152,7 @@ def test_errors_of_the_server_become_ours(functions: PostgresFunctions, code: st
     with pytest.raises(error) as caught:
         functions.call("raise_error", {"code": code}, caller=ServiceRole())
     assert type(caught.value) is error
-    assert caught.value.__cause__ is None
-    assert caught.value.__suppress_context__
+    assert caught.value.__context__ is None
 
 
 @pytest.mark.parametrize(("name", "arguments"), [("no_such_function", {}), ("my_ticks", {"user_id": "x"})])
@@ -197,7 +196,7 @@ def test_reads_are_repeated_once_and_changes_never(
 ) -> None:
     """When it breaks during a call, the server may have done it; only what reads is asked again."""
     user = target.add_user()
-    monkeypatch.setattr("tickctl.adapters.postgres._is_idle", lambda _connection: True)
+    monkeypatch.setattr("tickctl.adapters.postgres.functions.is_idle", lambda _connection: True)
     functions.call("my_ticks", {}, caller=user.caller)
     _end_connections(target)
     assert functions.call("my_ticks", {}, caller=user.caller)

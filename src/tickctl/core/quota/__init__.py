@@ -25,6 +25,7 @@ from tickctl.core.quota.port import (
     ServiceRole,
     SignedInUser,
     SqlFunctions,
+    may_be_repeated,
 )
 from tickctl.core.quota.service import LARGEST_CHUNK, QuotaAdmin, consume, my_ticks, settle
 
@@ -62,6 +63,7 @@ __all__ = [
     "day_ends",
     "day_of",
     "decide",
+    "may_be_repeated",
     "my_ticks",
     "remaining",
     "settle",
