@@ -20,36 +20,13 @@ from standin import StandIn
 from tickctl.adapters.api import AsyncApiFunctions
 from tickctl.adapters.embedded.accounts import sign
 from tickctl.adapters.embedded.server import LOCAL_ISSUER
+from tickctl.adapters.postgres import AsyncPostgresFunctions
 from tickctl.core.json import JsonObject
-from tickctl.core.quota import AsyncSqlFunctions, SignedInUser
+from tickctl.core.quota import AsyncSqlFunctions
 from tickctl.core.secrets import Secret
 from tickctl.core.tokens import KeySet, KeySource, Policy, StaticKeys
 from tickctl.gateway import Gate, GateOptions, TickGate
 from tickctl.gateway.gate import Observation
-
-try:
-    from tickctl.adapters.postgres_pool import AsyncPostgresFunctions
-except ImportError:  # until it is there
-    import asyncio
-
-    from tickctl.adapters.postgres import PostgresFunctions
-
-    class AsyncPostgresFunctions:  # type: ignore[no-redef]
-        """One connection in place of a pool."""
-
-        def __init__(self, url, *, timeout=2.0, connections=8):
-            self._functions = PostgresFunctions(url, statement_timeout=timeout)
-
-        async def call(self, name, arguments, *, caller):
-            """Call in a thread."""
-            if isinstance(caller, SignedInUser):
-                caller = SignedInUser(dict(caller.claims), caller.token)
-            return await asyncio.to_thread(self._functions.call, name, arguments, caller=caller)
-
-        async def aclose(self):
-            """Close the connection."""
-            self._functions.close()
-
 
 Where = Database | StandIn
 
@@ -154,7 +131,7 @@ class Handler:
     async def __call__(self, scope: Any, receive: Receive, send: Send) -> None:
         """Serve a request, or the lifespan."""
         if scope["type"] == "lifespan":
-            await _lifespan(receive, send)
+            await lifespan(receive, send)
             return
         body, more = b"", True
         while more:
@@ -177,7 +154,8 @@ async def answer(send: Send, status: int, document: Any) -> None:
     await send({"type": "http.response.body", "body": body})
 
 
-async def _lifespan(receive: Receive, send: Send) -> None:
+async def lifespan(receive: Receive, send: Send) -> None:
+    """Begin and end as an application that has nothing to do then."""
     for moment in ("startup", "shutdown"):
         assert (await receive())["type"] == f"lifespan.{moment}"
         await send({"type": f"lifespan.{moment}.complete"})
@@ -272,6 +250,7 @@ __all__ = [
     "database_of",
     "gate_over",
     "keys_of",
+    "lifespan",
     "policy_of",
     "scene",
     "signed",
