@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import httpx
-from fastapi import FastAPI
 
 from asgi_support import Running, running
 from gateway_support import UNHURRIED, gate_over, store_over, token_of
@@ -53,13 +52,13 @@ class Served:
 
 
 @contextmanager
-def served(database: Database, app: FastAPI, *, gated: bool = True, **config: Any) -> Iterator[Served]:
+def served(database: Database, app: Any, *, gated: bool = True, **config: Any) -> Iterator[Served]:
     """Serve an application for the length of a block.
 
     Args:
         database: where ticks are counted.
         app: the application.
-        gated: whether `protect` is called here; else the test has done so.
+        gated: whether `protect` is called here, which takes a FastAPI application; else the test has its own gate.
         config: settings of uvicorn.
     """
     if gated:

@@ -20,6 +20,7 @@ App: TypeAlias = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 EXPOSED_HEADERS: Final = ("RateLimit", "RateLimit-Policy", "Retry-After")
 """What a browser must let a page's script read (`Access-Control-Expose-Headers`, Fetch section 3.3.3)."""
+_GUARDED: Final = "tickctl.gateway.guarded"
 
 
 class TickGate:
@@ -72,6 +73,9 @@ class TickGate:
         return send_after_closing
 
     async def _guarded(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if _GUARDED in scope:
+            raise RuntimeError("two gates stand before this request, and would charge it twice")
+        scope[_GUARDED] = True
         body = b""
 
         async def whole_body() -> bytes:
@@ -89,7 +93,11 @@ class TickGate:
             return
         except ClientGoneError:
             return
-        scope.setdefault("state", {})[STATE_KEY] = admission
+        # A state of the request's own: some servers share one among the requests of a connection.
+        state = scope.setdefault("state", {})
+        if STATE_KEY in state:
+            state = scope["state"] = dict(state)
+        state[STATE_KEY] = admission
         exchange = _Exchange(scope, body, admission, self._gate.options)
         try:
             await self._app(scope, exchange.receiving(receive), exchange.sending(send))
