@@ -17,7 +17,14 @@ from typing import Final
 
 from tickctl.core.quota import AsyncSqlFunctions, Caller, Settlement, SettleOutcome
 from tickctl.core.quota.asynchronous import settle
-from tickctl.errors import ConflictError, InvalidInputError, NotFoundError, TickctlError, UnreachableError
+from tickctl.errors import (
+    ConflictError,
+    CredentialsRefusedError,
+    InvalidInputError,
+    NotFoundError,
+    TickctlError,
+    UnreachableError,
+)
 from tickctl.gateway.identity import Identity
 
 AT_ONCE: Final = 4
@@ -244,7 +251,9 @@ class Settler:
                 self._lose(job, error.message)
                 return _Outcome.DONE
             self._identity.refused(caller)
-        self._tell(logging.ERROR, f"{error.message} (docs/SUPABASE_SETUP.md, the gateway's own identity)")
+        refused = isinstance(error, CredentialsRefusedError)
+        remedy = "see docs/SUPABASE_SETUP.md, the gateway's own identity" if refused else error.hint
+        self._tell(logging.ERROR, f"{error.message}; {remedy}" if remedy else error.message)
         return _Outcome.REFUSED
 
     def _count(self, job: _Job, settlement: Settlement) -> None:
