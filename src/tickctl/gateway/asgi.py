@@ -10,7 +10,7 @@ from tickctl.gateway.configuration import build_gate
 from tickctl.gateway.gate import Gate, GateRequest, Observer
 from tickctl.gateway.options import GateOptions
 from tickctl.gateway.problem import MEDIA_TYPE, Problem, RefusedError
-from tickctl.gateway.routes import Scope, Selector, selector
+from tickctl.gateway.routes import Scope, Selector, root_path_of, selector
 from tickctl.settings import Settings
 
 Message: TypeAlias = MutableMapping[str, Any]
@@ -52,7 +52,7 @@ class TickGate:
         observe: Observer | None = None,
     ) -> None:
         self._app = app
-        self._selects = protect if callable(protect) else selector(protect)
+        self._selects = protect if callable(protect) else selector(protect, root_path_of(app))
         self._gate = gate or build_gate(settings, options=options, observe=observe)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
