@@ -93,11 +93,9 @@ class TickGate:
             return
         except ClientGoneError:
             return
-        # A state of the request's own: some servers share one among the requests of a connection.
-        state = scope.setdefault("state", {})
-        if STATE_KEY in state:
-            state = scope["state"] = dict(state)
-        state[STATE_KEY] = admission
+        # A state of the request's own: where a server gives one to several requests, an unprotected one could find
+        # another user's admission in it.
+        scope["state"] = {**scope.get("state", {}), STATE_KEY: admission}
         exchange = _Exchange(scope, body, admission, self._gate.options)
         try:
             await self._app(scope, exchange.receiving(receive), exchange.sending(send))
