@@ -16,7 +16,7 @@ from tickctl.settings import Settings, load
 
 if TYPE_CHECKING:
     from tickctl.adapters.api import AsyncApiFunctions
-    from tickctl.adapters.postgres_pool import AsyncPostgresFunctions
+    from tickctl.adapters.postgres import AsyncPostgresFunctions
     from tickctl.gateway.identity import Identity
 
 _log: Final = logging.getLogger("tickctl.gateway")
@@ -64,7 +64,7 @@ def _store(settings: Settings, timeout: float) -> "tuple[AsyncApiFunctions | Asy
         identity = GatewayUser.from_settings(settings)
         return AsyncApiFunctions(settings.supabase_url, settings.anon_key, timeout=timeout), identity
     if settings.db_url:
-        from tickctl.adapters.postgres_pool import AsyncPostgresFunctions  # noqa: PLC0415
+        from tickctl.adapters.postgres import AsyncPostgresFunctions  # noqa: PLC0415
 
         return AsyncPostgresFunctions(settings.db_url, timeout=timeout), OperatorIdentity()
     raise ConfigurationError(
