@@ -1,5 +1,6 @@
 """Connections to PostgreSQL: how they are made, and whether one that was kept still waits for us."""
 
+import logging
 import select
 from typing import Final, TypeAlias
 
@@ -27,6 +28,7 @@ def connect(url: Secret) -> Connection:
         UnreachableError: no connection came about.
     """
     parameters = connection_parameters(url, CONNECT_TIMEOUT)
+    keep_quiet()
     try:
         return psycopg.connect(parameters.reveal(), autocommit=True, prepare_threshold=None)
     except (psycopg.Error, UnicodeError, ValueError) as error:
@@ -59,6 +61,18 @@ def connection_parameters(url: Secret, connect_timeout: int) -> Secret:
             "the database's URL can't be read",
             hint="write postgresql://user:password@host:port/database, with special characters percent-encoded",
         ) from None
+
+
+def keep_quiet() -> None:
+    """Keep to themselves what psycopg and its pool would log, unless somebody has set their levels.
+
+    At level DEBUG psycopg shows host and port, which with an unescaped "@" or "/" are parts of the password; the pool
+    writes several lines for each attempt during an outage, which calls tell as errors.
+    """
+    for name, level in (("psycopg", logging.INFO), ("psycopg.pool", logging.ERROR)):
+        logger = logging.getLogger(name)
+        if logger.level == logging.NOTSET:
+            logger.setLevel(level)
 
 
 def login_role(url: Secret) -> str | None:

@@ -9,7 +9,7 @@ from weakref import WeakSet
 import psycopg
 from psycopg.rows import TupleRow
 
-from tickctl.adapters.postgres.connecting import AsyncConnection, connection_parameters, is_idle
+from tickctl.adapters.postgres.connecting import AsyncConnection, connection_parameters, is_idle, keep_quiet
 from tickctl.adapters.postgres.failures import connection_failure
 from tickctl.core.secrets import Secret
 from tickctl.errors import TickctlError, UnreachableError
@@ -116,6 +116,7 @@ class Connections:
 
     async def _opened(self) -> "AsyncConnectionPool[AsyncConnection]":
         if self._pool is None:
+            keep_quiet()
             from psycopg_pool import AsyncConnectionPool  # noqa: PLC0415 - the command line has no use for it
 
             self._pool = AsyncConnectionPool(
