@@ -1,5 +1,7 @@
 """The gate as ASGI middleware: what is protected passes it, everything else goes by untouched."""
 
+import asyncio
+import logging
 from collections.abc import Awaitable, Callable, Collection, MutableMapping
 from typing import Any, Final, TypeAlias
 
@@ -20,6 +22,7 @@ App: TypeAlias = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 EXPOSED_HEADERS: Final = ("RateLimit", "RateLimit-Policy", "Retry-After")
 """What a browser must let a page's script read (`Access-Control-Expose-Headers`, Fetch section 3.3.3)."""
+_log: Final = logging.getLogger("tickctl.gateway")
 _GUARDED: Final = "tickctl.gateway.guarded"
 
 
@@ -58,19 +61,30 @@ class TickGate:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one connection."""
         if scope["type"] == "lifespan":
-            await self._app(scope, receive, self._closing(send))
+            await self._live(scope, receive, send)
         elif scope["type"] == "http" and self._selects(scope):
             await self._guarded(scope, receive, send)
         else:
             await self._app(scope, receive, send)
 
-    def _closing(self, send: Send) -> Send:
+    async def _live(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass the lifespan on; the gate closes after the application, before the server hears of that."""
+        is_open = False
+
         async def send_after_closing(message: Message) -> None:
+            nonlocal is_open
+            is_open = message["type"] == "lifespan.startup.complete"
+            if is_open:
+                self._gate.begin()
             if message["type"].startswith("lifespan.shutdown."):
                 await self._gate.aclose()
             await send(message)
 
-        return send_after_closing
+        try:
+            await self._app(scope, receive, send_after_closing)
+        finally:
+            if is_open:  # the application broke down in its shutdown
+                await self._gate.aclose()
 
     async def _guarded(self, scope: Scope, receive: Receive, send: Send) -> None:
         if _GUARDED in scope:
@@ -101,6 +115,9 @@ class TickGate:
             await self._app(scope, exchange.receiving(receive), exchange.sending(send))
         except Exception:
             exchange.failed()
+            raise
+        except asyncio.CancelledError:
+            exchange.cancelled()
             raise
         exchange.returned()
 
@@ -155,6 +172,11 @@ class _Exchange:
         """Give the charge back if there was no answer; one that nobody waited for says nothing."""
         if not self._answered and not self._client_gone:
             self._charge.refund()
+
+    def cancelled(self) -> None:
+        """Leave the charge: a client that hangs up can bring this about, when the work may be done already."""
+        if not self._answered:
+            _log.info("charge %s stays: its request was cancelled before there was an answer", self._charge.id)
 
     def failed(self) -> None:
         """Give the charge back, unless the work was accepted and only the client did not wait for the answer."""

@@ -135,6 +135,11 @@ class Gate:
         self._report(seen)
         return admission
 
+    def begin(self) -> None:
+        """Have the settling identity sign in; without this call it does so with the first charge to settle."""
+        if self._settler is not None:
+            self._settler.prepare()
+
     async def aclose(self) -> None:
         """Hear calls out that are under way, carry out the settlements that wait, and close what is the gate's own."""
         if self._calls:

@@ -8,7 +8,7 @@ import logging
 import random
 import time
 from collections import deque
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import suppress
 from contextvars import Context
 from dataclasses import dataclass
@@ -111,6 +111,10 @@ class Settler:
         """Settlements that aren't in the database yet."""
         return len(self._jobs)
 
+    def prepare(self) -> None:
+        """Have the identity sign in, so that a mistake shows when the gateway starts and not with the first failure."""
+        self._go_on_with(self._show_identity())
+
     def submit(self, charge_id: str, ticks_actual: int) -> None:
         """Settle a charge in the background, from within the event loop; never waits and never raises.
 
@@ -131,13 +135,13 @@ class Settler:
         """
         job = self._enter(charge_id, ticks_actual)
         if job is not None:
-            attempt = asyncio.create_task(self._settle_now(job), name="tickctl settlement")
-            self._attempts.add(attempt)
-            attempt.add_done_callback(self._attempts.discard)
-            await asyncio.shield(attempt)
+            await asyncio.shield(self._go_on_with(self._settle_now(job)))
 
     async def aclose(self) -> tuple[str, ...]:
-        """Settle what is left within `drain_seconds`, and return the charges of which that isn't known."""
+        """Settle what is left within `drain_seconds`, and return the charges of which that isn't known.
+
+        What comes in the meantime is refused; what comes after that begins anew.
+        """
         self._closing = True
         if self._pausing is not None:
             self._pausing.cancel()
@@ -156,7 +160,14 @@ class Settler:
         with suppress(TimeoutError):
             async with asyncio.timeout(self._timeout):
                 await self._identity.aclose()
+        self._closing = False
         return left
+
+    def _go_on_with(self, work: Coroutine[None, None, None]) -> asyncio.Task[None]:
+        attempt = asyncio.create_task(work, name="tickctl settlement")
+        self._attempts.add(attempt)
+        attempt.add_done_callback(self._attempts.discard)
+        return attempt
 
     def _busy(self) -> set[asyncio.Task[None]]:
         worker = set() if self._worker is None or self._worker.done() else {self._worker}
@@ -180,6 +191,14 @@ class Settler:
         if self._worker is None or self._worker.done() or self._worker.get_loop() is not loop:
             # In a context of its own: what belongs to the request that happened to be the first must not stay with it.
             self._worker = loop.create_task(self._work(), name="tickctl settlements", context=Context())
+
+    async def _show_identity(self) -> None:
+        try:
+            await self._identity.caller()
+        except TickctlError as error:
+            self._tell_why(error)
+        except Exception as error:  # noqa: BLE001 - an identity of somebody else's
+            self._tell_of(error)
 
     async def _settle_now(self, job: _Job) -> None:
         try:
@@ -236,24 +255,21 @@ class Settler:
         except TimeoutError:
             self._tell(logging.WARNING, f"no answer within {self._timeout:g} s")
             return _Outcome.OUTAGE
-        except Exception as error:  # noqa: BLE001 - the worker must outlive a mistake; what the error says may be secret
-            self._tell(logging.ERROR, f"an unexpected {type(error).__name__}")
+        except Exception as error:  # noqa: BLE001 - the worker must outlive a mistake
+            self._tell_of(error)
             return _Outcome.REFUSED
         self._count(job, settlement)
         return _Outcome.DONE
 
     def _judge(self, job: _Job, caller: Caller | None, error: TickctlError) -> _Outcome:
+        if caller is not None and isinstance(error, InvalidInputError | NotFoundError | ConflictError):
+            self._lose(job, error.message)
+            return _Outcome.DONE
+        self._tell_why(error)
         if isinstance(error, UnreachableError):
-            self._tell(logging.WARNING, error.message)
             return _Outcome.OUTAGE
         if caller is not None:
-            if isinstance(error, InvalidInputError | NotFoundError | ConflictError):
-                self._lose(job, error.message)
-                return _Outcome.DONE
             self._identity.refused(caller)
-        refused = isinstance(error, CredentialsRefusedError)
-        remedy = "see docs/SUPABASE_SETUP.md, the gateway's own identity" if refused else error.hint
-        self._tell(logging.ERROR, f"{error.message}; {remedy}" if remedy else error.message)
         return _Outcome.REFUSED
 
     def _count(self, job: _Job, settlement: Settlement) -> None:
@@ -274,6 +290,18 @@ class Settler:
         if self._jobs.pop(job.charge_id, None) is not None and outcome is not _Outcome.DONE:
             self._lose(job, "it could not be done for a day")
         return False
+
+    def _tell_why(self, error: TickctlError) -> None:
+        if isinstance(error, UnreachableError):
+            self._tell(logging.WARNING, error.message)
+            return
+        refused = isinstance(error, CredentialsRefusedError)
+        remedy = "see docs/SUPABASE_SETUP.md, the gateway's own identity" if refused else error.hint
+        self._tell(logging.ERROR, f"{error.message}; {remedy}" if remedy else error.message)
+
+    def _tell_of(self, error: Exception) -> None:
+        # Not its message, which may hold what was sent.
+        self._tell(logging.ERROR, f"an unexpected {type(error).__name__}")
 
     def _tell(self, level: int, cause: str) -> None:
         """Log why settlements wait, once until they go on."""

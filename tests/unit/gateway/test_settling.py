@@ -339,6 +339,26 @@ def test_an_identity_in_trouble_costs_no_charge() -> None:
     assert refused == [ServiceRole()]
 
 
+def test_an_identity_in_trouble_shows_before_the_first_charge(caplog: pytest.LogCaptureFixture) -> None:
+    """A gateway that starts with a wrong password says so at once, and serves all the same."""
+
+    class Troubled(OperatorIdentity):
+        async def caller(self) -> ServiceRole:
+            raise REFUSED
+
+    async def scene() -> None:
+        giving_back = settler(Books(), identity=Troubled())
+        giving_back.prepare()
+        await giving_back.aclose()
+        fine = settler(Books())
+        fine.prepare()
+        await fine.aclose()
+
+    run(scene)
+    assert [record.levelname for record in caplog.records] == ["ERROR"]
+    assert REFUSED.message in caplog.text
+
+
 def test_an_attempt_is_bounded_in_time(caplog: pytest.LogCaptureFixture) -> None:
     """A store that hangs is one that is down."""
     books = Books()
@@ -390,14 +410,33 @@ def test_what_can_not_be_settled_before_the_end_is_reported(caplog: pytest.LogCa
         giving_back.submit(charge_id(2), 7)
         assert await giving_back.aclose() == (charge_id(1), charge_id(2))
         assert (giving_back.lost, giving_back.waiting) == (2, 0)
-        giving_back.submit(charge_id(3), 0)
-        assert giving_back.lost == 3
-        assert await giving_back.aclose() == ()
 
     run(scene)
     assert max(time.slept) == DRAIN_PAUSE
     lines = [record.getMessage() for record in caplog.records if record.levelname == "ERROR"]
-    assert [f"settle_ticks('{charge_id(number)}', " in line for number, line in enumerate(lines, 1)] == [True] * 3
+    assert [f"settle_ticks('{charge_id(number)}', " in line for number, line in enumerate(lines, 1)] == [True] * 2
+
+
+def test_closing_takes_nothing_more_on_and_what_comes_later_begins_anew(caplog: pytest.LogCaptureFixture) -> None:
+    """A request that is in the middle of failing is in the log; a server that starts again has lost nothing."""
+    books = Books()
+
+    async def scene() -> None:
+        books.hold = asyncio.Event()
+        giving_back = settler(books)
+        giving_back.submit(charge_id(1), 0)
+        closing = asyncio.create_task(giving_back.aclose())
+        await until(lambda: books.begun == 1)
+        giving_back.submit(charge_id(2), 0)
+        assert (giving_back.lost, giving_back.waiting) == (1, 1)
+        assert f"settle_ticks('{charge_id(2)}', 0)" in caplog.text
+        books.hold.set()
+        assert await closing == ()
+        giving_back.submit(charge_id(3), 0)
+        assert await giving_back.aclose() == ()
+
+    run(scene)
+    assert books.settled == {charge_id(1): 0, charge_id(3): 0}
 
 
 def test_closing_does_not_wait_for_credentials_to_be_mended() -> None:
