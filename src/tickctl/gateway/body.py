@@ -1,7 +1,13 @@
-"""The body of a request: bounded, whole, JSON, and what it says about ticks."""
+"""The body of a request: bounded, whole, JSON, and what it says about ticks.
+
+It is read here and given on byte for byte. The handler reads it once more with a parser of its own, so a body that two
+parsers could read differently where ticks are concerned is refused.
+"""
 
 import asyncio
 import json
+import re
+import sys
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any, Final, TypeAlias
 
@@ -13,52 +19,58 @@ Receive: TypeAlias = Callable[[], Awaitable[MutableMapping[str, Any]]]
 
 _LARGEST_TICKS: Final = 2**31 - 1
 _LONGEST_NUMBER: Final = 10
-_CONTENT_TYPES: Final = frozenset({"application/json", "application/json;charset=utf-8"})
+_LONGEST_LENGTH: Final = 18
+# RFC 8259 defines no parameters; this one is common, and says what is so anyway.
+_JSON_TYPE: Final = re.compile(rb'application/json(?:[ \t]*;[ \t]*charset=(?:utf-8|"utf-8"))?', re.IGNORECASE)
+_NO_LETTER_OR_DIGIT: Final = re.compile(r"[\W_]+")
 
 
 class ClientGoneError(Exception):
     """The client hung up before its request had come; there is nobody to answer."""
 
 
-class _NotAnInteger:
-    """Stands for a number that is written as none, or is far too long."""
-
-
-class _Object(tuple[tuple[str, Any], ...]):
-    """The members of a JSON object, duplicates included."""
-
-    __slots__ = ()
-
-
 def check_head(headers: Headers, options: GateOptions) -> None:
     """Look at what the headers say of the body, before any of it is read.
 
     Raises:
-        RefusedError: 415 for a foreign type or any content coding, 413 for a length over the limit.
+        RefusedError: 415 for a foreign type or any content coding, 413 for a length over the limit, 400 for one that is
+            no number.
     """
-    found = {name: [value for other, value in headers if other == name] for name in _LOOKED_AT}
-    codings = {coding.strip().lower() for value in found[b"content-encoding"] for coding in value.split(b",")}
-    if codings - {b"identity"}:
-        detail = "send the body without a content coding"
-        raise RefusedError(Problem(415, "unsupported_coding", detail, (("Accept-Encoding", "identity"),)))
+    found: dict[bytes, list[bytes]] = {b"content-encoding": [], b"content-type": []}
+    for name, value in headers:
+        if name in found:
+            found[name].append(value.strip(b" \t"))
+    if any(coding.lower() != b"identity" for coding in found[b"content-encoding"]):
+        # RFC 9110 section 12.5.3: with 415, this names the codings that would have been taken.
+        wanted = (("Accept-Encoding", "identity"),)
+        raise RefusedError(Problem(415, "unsupported_coding", "send the body without a content coding", wanted))
     kinds = found[b"content-type"]
-    if kinds or options.default_ticks is None:
-        kind = b"".join(kinds).decode("latin-1").lower().replace(" ", "").replace('"', "")
-        if kind not in _CONTENT_TYPES:
-            raise RefusedError(Problem(415, "unsupported_media_type", "send the body as application/json"))
+    needed = bool(kinds) or options.default_ticks is None
+    if needed and not (len(kinds) == 1 and _JSON_TYPE.fullmatch(kinds[0])):
+        wanted = (("Accept", "application/json"),)  # RFC 9110 section 15.5.16
+        raise RefusedError(Problem(415, "unsupported_media_type", "send the body as application/json", wanted))
     length = declared_length(headers)
     if length is not None and length > options.largest_body:
         raise RefusedError(_too_large(options))
 
 
 def declared_length(headers: Headers) -> int | None:
-    """Return the Content-Length; servers have checked its form."""
+    """Return the Content-Length, or `None` if there is none.
+
+    Raises:
+        RefusedError: 400, it is there more than once or no number (RFC 9110 section 8.6); servers mostly see to that.
+    """
     values = [value for name, value in headers if name == b"content-length"]
-    return int(values[0]) if values and values[0].isdigit() and len(values[0]) <= 18 else None  # noqa: PLR2004
+    if not values:
+        return None
+    if len(values) > 1 or not values[0].isdigit():
+        raise RefusedError(Problem(400, "wrong_length", "the Content-Length is not one number"))
+    # Python does not convert numbers of any length, and a longer one than this is too large whatever it is.
+    return int(values[0]) if len(values[0]) <= _LONGEST_LENGTH else sys.maxsize
 
 
 async def read_body(receive: Receive, headers: Headers, options: GateOptions) -> bytes:
-    """Return the whole body.
+    """Return the whole body; never more of it is kept than may come, and one message.
 
     Raises:
         RefusedError: 413, 408, or 400 where it is not as long as announced.
@@ -94,43 +106,57 @@ def ticks_of(body: bytes, options: GateOptions) -> int:
     """
     if not body and options.default_ticks is not None:
         return options.default_ticks
-    try:
-        document = _DECODER.decode(body.decode("utf-8"))
-    except (ValueError, RecursionError):
-        raise RefusedError(Problem(422, "invalid_json", "the body is not a JSON document in UTF-8")) from None
-    if not isinstance(document, _Object):
-        raise RefusedError(Problem(422, "invalid_json", "the body is not a JSON object"))
+    document = _decoded(body)
+    if not isinstance(document, tuple):
+        raise RefusedError(Problem(422, "invalid_json", "the body is not one JSON object in UTF-8"))
     wanted = options.ticks_field
-    # Some readers of JSON, Go's for one, take names in any case.
-    found = [(name, value) for name, value in document if name.casefold() == wanted.casefold()]
+    folded = _folded(wanted)
+    found = [(name, value) for name, value in document if _folded(name) == folded]
     if not found and options.default_ticks is not None:
         return options.default_ticks
     if not found:
         raise RefusedError(_invalid(f"{wanted} is missing"))
     if len(found) > 1 or found[0][0] != wanted:
-        raise RefusedError(_invalid(f"{wanted} must be there once, written exactly so"))
+        raise RefusedError(_invalid(f"{wanted} must be there once, and no other name that resembles it"))
     ticks = found[0][1]
-    if not isinstance(ticks, int) or isinstance(ticks, bool) or not 1 <= ticks <= _LARGEST_TICKS:
-        raise RefusedError(_invalid(f"{wanted} must be a whole number of at least 1"))
+    if type(ticks) is not int or not 1 <= ticks <= _LARGEST_TICKS:  # a bool is an int
+        raise RefusedError(_invalid(f"{wanted} must be a whole number from 1 to {_LARGEST_TICKS}, written in digits"))
     return ticks
 
 
+def _folded(name: str) -> str:
+    """Return what a name has in common with all that some reader of JSON takes for the same.
+
+    Go reads names in any case, Protocol Buffers take maxTicks for max_ticks, C libraries stop at a NUL, and some drop
+    what is no character.
+    """
+    return _NO_LETTER_OR_DIGIT.sub("", name.partition("\0")[0].casefold())
+
+
+def _decoded(body: bytes) -> object:
+    """Return a JSON object as a tuple of its members, duplicates included, and something else for all other bodies."""
+    try:
+        return _DECODER.decode(body.decode("utf-8"))
+    except (ValueError, RecursionError):
+        return None
+
+
 def _integer(literal: str) -> object:
-    return int(literal) if len(literal) <= _LONGEST_NUMBER and literal != "-0" else _NotAnInteger()
+    return int(literal) if len(literal) <= _LONGEST_NUMBER else None
 
 
 def _other_number(_literal: str) -> object:
-    return _NotAnInteger()
+    return None
 
 
 def _constant(name: str) -> object:
     raise ValueError(f"{name} is not JSON")
 
 
+# Nothing else becomes a tuple. Numbers that can't be ticks are not converted: it would take time, and they don't count.
 _DECODER: Final = json.JSONDecoder(
-    object_pairs_hook=_Object, parse_int=_integer, parse_float=_other_number, parse_constant=_constant
+    object_pairs_hook=tuple, parse_int=_integer, parse_float=_other_number, parse_constant=_constant
 )
-_LOOKED_AT: Final = (b"content-encoding", b"content-type")
 
 
 def _invalid(detail: str) -> Problem:
