@@ -54,8 +54,10 @@ class AsyncPostgresFunctions:
 
     async def aclose(self) -> None:
         """Hear out what is under way, which the time-out bounds, and close all connections; a call opens others."""
-        await asyncio.gather(*self._exchanges, return_exceptions=True)
-        await self._connections.aclose()
+        try:
+            await asyncio.gather(*self._exchanges, return_exceptions=True)
+        finally:
+            await self._connections.aclose()
 
     async def call(self, name: str, arguments: JsonObject, *, caller: Caller) -> list[JsonObject]:
         """Call `public.<name>`; see `tickctl.core.quota.SqlFunctions`."""
