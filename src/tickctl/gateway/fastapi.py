@@ -27,6 +27,7 @@ from starlette.routing import BaseRoute, Match
 from starlette.types import ASGIApp, Receive, Send
 from starlette.types import Scope as StarletteScope
 
+from tickctl.errors import ConfigurationError
 from tickctl.gateway.admission import STATE_KEY, Admission
 from tickctl.gateway.asgi import TickGate
 from tickctl.gateway.gate import Gate, Observer
@@ -140,7 +141,7 @@ class _RouteGate:
         self._app = app
         self._api = api
         self._make = make
-        self._gate = None if self._replaced else make(app, self._selects)
+        self._gate: TickGate | None = None
 
     @property
     def _replaced(self) -> bool:
@@ -148,7 +149,16 @@ class _RouteGate:
 
     async def __call__(self, scope: StarletteScope, receive: Receive, send: Send) -> None:
         if self._gate is None and not self._replaced:
-            self._gate = self._make(self._app, self._selects)
+            try:
+                self._gate = self._make(self._app, self._selects)
+            except ConfigurationError as error:
+                if scope["type"] != "lifespan":
+                    raise
+                # Said so, it ends the server; it would take an exception for an application without a lifespan.
+                await receive()
+                message = f"{error.message}; {error.hint}" if error.hint else error.message
+                await send({"type": "lifespan.startup.failed", "message": message})
+                return
         await (self._gate or self._app)(scope, receive, send)
 
     def _selects(self, scope: Scope) -> bool:
