@@ -1,0 +1,550 @@
+"""What becomes of a charge: over real sockets and both stores, whatever the handler, the client and the server do."""
+
+import asyncio
+import json
+import logging
+import re
+import threading
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import httpx
+import pytest
+from fastapi import BackgroundTasks, FastAPI, HTTPException
+from starlette.applications import Starlette
+from starlette.background import BackgroundTask
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response, StreamingResponse
+from starlette.routing import Route
+
+from asgi_support import PATIENCE, App, Line, Receive, Send, request_bytes, running
+from gateway_support import (
+    UNHURRIED,
+    Handler,
+    Scene,
+    Where,
+    answer,
+    database_of,
+    gate_over,
+    scene,
+    store_over,
+    token_of,
+    until,
+)
+from quota_support import Database, User
+from standin import PASSWORD, StandIn
+from tickctl.adapters.auth_api import AuthApi
+from tickctl.adapters.gateway_identity import GatewayUser
+from tickctl.core.secrets import Secret
+from tickctl.errors import ConfigurationError, ConflictError, InvalidInputError
+from tickctl.gateway import GateOptions, Identity, OperatorIdentity, Settler
+from tickctl.gateway.fastapi import Ticks, protect
+
+CHARGED = 8
+EMAIL = "gateway@example.com"
+
+
+@pytest.fixture(params=["pool", "API"])
+def where(request: pytest.FixtureRequest) -> Where:
+    """Either store: the database, or a project over it with a user for the gateway."""
+    if request.param == "pool":
+        database: Database = request.getfixturevalue("database")
+        return database
+    standin: StandIn = request.getfixturevalue("standin")
+    standin.change_user(standin.add_user(EMAIL), app_metadata={"role": "tick_gateway"})
+    return standin
+
+
+def identity(where: Where) -> Identity:
+    """Return who settles."""
+    if isinstance(where, Database):
+        return OperatorIdentity()
+    return GatewayUser(AuthApi(where.url, Secret(where.anon_key)), EMAIL, Secret(PASSWORD))
+
+
+@contextmanager
+def settling(
+    where: Where,
+    handler: Any = None,
+    *,
+    drain_seconds: float = 10.0,
+    store_timeout: float = UNHURRIED,
+    **more: Any,
+) -> Iterator[tuple[Scene, Settler]]:
+    """Serve a gate that gives back."""
+    store = store_over(where, timeout=store_timeout)
+    settler = Settler(store, identity(where), timeout=UNHURRIED, drain_seconds=drain_seconds)
+    options = more.pop("options", GateOptions(timeout=UNHURRIED))
+    gate = gate_over(where, store=store, settler=settler, close=store.aclose, options=options)
+    with scene(where, handler, gate=gate, **more) as served:
+        yield served, settler
+
+
+def settled(where: Where, app: Any, send: Callable[[Scene, User], object], **more: Any) -> int:
+    """Let a user send something, wait for the end of the server, and return what the day was charged."""
+    with settling(where, app, **more) as (served, settler):
+        user = served.database.add_user()
+        send(served, user)
+    assert settler.waiting == settler.lost == 0
+    return served.used(user)
+
+
+def expecting(status: int) -> Callable[[Scene, User], object]:
+    """Send one request and look at the status."""
+
+    def send(served: Scene, user: User) -> None:
+        assert served.post(user, CHARGED).status_code == status
+
+    return send
+
+
+def route(endpoint: Callable[[Request], Awaitable[Response]]) -> Starlette:
+    """Return an application with a handler."""
+    return Starlette(routes=[Route("/tasks", endpoint, methods=["POST"])])
+
+
+async def accepts(_request: Request) -> Response:
+    """Do all that was asked."""
+    return JSONResponse({}, 202)
+
+
+async def not_found(_request: Request) -> Response:
+    """Find that the request can't be fulfilled, which took looking."""
+    return JSONResponse({}, 404)
+
+
+async def says_500(_request: Request) -> Response:
+    """Answer that it has failed."""
+    return JSONResponse({}, 500)
+
+
+async def raises(_request: Request) -> Response:
+    """Fail."""
+    raise RuntimeError("on purpose")
+
+
+async def settles(request: Request) -> Response:
+    """Say how much it took."""
+    await request.state.ticks.charge.settle(3)
+    return JSONResponse({}, 202)
+
+
+async def settles_and_says_500(request: Request) -> Response:
+    """Say how much it took, and then that the rest failed."""
+    await request.state.ticks.charge.settle(3)
+    return JSONResponse({}, 500)
+
+
+async def settles_and_raises(request: Request) -> Response:
+    """Say how much it took, and fail."""
+    await request.state.ticks.charge.settle(3)
+    raise RuntimeError("on purpose")
+
+
+async def settles_twice(request: Request) -> Response:
+    """Get the same wish granted once, and no other."""
+    charge = request.state.ticks.charge
+    await asyncio.gather(*(charge.settle(3) for _ in range(5)))
+    for wrong in (4, 0):
+        with pytest.raises(ConflictError):
+            await charge.settle(wrong)
+    for wrong in (-1, CHARGED + 1, True, "3"):
+        with pytest.raises(InvalidInputError):
+            await charge.settle(wrong)
+    return JSONResponse({}, 202)
+
+
+async def settles_in_the_background(request: Request) -> Response:
+    """Know only later what it took."""
+    return JSONResponse({}, 202, background=BackgroundTask(request.state.ticks.charge.settle, 2))
+
+
+async def fails_in_the_background(_request: Request) -> Response:
+    """Accept, and fail at what was accepted."""
+
+    async def fail() -> None:
+        raise RuntimeError("on purpose")
+
+    return JSONResponse({}, 202, background=BackgroundTask(fail))
+
+
+async def streams(_request: Request) -> Response:
+    """Answer bit by bit."""
+
+    async def pieces() -> AsyncIterator[bytes]:
+        for _ in range(5):
+            yield b"piece"
+
+    return StreamingResponse(pieces())
+
+
+@pytest.mark.parametrize(
+    ("handler", "status", "expected"),
+    [
+        (accepts, 202, CHARGED),
+        (not_found, 404, CHARGED),
+        (says_500, 500, 0),
+        (raises, 500, 0),
+        (settles, 202, 3),
+        (settles_and_says_500, 500, 3),
+        (settles_and_raises, 500, 3),
+        (settles_twice, 202, 3),
+        (settles_in_the_background, 202, 2),
+        (fails_in_the_background, 202, 0),
+        (streams, 200, CHARGED),
+    ],
+    ids=lambda value: value.__name__ if callable(value) else None,
+)
+def test_a_charge_follows_what_became_of_the_request(
+    where: Where, handler: Callable[[Request], Awaitable[Response]], status: int, expected: int
+) -> None:
+    """Charged where it was carried out, given back where it failed, and what the handler says goes before both."""
+    assert settled(where, route(handler), expecting(status)) == expected
+
+
+async def breaks_off(scope: Any, _receive: Receive, send: Send) -> None:
+    """Fail in the middle of an answer that said 200."""
+    await send({"type": "http.response.start", "status": 200, "headers": []})
+    await send({"type": "http.response.body", "body": b"piece", "more_body": True})
+    raise RuntimeError("on purpose")
+
+
+async def says_nothing(scope: Any, _receive: Receive, send: Send) -> None:
+    """Return without an answer."""
+
+
+def test_an_answer_that_breaks_off_is_a_failure(where: Where) -> None:
+    """The status was sent before anybody knew; the client sees the connection end in the middle."""
+
+    def send(served: Scene, user: User) -> None:
+        with pytest.raises(httpx.RemoteProtocolError):
+            served.post(user, CHARGED)
+
+    assert settled(where, Handler(answer=breaks_off), send) == 0
+
+
+def test_no_answer_at_all_is_a_failure(where: Where) -> None:
+    """The server answers 500 then."""
+    assert settled(where, Handler(answer=says_nothing), expecting(500)) == 0
+
+
+def tasks_api(where: Where, work: Callable[..., Any]) -> FastAPI:
+    """Return a FastAPI application that protects itself."""
+    store, app = store_over(where), FastAPI()
+    settler = Settler(store, identity(where), timeout=UNHURRIED)
+    options = GateOptions(timeout=UNHURRIED)
+    protect(app, gate=gate_over(where, store=store, settler=settler, close=store.aclose, options=options))
+    app.post("/tasks", status_code=202)(work)
+    return app
+
+
+async def fastapi_settles(ticks: Ticks) -> None:
+    """Say how much it took."""
+    await ticks.charge.settle(3)
+
+
+async def fastapi_refuses(ticks: Ticks) -> None:
+    """Fail in FastAPI's own way."""
+    raise HTTPException(503, "on purpose")
+
+
+async def fastapi_background(ticks: Ticks, background: BackgroundTasks) -> None:
+    """Know only later what it took."""
+    background.add_task(ticks.charge.settle, 2)
+
+
+def fastapi_in_a_thread(ticks: Ticks) -> None:
+    """Fail in a thread, as a handler without `async` does."""
+    raise RuntimeError("on purpose")
+
+
+@pytest.mark.parametrize(
+    ("work", "status", "expected"),
+    [(fastapi_settles, 202, 3), (fastapi_refuses, 503, 0), (fastapi_background, 202, 2), (fastapi_in_a_thread, 500, 0)],
+)
+def test_fastapi_handlers_settle_too(where: Where, work: Callable[..., Any], status: int, expected: int) -> None:
+    """Through the dependency, in background tasks and in threads."""
+    user = database_of(where).add_user()
+    app = tasks_api(where, work)
+    with running(app) as served:
+        headers = {"Authorization": f"Bearer {token_of(where, user)}"}
+        sent = served.client().post("/tasks", json={"max_ticks": CHARGED}, headers=headers)
+        assert sent.status_code == status, sent.text
+    assert list(database_of(where).ledger(user).values()) == [(expected, expected)]
+
+
+class Pausing:
+    """A handler that waits in the middle of its work, until the test lets it go on."""
+
+    def __init__(self, then: App) -> None:
+        self.then = then
+        self.reached = threading.Event()
+        self.go_on = threading.Event()
+        self.ended = threading.Event()
+
+    async def __call__(self, scope: Any, receive: Receive, send: Send) -> None:
+        """Wait, and then do what was said."""
+        self.reached.set()
+        try:
+            while not self.go_on.is_set():  # noqa: ASYNC110 - set by another thread
+                await asyncio.sleep(0.005)
+            await self.then(scope, receive, send)
+        finally:
+            self.ended.set()
+
+
+async def accept(_scope: Any, _receive: Receive, send: Send) -> None:
+    """Answer that all is done."""
+    await answer(send, 202, {})
+
+
+async def fail(_scope: Any, _receive: Receive, _send: Send) -> None:
+    """Fail."""
+    raise RuntimeError("on purpose")
+
+
+async def notice(_scope: Any, receive: Receive, send: Send) -> None:
+    """Stream until the client has gone."""
+    await send({"type": "http.response.start", "status": 200, "headers": []})
+    await send({"type": "http.response.body", "body": b"piece", "more_body": True})
+    while (await receive())["type"] != "http.disconnect":
+        pass
+    raise ConnectionError("the client has gone")
+
+
+@pytest.mark.parametrize(("then", "expected"), [(accept, CHARGED), (fail, 0)])
+def test_a_client_that_goes_away_changes_nothing(where: Where, then: App, expected: int) -> None:
+    """Work that was done is charged though nobody reads the answer, and a failure is given back all the same."""
+    pausing = Pausing(then)
+
+    def send(served: Scene, user: User) -> None:
+        with Line(served.served.port) as line:
+            line.send(task(served, user))
+            assert pausing.reached.wait(PATIENCE)
+        pausing.go_on.set()
+        assert pausing.ended.wait(PATIENCE)
+
+    assert settled(where, Handler(answer=pausing), send) == expected
+
+
+def task(served: Scene, user: User, *more: tuple[str, str]) -> bytes:
+    """Return a request as bytes."""
+    headers = [("Authorization", f"Bearer {served.token(user)}"), ("Content-Type", "application/json"), *more]
+    return request_bytes("POST", "/tasks", headers, json.dumps({"max_ticks": CHARGED}).encode())
+
+
+def test_who_leaves_in_the_middle_of_an_answer_gets_nothing_back(where: Where) -> None:
+    """Or everybody would read all but the last byte and hang up."""
+
+    def send(served: Scene, user: User) -> None:
+        with Line(served.served.port) as line:
+            line.send(task(served, user))
+            assert b"piece" in read_until(line, b"piece")
+
+    assert settled(where, Handler(answer=notice), send) == CHARGED
+
+
+def read_until(line: Line, wanted: bytes) -> bytes:
+    """Read from a connection until something has come."""
+    seen = b""
+    while wanted not in seen:
+        seen += line.socket.recv(65536)
+    return seen
+
+
+def test_who_stops_reading_in_the_middle_of_an_answer_gets_nothing_back(database: Database) -> None:
+    """The handler's patience ends while its answer waits to be sent; that is the client's doing."""
+    ended = threading.Event()
+
+    async def pour(_scope: Any, _receive: Receive, send: Send) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        try:
+            async with asyncio.timeout(0.3):
+                while True:
+                    await send({"type": "http.response.body", "body": b"x" * 2**16, "more_body": True})
+        finally:
+            ended.set()
+
+    def send(served: Scene, user: User) -> None:
+        with Line(served.served.port) as line:
+            line.send(task(served, user))
+            assert ended.wait(PATIENCE)
+
+    assert settled(database, Handler(answer=pour), send) == CHARGED
+
+
+def within(seconds: float) -> Callable[[App], App]:
+    """Return a middleware that gives requests only so much time, and cancels them."""
+
+    def wrap(app: App) -> App:
+        async def limited(scope: Any, receive: Receive, send: Send) -> None:
+            if scope["type"] != "http":
+                await app(scope, receive, send)
+                return
+            try:
+                async with asyncio.timeout(seconds):
+                    await app(scope, receive, send)
+            except TimeoutError:
+                await answer(send, 504, {})
+
+        return limited
+
+    return wrap
+
+
+def test_a_handler_that_is_cancelled_keeps_the_charge_and_it_is_said(
+    where: Where, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Nobody knows what it has done by then, and clients can bring it about by hanging up."""
+    caplog.set_level(logging.INFO, "tickctl.gateway")
+    pausing = Pausing(accept)
+    assert settled(where, Handler(answer=pausing), expecting(504), wrap=within(1.5)) == CHARGED
+    assert pausing.reached.is_set()
+    assert re.search(r"charge [0-9a-f-]{36} stays: its request was cancelled", caplog.text)
+
+
+@contextmanager
+def held(database: Database, user: User) -> Iterator[None]:
+    """Keep a user's day from being counted on."""
+    with database.superuser() as connection, connection.transaction():
+        connection.execute("select from public.user_daily_usage where user_id = %s for update", [user.id])
+        yield
+
+
+@pytest.mark.parametrize("cause", ["the gate's time-out", "a cancellation", "a client that went away"])
+def test_what_is_granted_too_late_is_given_back(where: Where, cause: str) -> None:
+    """The answer was 503, or nobody waited for one; the handler has seen nothing."""
+    handler = Handler()
+    options = GateOptions(timeout=0.2 if cause == "the gate's time-out" else UNHURRIED)
+    wrap = within(0.2) if cause == "a cancellation" else within(PATIENCE)
+
+    def send(served: Scene, user: User) -> None:
+        database = served.database
+        with database.owner() as connection:
+            connection.execute("select tick.open_day(%s, (select usage_date from tick.today))", [user.id])
+        with held(database, user):
+            if cause == "a client that went away":
+                with Line(served.served.port) as line:
+                    line.send(task(served, user))
+                    database.wait_for_lock()
+                    served.served.do(cancel_requests)
+            else:
+                expected = 503 if cause == "the gate's time-out" else 504
+                assert served.post(user, CHARGED).status_code == expected
+            database.wait_for_lock()
+        until(lambda: charges(database, user) == [0], "the late charge is given back")
+
+    assert settled(where, handler, send, options=options, wrap=wrap) == 0
+    assert handler.seen == []
+
+
+async def cancel_requests() -> None:
+    """Cancel what serves requests, as servers do that give up on a client who has gone."""
+    for serving in asyncio.all_tasks():
+        if "run_asgi" in repr(serving.get_coro()):
+            serving.cancel()
+
+
+def charges(database: Database, user: User) -> list[int | None]:
+    """Return what the user's charges are settled to."""
+    with database.owner() as connection:
+        rows = connection.execute("select ticks_settled from tick.charge where user_id = %s", [user.id])
+        return [row["ticks_settled"] for row in rows]
+
+
+@pytest.mark.parametrize(("then", "expected"), [(accept, CHARGED), (fail, 0)])
+def test_a_server_that_is_told_to_stop_finishes_requests_and_their_charges(
+    where: Where, then: App, expected: int
+) -> None:
+    """The lifespan ends after the last request, and the gate gives back before it does."""
+    pausing = Pausing(then)
+
+    def send(served: Scene, user: User) -> None:
+        with Line(served.served.port) as line:
+            line.send(task(served, user))
+            assert pausing.reached.wait(PATIENCE)
+            served.served.begin_stopping()
+            pausing.go_on.set()
+            assert line.reply().status == (202 if expected else 500)
+
+    assert settled(where, Handler(answer=pausing), send) == expected
+
+
+def test_a_server_that_can_not_give_back_in_the_end_says_what(where: Where, caplog: pytest.LogCaptureFixture) -> None:
+    """The database hangs when the server stops, and for longer than it is waited for."""
+    pausing = Pausing(fail)
+    with settling(where, Handler(answer=pausing), drain_seconds=0.05, store_timeout=1.0) as (served, settler):
+        user = served.database.add_user()
+        with Line(served.served.port) as line:
+            line.send(task(served, user))
+            assert pausing.reached.wait(PATIENCE)
+            with held(served.database, user):
+                pausing.go_on.set()
+                assert line.reply().status == 500
+                served.served.stop()
+        [charge_id] = re.findall(r"select public.settle_ticks\('(.*)', 0\)", caplog.text)
+    assert settler.lost == 1
+    with served.database.owner() as connection:
+        connection.execute("select public.settle_ticks(%s, 0)", [charge_id])
+    assert served.used(user) == 0
+
+
+def test_without_anybody_who_may_settle_charges_stay(where: Where) -> None:
+    """And a handler that wants to settle is told what to configure."""
+    told: list[str | None] = []
+
+    async def tries(request: Request) -> Response:
+        with pytest.raises(ConfigurationError) as caught:
+            await request.state.ticks.charge.settle(0)
+        told.append(caught.value.hint)
+        return JSONResponse({}, 500)
+
+    with scene(where, route(tries)) as served:
+        user = served.database.add_user()
+        assert served.post(user, CHARGED).status_code == 500
+    assert served.used(user) == CHARGED
+    assert "TICKCTL_GATEWAY_EMAIL" in str(told[0])
+
+
+def test_failures_cost_nobody_the_day(where: Where) -> None:
+    """However many there were, the whole allowance is left in the end."""
+    failing = [True]
+
+    async def unreliable(_request: Request) -> Response:
+        return JSONResponse({}, 500 if failing[0] else 202)
+
+    with settling(where, route(unreliable)) as (served, settler):
+        user = served.database.add_user(limit=CHARGED)
+        for number in range(1, 8):
+            assert served.post(user, CHARGED).status_code == 500
+            until(lambda number=number: settler.settled == number, "the ticks are back")
+        failing[0] = False
+        assert served.post(user, CHARGED).status_code == 202
+        assert served.post(user, 1).status_code == 429
+    assert served.used(user) == CHARGED
+
+
+def test_a_refund_does_not_make_an_idempotency_key_good_again(where: Where) -> None:
+    """At most once: the failed attempt may have done something."""
+    with settling(where, route(says_500)) as (served, settler):
+        user = served.database.add_user()
+        headers = {"Idempotency-Key": '"one"'}
+        assert served.post(user, CHARGED, headers=headers).status_code == 500
+        until(lambda: settler.settled == 1, "the ticks are back")
+        assert served.post(user, CHARGED, headers=headers).status_code == 409
+    assert served.used(user) == 0
+
+
+def test_an_application_that_breaks_down_in_its_shutdown_loses_no_charge(database: Database) -> None:
+    """The gate closes though nobody says that the shutdown is complete."""
+
+    async def breaks_down(scope: Any, receive: Receive, send: Send) -> None:
+        if scope["type"] == "lifespan":
+            assert (await receive())["type"] == "lifespan.startup"
+            await send({"type": "lifespan.startup.complete"})
+            assert (await receive())["type"] == "lifespan.shutdown"
+            raise RuntimeError("on purpose")
+        raise RuntimeError("on purpose")
+
+    assert settled(database, breaks_down, expecting(500)) == 0
