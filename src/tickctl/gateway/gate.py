@@ -6,6 +6,7 @@ import time
 import uuid
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import Final
 
 from tickctl.core.quota import AsyncSqlFunctions, Consumption, Decision, SignedInUser
@@ -111,6 +112,7 @@ class Gate:
         self.options = options or GateOptions()
         self._verifier = TokenVerifier(keys, policy)
         self._require_confirmed = policy.require_confirmed
+        self._leeway = policy.leeway
         self._store = store
         self._settler = settler
         self._observe = observe
@@ -168,7 +170,17 @@ class Gate:
             raise RefusedError(problem)
         if consumption.charge_id is None:
             raise RefusedError(cannot_tell(self.options.retry_after))
-        return Admission(user, Charge(consumption.charge_id, ticks, self._settler), consumption)
+        charge = Charge(consumption.charge_id, ticks, self._settler)
+        if self._is_over(caller, consumption.now):
+            charge.refund()
+            _log.warning("a token that is in force here is over by the database's clock: check this machine's clock")
+            raise RefusedError(cannot_tell(self.options.retry_after))
+        return Admission(user, charge, consumption)
+
+    def _is_over(self, caller: SignedInUser, now: datetime) -> bool:
+        """Tell whether a token has expired by the clock of the database, which PostgREST would have looked at, too."""
+        expires_at = caller.claims["exp"]
+        return not (isinstance(expires_at, int) and now.timestamp() < expires_at + self._leeway)
 
     def _verified(self, request: GateRequest, seen: Observation) -> tuple[User, SignedInUser]:
         began = time.perf_counter()
