@@ -5,7 +5,6 @@ import os
 import signal
 import socket
 import tempfile
-import threading
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import closing
 from pathlib import Path
