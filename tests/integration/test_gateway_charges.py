@@ -14,6 +14,7 @@ import pytest
 from fastapi import BackgroundTasks, FastAPI, HTTPException
 from starlette.applications import Starlette
 from starlette.background import BackgroundTask
+from starlette.middleware.base import BaseHTTPMiddleware, RequestResponseEndpoint
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
@@ -38,8 +39,9 @@ from tickctl.adapters.auth_api import AuthApi
 from tickctl.adapters.gateway_identity import GatewayUser
 from tickctl.core.secrets import Secret
 from tickctl.errors import ConfigurationError, ConflictError, InvalidInputError
-from tickctl.gateway import GateOptions, Identity, OperatorIdentity, Settler
+from tickctl.gateway import GateOptions, Identity, OperatorIdentity, Settler, TickGate
 from tickctl.gateway.fastapi import Ticks, protect
+from tickctl.settings import load
 
 CHARGED = 8
 EMAIL = "gateway@example.com"
@@ -345,6 +347,54 @@ def test_who_leaves_in_the_middle_of_an_answer_gets_nothing_back(where: Where) -
     assert settled(where, Handler(answer=notice), send) == CHARGED
 
 
+class Passing(BaseHTTPMiddleware):
+    """Does what half the middleware of the world does: puts a task and a queue between handler and server."""
+
+    async def dispatch(self, request: Request, call_next: RequestResponseEndpoint) -> Response:
+        """Pass the request on."""
+        return await call_next(request)
+
+
+@pytest.mark.parametrize("place", ["inside", "outside"])
+def test_middleware_that_cancels_its_streams_gives_nothing_back(database: Database, place: str) -> None:
+    """When the client leaves in the middle of an answer, such middleware ends the handler in ways of its own."""
+    ended = threading.Event()
+
+    async def streams_on(_request: Request) -> Response:
+        async def pieces() -> AsyncIterator[bytes]:
+            try:
+                while True:
+                    yield b"piece"
+                    await asyncio.sleep(0.005)
+            finally:
+                ended.set()
+
+        return StreamingResponse(pieces())
+
+    app = route(streams_on)
+    if place == "inside":
+        app.add_middleware(Passing)
+
+    def send(served: Scene, user: User) -> None:
+        with Line(served.served.port) as line:
+            line.send(task(served, user))
+            read_until(line, b"piece")
+        assert ended.wait(PATIENCE)
+
+    wrap = Passing if place == "outside" else None
+    assert settled(database, app, send, **({"wrap": wrap} if wrap else {})) == CHARGED
+
+
+@pytest.mark.parametrize("place", ["inside", "outside"])
+def test_middleware_between_changes_nothing_about_failures(database: Database, place: str) -> None:
+    """Exceptions come through, or become answers, and both are failures."""
+    app = route(raises)
+    if place == "inside":
+        app.add_middleware(Passing)
+    wrap = {"wrap": Passing} if place == "outside" else {}
+    assert settled(database, app, expecting(500), **wrap) == 0
+
+
 def read_until(line: Line, wanted: bytes) -> bytes:
     """Read from a connection until something has come."""
     seen = b""
@@ -490,6 +540,29 @@ def test_a_server_that_can_not_give_back_in_the_end_says_what(where: Where, capl
     assert served.used(user) == 0
 
 
+def test_the_environment_is_enough_to_give_back(standin: StandIn) -> None:
+    """A gate of two lines: the project, the publishable key, and the gateway's own user."""
+    standin.change_user(standin.add_user(EMAIL), app_metadata={"role": "tick_gateway"})
+    user = {"TICKCTL_GATEWAY_EMAIL": EMAIL, "TICKCTL_GATEWAY_PASSWORD": PASSWORD}
+    environment = standin.settings_env("publishable") | user | {"SUPABASE_JWT_SECRET": standin.jwt_secret}
+    caller = standin.new_user()
+    app = TickGate(route(says_500), protect={"POST /tasks"}, settings=load(environment, []))
+    with running(app) as served:
+        headers = {"Authorization": f"Bearer {standin.token(caller)}"}
+        assert served.client().post("/tasks", json={"max_ticks": CHARGED}, headers=headers).status_code == 500
+    assert standin.rest("POST", "/rpc/my_ticks", {}, token=standin.token(caller))["ticks_used"] == 0
+    with standin.database.owner() as connection:
+        row = connection.execute("select count(*) from tick.charge where ticks_settled = 0").fetchone()
+    assert row == {"count": 1}
+
+
+def test_half_a_user_of_the_gateway_ends_its_start(standin: StandIn) -> None:
+    """Rather than charges that stay without anybody having meant that."""
+    half = standin.settings_env("publishable") | {"TICKCTL_GATEWAY_EMAIL": EMAIL}
+    with pytest.raises(ConfigurationError, match="TICKCTL_GATEWAY_PASSWORD"):
+        TickGate(route(accepts), protect={"POST /tasks"}, settings=load(half, []))
+
+
 def test_without_anybody_who_may_settle_charges_stay(where: Where) -> None:
     """And a handler that wants to settle is told what to configure."""
     told: list[str | None] = []
@@ -536,15 +609,38 @@ def test_a_refund_does_not_make_an_idempotency_key_good_again(where: Where) -> N
     assert served.used(user) == 0
 
 
-def test_an_application_that_breaks_down_in_its_shutdown_loses_no_charge(database: Database) -> None:
-    """The gate closes though nobody says that the shutdown is complete."""
+@pytest.mark.parametrize("breakdown", ["raises", "returns"])
+def test_an_application_that_breaks_down_in_its_shutdown_loses_no_charge(database: Database, breakdown: str) -> None:
+    """The gate closes though nobody says that the shutdown is complete, and closes once."""
+    store, closed = store_over(database), []
+
+    async def close() -> None:
+        closed.append(breakdown)
+        await store.aclose()
 
     async def breaks_down(scope: Any, receive: Receive, send: Send) -> None:
-        if scope["type"] == "lifespan":
-            assert (await receive())["type"] == "lifespan.startup"
-            await send({"type": "lifespan.startup.complete"})
-            assert (await receive())["type"] == "lifespan.shutdown"
+        assert scope["type"] == "lifespan"
+        assert (await receive())["type"] == "lifespan.startup"
+        await send({"type": "lifespan.startup.complete"})
+        assert (await receive())["type"] == "lifespan.shutdown"
+        if breakdown == "raises":
             raise RuntimeError("on purpose")
-        raise RuntimeError("on purpose")
 
-    assert settled(database, breaks_down, expecting(500)) == 0
+    with scene(database, breaks_down, gate=gate_over(database, store=store, close=close)):
+        assert closed == []
+    assert closed == [breakdown]
+
+
+def test_an_application_without_a_lifespan_is_served_all_the_same(database: Database) -> None:
+    """Nothing closes the gate then; the end of the event loop reports what would be lost."""
+
+    async def knows_requests_only(scope: Any, _receive: Receive, send: Send) -> None:
+        assert scope["type"] == "http"
+        await answer(send, 500, {})
+
+    def send(served: Scene, user: User) -> None:
+        assert served.post(user, CHARGED).status_code == 500
+        until(lambda: charges(database, user) == [0], "the charge is given back")
+        served.served.do(served.gate.aclose)
+
+    assert settled(database, knows_requests_only, send) == 0

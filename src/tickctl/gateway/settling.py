@@ -187,10 +187,9 @@ class Settler:
 
     def _leave_to_worker(self, job: _Job) -> None:
         self._waiting.append(job)
-        loop = asyncio.get_running_loop()
-        if self._worker is None or self._worker.done() or self._worker.get_loop() is not loop:
+        if self._worker is None or self._worker.done():
             # In a context of its own: what belongs to the request that happened to be the first must not stay with it.
-            self._worker = loop.create_task(self._work(), name="tickctl settlements", context=Context())
+            self._worker = asyncio.create_task(self._work(), name="tickctl settlements", context=Context())
 
     async def _show_identity(self) -> None:
         try:

@@ -173,6 +173,20 @@ def test_pauses_are_not_the_same_for_all_gateways() -> None:
     assert pause(10**9, 0.0) == LONGEST_PAUSE
 
 
+def test_pauses_are_short_again_once_anything_was_settled() -> None:
+    """The next trouble is another one."""
+    books, time = Books([DOWN, DOWN, DOWN, DOWN, "", DOWN, DOWN]), Time()
+
+    async def scene() -> None:
+        giving_back = settler(books, time)
+        giving_back.submit(charge_id(1), 0)
+        giving_back.submit(charge_id(2), 0)
+        await until(lambda: giving_back.waiting == 0)
+
+    run(scene)
+    assert time.slept == [0.5, 1, 0.5]
+
+
 def test_one_charge_in_trouble_does_not_keep_the_others_waiting() -> None:
     """No pause where anything at all succeeds, and the next round begins with others."""
     time = Time()
@@ -507,7 +521,7 @@ def test_settling_by_hand_leaves_the_rest_to_the_queue(error: TickctlError) -> N
 
 
 def test_the_worker_begins_anew_on_another_loop() -> None:
-    """Test clients run each request on a loop of its own."""
+    """Test clients run each request on a loop of its own, which ends what is under way."""
     books, kept = Books(), []
 
     async def scene() -> None:
