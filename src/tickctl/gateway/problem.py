@@ -13,7 +13,8 @@ QUOTA_EXCEEDED: Final = "https://iana.org/assignments/http-problem-types#quota-e
 """draft-ietf-httpapi-ratelimit-headers-11, section 5."""
 _TOO_MANY_REQUESTS: Final = 429
 
-# RFC 9110 section 15 and RFC 6585; Python's own phrases differ between its versions.
+# Phrases of RFC 9110 section 15, as RFC 9457 section 4.2.1 wants them; Python's own differ between its versions. That
+# of 429 goes with its type: the draft asks IANA to register it.
 TITLES: Final[Mapping[int, str]] = MappingProxyType(
     {
         400: "Bad Request",
@@ -24,7 +25,7 @@ TITLES: Final[Mapping[int, str]] = MappingProxyType(
         413: "Content Too Large",
         415: "Unsupported Media Type",
         422: "Unprocessable Content",
-        429: "Request cannot be satisfied as assigned quota has been exceeded",
+        429: "Quota Exceeded",
         503: "Service Unavailable",
     }
 )
@@ -35,11 +36,11 @@ class Problem:
     """Why a request is refused, in the words of HTTP; nothing in it is secret or internal.
 
     Attributes:
-        status: of the answer.
+        status: of the answer; one of `TITLES`.
         code: what clients may branch on; one for each cause, the member `code` of the body.
         detail: a sentence for the client's developer.
         headers: fields of the answer beyond its content type.
-        members: further members of the body.
+        members: further members of the body, besides the standard ones.
     """
 
     status: int
@@ -51,15 +52,15 @@ class Problem:
     def body(self) -> bytes:
         """Return the document, in UTF-8."""
         quota = self.status == _TOO_MANY_REQUESTS
-        document = {
+        standard = {
             "type": QUOTA_EXCEEDED if quota else "about:blank",
             "title": TITLES[self.status],
             "status": self.status,
             "detail": self.detail,
             "code": self.code,
-            **self.members,
         }
-        return json.dumps(document, separators=(",", ":")).encode()
+        further = {name: value for name, value in self.members.items() if name not in standard}
+        return json.dumps({**standard, **further}, separators=(",", ":")).encode()
 
 
 class RefusedError(Exception):

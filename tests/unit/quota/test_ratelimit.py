@@ -46,6 +46,13 @@ def test_an_exhausted_user_is_told_when_to_come_back() -> None:
     assert headers(last)["RateLimit"].endswith(";t=1")
 
 
+def test_a_day_that_seems_over_is_told_as_a_second() -> None:
+    """Numbers below 0 are no header values, and 0 would invite to come back at once."""
+    over = replace(GRANTED, decision=Decision.QUOTA_EXHAUSTED, now=GRANTED.resets_at + timedelta(hours=1))
+    assert headers(over)["RateLimit"].endswith(";t=1")
+    assert headers(over)["Retry-After"] == "1"
+
+
 def test_waiting_does_not_help_a_request_that_is_too_large() -> None:
     """There is a remainder to tell, but no time."""
     fields = headers(replace(GRANTED, decision=Decision.COST_EXCEEDS_LIMIT))

@@ -13,8 +13,8 @@ _TELLING: Final = frozenset({Decision.GRANTED, Decision.QUOTA_EXHAUSTED, Decisio
 
 
 def seconds_to_reset(consumption: Consumption) -> int:
-    """Return the whole seconds until the day ends, rounded up so that nobody comes back too early."""
-    return math.ceil((consumption.resets_at - consumption.now).total_seconds())
+    """Return the whole seconds until the day ends, at least 1 and rounded up, so that nobody comes back too early."""
+    return max(1, math.ceil((consumption.resets_at - consumption.now).total_seconds()))
 
 
 def headers(consumption: Consumption) -> dict[str, str]:
