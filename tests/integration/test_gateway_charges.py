@@ -587,8 +587,10 @@ def test_failures_cost_nobody_the_day(where: Where) -> None:
     async def unreliable(_request: Request) -> Response:
         return JSONResponse({}, 500 if failing[0] else 202)
 
-    with settling(where, route(unreliable)) as (served, settler):
+    with settling(where, route(unreliable)) as (served, _):
         user = served.database.add_user(limit=CHARGED)
+        settler = served.gate.settler
+        assert settler is not None
         for number in range(1, 8):
             assert served.post(user, CHARGED).status_code == 500
             until(lambda number=number: settler.settled == number, "the ticks are back")

@@ -137,6 +137,11 @@ class Gate:
         self._report(seen)
         return admission
 
+    @property
+    def settler(self) -> Settler | None:
+        """What gives charges back, with its counters; `None` where nobody may settle."""
+        return self._settler
+
     def begin(self) -> None:
         """Have the settling identity sign in; without this call it does so with the first charge to settle."""
         if self._settler is not None:
