@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from standin import PASSWORD, Fault, StandIn, json_answer
+from standin.auth import AuthConfig
 from tickctl.adapters.api import AsyncApiFunctions
 from tickctl.adapters.auth_api import AuthApi
 from tickctl.adapters.gateway_identity import GatewayUser
@@ -103,6 +104,22 @@ def test_a_session_is_begun_once_and_renewed_once(standin: StandIn) -> None:
     before = len(sign_ins(standin))
     run(scene)
     assert sign_ins(standin)[before:] == ["password", "refresh_token"]
+
+
+def test_a_token_of_a_short_life_is_renewed_at_half_of_it(standin: StandIn) -> None:
+    """A margin of a minute would ask for a new one each time."""
+    standin.auth_server.config = AuthConfig(jwt_expiry=40)
+
+    async def scene() -> None:
+        gateway = identity(standin)
+        for _ in range(3):
+            await gateway.caller()
+            standin.clock.advance(19)
+            await gateway.caller()
+            standin.clock.advance(2)
+
+    run(scene)
+    assert sign_ins(standin) == ["password", "refresh_token", "refresh_token"]
 
 
 async def token_of(gateway: GatewayUser) -> str:
