@@ -72,3 +72,27 @@ def test_servers_that_share_one_state_mix_nobody_up(shared_database: Database, g
     with served(shared_database, app, gated=False) as gateway, ThreadPoolExecutor(2) as pool:
         answers = list(pool.map(gateway.send, users))
     assert [answer.json() for answer in answers] == [user.id for user in users]
+
+
+def test_what_a_handler_leaves_in_the_state_is_seen_outside(shared_database: Database, gate: Gate) -> None:
+    """Middleware around the gate reads it, and finds gone what the handler takes away; but no admission."""
+    found = {}
+
+    async def handler(request: Request) -> JSONResponse:
+        request.state.left = "by the handler"
+        del request.state.taken
+        return JSONResponse(request.state.ticks.user.id)
+
+    inner = TickGate(Starlette(routes=[Route("/tasks", handler, methods=["POST"])]), {"POST /tasks"}, gate=gate)
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        if scope["type"] == "http":
+            scope["state"] = outside = {"taken": 1}
+            await inner(scope, receive, send)
+            found.update(outside)
+        else:
+            await inner(scope, receive, send)
+
+    with served(shared_database, app, gated=False) as gateway:
+        assert gateway.send(shared_database.add_user()).status_code == 200
+    assert found == {"left": "by the handler"}

@@ -6,13 +6,14 @@ from collections.abc import Awaitable, Callable, Collection, MutableMapping
 from typing import Any, Final, TypeAlias
 
 from tickctl.core.quota import ratelimit
-from tickctl.gateway.admission import STATE_KEY, Admission
+from tickctl.gateway.admission import Admission
 from tickctl.gateway.body import ClientGoneError, read_body
 from tickctl.gateway.configuration import build_gate
 from tickctl.gateway.gate import Gate, GateRequest, Observer
 from tickctl.gateway.options import GateOptions
 from tickctl.gateway.problem import MEDIA_TYPE, Problem, RefusedError
 from tickctl.gateway.routes import Scope, Selector, root_path_of, selector
+from tickctl.gateway.state import AdmittedState
 from tickctl.settings import Settings
 
 Message: TypeAlias = MutableMapping[str, Any]
@@ -20,6 +21,7 @@ Receive: TypeAlias = Callable[[], Awaitable[Message]]
 Send: TypeAlias = Callable[[Message], Awaitable[None]]
 App: TypeAlias = Callable[[Scope, Receive, Send], Awaitable[None]]
 
+_REQUEST_TIMEOUT: Final = 408
 EXPOSED_HEADERS: Final = ("RateLimit", "RateLimit-Policy", "Retry-After")
 """What a browser must let a page's script read (`Access-Control-Expose-Headers`, Fetch section 3.3.3)."""
 _log: Final = logging.getLogger("tickctl.gateway")
@@ -107,9 +109,7 @@ class TickGate:
             return
         except ClientGoneError:
             return
-        # A state of the request's own: where a server gives one to several requests, an unprotected one could find
-        # another user's admission in it.
-        scope["state"] = {**scope.get("state", {}), STATE_KEY: admission}
+        scope["state"] = AdmittedState(scope.get("state", {}), admission)
         exchange = _Exchange(scope, body, admission, self._gate.options)
         try:
             await self._app(scope, exchange.receiving(receive), exchange.sending(send))
@@ -187,6 +187,8 @@ class _Exchange:
 async def _answer(problem: Problem, scope: Scope, send: Send) -> None:
     body = problem.body()
     fields = {"Content-Type": MEDIA_TYPE, "Content-Length": str(len(body)), "Cache-Control": "no-store"}
+    if problem.status == _REQUEST_TIMEOUT and scope.get("http_version", "1.1").startswith("1."):
+        fields["Connection"] = "close"  # RFC 9110 section 15.5.9: what is left of the body must not be waited for
     headers = _encoded({**fields, **dict(problem.headers), **_exposure(scope)})
     await send({"type": "http.response.start", "status": problem.status, "headers": headers})
     await send({"type": "http.response.body", "body": b"" if scope["method"] == "HEAD" else body})

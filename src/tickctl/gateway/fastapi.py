@@ -137,7 +137,7 @@ def _protected(app: FastAPI) -> bool:
 class _RouteGate:
     """A `TickGate` for the routes that declare `Ticks`; not made, so in no need of settings, where tests replace it."""
 
-    def __init__(self, app: ASGIApp, /, *, api: FastAPI, make: _MakeGate) -> None:
+    def __init__(self, app: ASGIApp, *, api: FastAPI, make: _MakeGate) -> None:
         self._app = app
         self._api = api
         self._make = make
