@@ -92,6 +92,12 @@ def _local(app: typer.Typer) -> None:
     local.register(_group(app, "local", "The embedded database: PostgreSQL in a folder of yours."))
 
 
+def _gateway(app: typer.Typer) -> None:
+    from tickctl.cli import gateway
+
+    gateway.register(_group(app, "gateway", "The gateway hook: admits requests while their users have ticks left."))
+
+
 def _demo(app: typer.Typer) -> None:
     from tickctl.cli import demo
 
@@ -119,6 +125,7 @@ _BRANCHES: Final[Mapping[str, Callable[[typer.Typer], None]]] = {
     "schema": _schema,
     "login": _login,
     "local": _local,
+    "gateway": _gateway,
     "demo": _demo,
     "help": _help,
 }

@@ -1,0 +1,173 @@
+"""The small service that `tickctl gateway serve` puts behind a gate, and how it is served."""
+
+import logging
+import socket
+import time
+import uuid
+from collections.abc import Awaitable, Callable, MutableMapping
+from contextlib import suppress
+from contextvars import ContextVar
+from typing import Any, Final
+
+import uvicorn
+from fastapi import FastAPI
+from pydantic import BaseModel
+
+from tickctl.errors import InvalidInputError
+from tickctl.gateway import Gate, Observation
+from tickctl.gateway.fastapi import Ticks, protect
+
+Write = Callable[[str], None]
+Message = MutableMapping[str, Any]
+Application = Callable[
+    [MutableMapping[str, Any], Callable[[], Awaitable[Message]], Callable[[Message], Awaitable[None]]], Awaitable[None]
+]
+
+LOOPBACK: Final = "127.0.0.1"
+USUAL_PORT: Final = 8000
+_BACKLOG: Final = 1024
+_FAREWELL_SECONDS: Final = 5
+
+
+class Task(BaseModel):
+    """What is asked for."""
+
+    max_ticks: int
+
+
+class Accepted(BaseModel):
+    """What became of it."""
+
+    task_id: str
+    email: str | None
+    ticks: int
+
+
+def build_service(gate: Gate) -> FastAPI:
+    """Return a service whose `POST /tasks` is protected; it accepts tasks and forgets them."""
+    app = FastAPI(title="tickctl gateway serve")
+
+    @app.post("/tasks", status_code=202)
+    async def create_task(_task: Task, ticks: Ticks) -> Accepted:
+        """Accept a task."""
+        return Accepted(task_id=str(uuid.uuid4()), email=ticks.user.email, ticks=ticks.charge.ticks)
+
+    @app.get("/health")
+    async def health() -> dict[str, str]:
+        """Say that the service runs; of the database it says nothing."""
+        return {"status": "ok"}
+
+    protect(app, gate=gate)
+    return app
+
+
+class AccessLog:
+    """Writes a line for each request that a gate has judged: status, decision, user, ticks and time. Never a token.
+
+    Args:
+        write: takes one line.
+    """
+
+    def __init__(self, write: Write) -> None:
+        self._write = write
+        # A request is served in a context of its own, in which the gate reports as well.
+        self._seen: ContextVar[Observation | None] = ContextVar("seen", default=None)
+
+    def note(self, seen: Observation) -> None:
+        """Take what the gate reports."""
+        self._seen.set(seen)
+
+    def around(self, app: Application) -> Application:
+        """Return the application, watched."""
+
+        async def watched(
+            scope: MutableMapping[str, Any],
+            receive: Callable[[], Awaitable[Message]],
+            send: Callable[[Message], Awaitable[None]],
+        ) -> None:
+            began, status = time.perf_counter(), 0
+
+            async def sending(message: Message) -> None:
+                nonlocal status
+                status = message.get("status", status)
+                await send(message)
+
+            try:
+                await app(scope, receive, sending)
+            finally:
+                if (seen := self._seen.get()) is not None:
+                    self._write(_line(status, seen, time.perf_counter() - began))
+
+        return watched
+
+
+def _line(status: int, seen: Observation, seconds: float) -> str:
+    parts = [f"{status or '---'} {seen.decision}"]  # without a status, the client had gone
+    if seen.user_id:
+        parts.append(seen.user_id)
+    if seen.ticks is not None:
+        parts.append(f"{seen.ticks} tick{'s' if seen.ticks != 1 else ''}")
+    return "  ".join([*parts, f"{seconds * 1000:.1f} ms"])
+
+
+def listen(port: int | None) -> socket.socket:
+    """Return a socket that listens on the loopback interface, so that requests wait from now on.
+
+    Args:
+        port: 0 takes any that is free, `None` the usual one if it is.
+
+    Raises:
+        InvalidInputError: the port can't be had.
+    """
+    with suppress(OSError):
+        return _bound(USUAL_PORT if port is None else port)
+    if port is None:
+        return _bound(0)
+    raise InvalidInputError(
+        f"port {port} on {LOOPBACK} can't be had: it is in use, or not yours to take",
+        hint="choose another with --port, or any that is free with --port 0",
+    )
+
+
+def _bound(port: int) -> socket.socket:
+    # asyncio switches Nagle's algorithm off only where a socket names its protocol; else answers take 40 ms longer.
+    listening = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    try:
+        # A port that was in use a moment ago may be taken again; one that is in use may not.
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listening.bind((LOOPBACK, port))
+        listening.listen(_BACKLOG)
+    except BaseException:
+        listening.close()
+        raise
+    return listening
+
+
+def serve(app: Application, listening: socket.socket, write: Write) -> None:
+    """Serve until interrupted or terminated, and let requests under way end, within seconds."""
+    logging.getLogger().addHandler(_Briefly(write))
+    config = uvicorn.Config(
+        app,
+        log_config=None,
+        access_log=False,
+        lifespan="on",
+        ws="none",
+        timeout_graceful_shutdown=_FAREWELL_SECONDS,
+    )
+    # uvicorn ends in order and then raises the signal again.
+    with suppress(KeyboardInterrupt):
+        uvicorn.Server(config).run(sockets=[listening])
+
+
+class _Briefly(logging.Handler):
+    """Shows what libraries call an error, without traceback; what they warn of is in the lines of requests already."""
+
+    def __init__(self, write: Write) -> None:
+        super().__init__(logging.ERROR)
+        self._show = write
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write the first line of a message, and which kind of error it is about."""
+        lines = record.getMessage().splitlines() or [""]
+        kind = record.exc_info[0] if record.exc_info else None
+        self._show(f"{record.name}: {lines[0]}{f' ({kind.__name__})' if kind else ''}")
