@@ -4,7 +4,6 @@
 """
 
 import asyncio
-import logging
 import random
 import time
 from collections import deque
@@ -17,15 +16,9 @@ from typing import Final
 
 from tickctl.core.quota import AsyncSqlFunctions, Caller, Settlement, SettleOutcome
 from tickctl.core.quota.asynchronous import settle
-from tickctl.errors import (
-    ConflictError,
-    CredentialsRefusedError,
-    InvalidInputError,
-    NotFoundError,
-    TickctlError,
-    UnreachableError,
-)
+from tickctl.errors import ConflictError, InvalidInputError, NotFoundError, TickctlError, UnreachableError
 from tickctl.gateway.identity import Identity
+from tickctl.gateway.settling_log import SettlingLog
 
 AT_ONCE: Final = 4
 """Settlements under way at once, out of the queue."""
@@ -37,8 +30,6 @@ REFUSED_PAUSE: Final = 60.0
 """Seconds until credentials that were refused are tried again: somebody has to mend that."""
 DRAIN_PAUSE: Final = 0.25
 """Seconds between attempts while shutting down."""
-
-logger = logging.getLogger("tickctl.gateway")
 
 
 class _Outcome(Enum):
@@ -103,7 +94,7 @@ class Settler:
         self._worker: asyncio.Task[None] | None = None
         self._pausing: asyncio.Future[None] | None = None
         self._closing = False
-        self._told: set[str] = set()
+        self._log = SettlingLog()
         self.settled = self.retried = self.lost = 0
 
     @property
@@ -194,10 +185,8 @@ class Settler:
     async def _show_identity(self) -> None:
         try:
             await self._identity.caller()
-        except TickctlError as error:
-            self._tell_why(error)
-        except Exception as error:  # noqa: BLE001 - an identity of somebody else's
-            self._tell_of(error)
+        except Exception as error:  # noqa: BLE001 - the gateway serves all the same
+            self._log.waits(error)
 
     async def _settle_now(self, job: _Job) -> None:
         try:
@@ -252,10 +241,10 @@ class Settler:
         except TickctlError as error:
             return self._judge(job, caller, error)
         except TimeoutError:
-            self._tell(logging.WARNING, f"no answer within {self._timeout:g} s")
+            self._log.waits(UnreachableError(f"no answer within {self._timeout:g} s"))
             return _Outcome.OUTAGE
         except Exception as error:  # noqa: BLE001 - the worker must outlive a mistake
-            self._tell_of(error)
+            self._log.waits(error)
             return _Outcome.REFUSED
         self._count(job, settlement)
         return _Outcome.DONE
@@ -264,7 +253,7 @@ class Settler:
         if caller is not None and isinstance(error, InvalidInputError | NotFoundError | ConflictError):
             self._lose(job, error.message)
             return _Outcome.DONE
-        self._tell_why(error)
+        self._log.waits(error)
         if isinstance(error, UnreachableError):
             return _Outcome.OUTAGE
         if caller is not None:
@@ -274,12 +263,10 @@ class Settler:
     def _count(self, job: _Job, settlement: Settlement) -> None:
         if settlement.outcome is SettleOutcome.NOT_FOUND:
             self.lost += 1
-            logger.warning("charge %s is not settled: it exists no longer, as when its user was deleted", job.charge_id)
+            self._log.gone(job.charge_id)
         else:
             self.settled += 1
-        if self._told:
-            self._told.clear()
-            logger.info("charges are settled again")
+        self._log.goes_on()
 
     def _is_left(self, job: _Job, outcome: _Outcome) -> bool:
         """Tell whether there must be another attempt."""
@@ -290,24 +277,6 @@ class Settler:
             self._lose(job, "it could not be done for a day")
         return False
 
-    def _tell_why(self, error: TickctlError) -> None:
-        if isinstance(error, UnreachableError):
-            self._tell(logging.WARNING, error.message)
-            return
-        refused = isinstance(error, CredentialsRefusedError)
-        remedy = "see docs/SUPABASE_SETUP.md, the gateway's own identity" if refused else error.hint
-        self._tell(logging.ERROR, f"{error.message}; {remedy}" if remedy else error.message)
-
-    def _tell_of(self, error: Exception) -> None:
-        # Not its message, which may hold what was sent.
-        self._tell(logging.ERROR, f"an unexpected {type(error).__name__}")
-
-    def _tell(self, level: int, cause: str) -> None:
-        """Log why settlements wait, once until they go on."""
-        if cause not in self._told:
-            self._told.add(cause)
-            logger.log(level, "charges can't be settled and wait: %s", cause)
-
     def _lose_all(self, why: str) -> None:
         for job in self._jobs.values():
             self._lose(job, why)
@@ -316,8 +285,7 @@ class Settler:
 
     def _lose(self, job: _Job, why: str) -> None:
         self.lost += 1
-        by_hand = f"select public.settle_ticks('{job.charge_id}', {job.ticks_actual})"
-        logger.error("charge %s may not be settled: %s; to do it by hand: %s", job.charge_id, why, by_hand)
+        self._log.lost(job.charge_id, job.ticks_actual, why)
 
 
 def pause(failures: int, jitter: float) -> float:
