@@ -12,12 +12,13 @@ from typing import Final
 from tickctl.core.quota import AsyncSqlFunctions, Consumption, Decision, SignedInUser
 from tickctl.core.quota.asynchronous import consume
 from tickctl.core.secrets import Secret
-from tickctl.core.tokens import KeySource, Policy, TokenVerifier, Verdict
+from tickctl.core.tokens import KeySource, Policy, Verdict
 from tickctl.errors import TickctlError
 from tickctl.gateway.admission import Admission, Charge, User
 from tickctl.gateway.body import check_head, ticks_of
 from tickctl.gateway.credentials import Headers, bearer_token
 from tickctl.gateway.idempotency import digest, request_key
+from tickctl.gateway.keys import GateVerifier
 from tickctl.gateway.options import GateOptions
 from tickctl.gateway.problem import RefusedError
 from tickctl.gateway.refusals import cannot_tell, decision_problem, error_problem, verdict_problem
@@ -87,7 +88,7 @@ class Gate:
     """Lets requests through that carry a good token and for which ticks are left; one for each process and event loop.
 
     Args:
-        keys: the project's keys; must not block.
+        keys: the project's keys; other than `RemoteKeys`, they must not block.
         policy: the rules for tokens.
         store: the database's functions.
         settler: gives back what failed requests were charged; without it charges stay.
@@ -110,7 +111,7 @@ class Gate:
         close: Callable[[], Awaitable[None]] | None = None,
     ) -> None:
         self.options = options or GateOptions()
-        self._verifier = TokenVerifier(keys, policy)
+        self._verifier = GateVerifier(keys, policy)
         self._require_confirmed = policy.require_confirmed
         self._leeway = policy.leeway
         self._store = store
@@ -157,7 +158,7 @@ class Gate:
             await self._close()
 
     async def _admit(self, request: GateRequest, seen: Observation) -> Admission:
-        user, caller = self._verified(request, seen)
+        user, caller = await self._verified(request, seen)
         check_head(request.headers, self.options)
         began = time.perf_counter()
         body = await request.read_body()
@@ -168,7 +169,7 @@ class Gate:
         asked = _Asked(user, caller, ticks, key, fingerprint)
         began = time.perf_counter()
         try:
-            consumption = await self._consumed(asked)
+            consumption = await self._consumed(asked, self.options.timeout - seen.verify_seconds)
         finally:
             seen.store_seconds = time.perf_counter() - began
         if (problem := decision_problem(consumption)) is not None:
@@ -187,11 +188,11 @@ class Gate:
         expires_at = caller.claims["exp"]
         return not (isinstance(expires_at, int) and now.timestamp() < expires_at + self._leeway)
 
-    def _verified(self, request: GateRequest, seen: Observation) -> tuple[User, SignedInUser]:
+    async def _verified(self, request: GateRequest, seen: Observation) -> tuple[User, SignedInUser]:
         began = time.perf_counter()
         try:
             token = bearer_token(request.headers)
-            verdict = self._verifier.verify(token, self._clock())
+            verdict = await self._verifier.verify(token, self._clock, self.options.timeout)
         finally:
             seen.verify_seconds = time.perf_counter() - began
         if (problem := verdict_problem(verdict, self.options.retry_after)) is not None:
@@ -200,8 +201,8 @@ class Gate:
         seen.user_id = user.id
         return user, SignedInUser(verdict.claims, Secret(token))
 
-    async def _consumed(self, asked: _Asked) -> Consumption:
-        """Ask the database, for no longer than the time-out; what it grants after that is given back."""
+    async def _consumed(self, asked: _Asked, patience: float) -> Consumption:
+        """Ask the database, for no longer than is left of the time-out; what it grants after that is given back."""
         if len(self._calls) >= self.options.most_waiting:
             _log.warning("the store has %d calls under way; refusing more", len(self._calls))
             raise RefusedError(cannot_tell(self.options.retry_after, "overloaded"))
@@ -209,14 +210,14 @@ class Gate:
         self._calls.add(call)
         call.add_done_callback(self._calls.discard)
         try:
-            async with asyncio.timeout(self.options.timeout):
+            async with asyncio.timeout(patience):
                 return await asyncio.shield(call)
         except TickctlError as error:
             _log.warning("the store could not decide: %s: %s", error.code, error.message)
             raise RefusedError(error_problem(error, self.options.retry_after)) from None
         except TimeoutError:
             call.add_done_callback(self._give_back)
-            _log.warning("the store did not answer within %g s", self.options.timeout)
+            _log.warning("the store did not answer within %.1f s", patience)
             raise RefusedError(cannot_tell(self.options.retry_after)) from None
         except asyncio.CancelledError:
             call.add_done_callback(self._give_back)

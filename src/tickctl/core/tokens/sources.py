@@ -108,9 +108,23 @@ class RemoteKeys:
         self._attempted_at: float | None = None
         self._unread_copy = copy
 
+    def at_hand(self, header: Header) -> KeySet | None:
+        """Return the set that is held for this header, however old it is within its hour; never waits."""
+        if self.is_local(header):
+            return self._local
+        held = self._held
+        return held.merged if held is not None and _younger(held.fetched_at, LAST_GOOD, self._clock()) else None
+
+    def would_ask(self, header: Header, oldest: float = COOLDOWN) -> bool:
+        """Tell whether `refreshed` would make a request by now if the set is `oldest` seconds old; never waits."""
+        held, now = self._held, self._clock()
+        if self.is_local(header) or (held is not None and _younger(held.fetched_at, oldest, now)):
+            return False
+        return self._may_ask(held, now)
+
     def current(self, header: Header) -> KeySet:
         """Return the configured keys if they decide, else the published ones too, fetched where they are too old."""
-        if self._is_local(header):
+        if self.is_local(header):
             return self._local
         held = self._held
         if held is not None and _younger(held.fetched_at, MAX_AGE, self._clock()):
@@ -119,9 +133,10 @@ class RemoteKeys:
 
     def refreshed(self, header: Header) -> KeySet:
         """Return the keys after at most one request, and none within 30 s of the one before."""
-        return self._local if self._is_local(header) else self._renewed(COOLDOWN)
+        return self._local if self.is_local(header) else self._renewed(COOLDOWN)
 
-    def _is_local(self, header: Header) -> bool:
+    def is_local(self, header: Header) -> bool:
+        """Tell whether the configured keys decide alone, so that nothing published could change the verdict."""
         if header.algorithm is Algorithm.HS256:
             return True
         return header.key_id is not None and bool(self._local.candidates(header.key_id, header.algorithm))
@@ -137,9 +152,8 @@ class RemoteKeys:
                 return held.merged
             if held is not None and not _younger(held.fetched_at, LAST_GOOD, now):
                 held = None
-            pause = RETRY if held is None else COOLDOWN
             reason = "the last attempt failed a moment ago"
-            if self._attempted_at is None or not _younger(self._attempted_at, pause, now):
+            if self._may_ask(held, now):
                 self._attempted_at = now
                 try:
                     return self._take(self._fetch(), now, save=True).merged
@@ -151,6 +165,12 @@ class RemoteKeys:
                 f"the project's signing keys can't be fetched: {reason}",
                 hint="check SUPABASE_URL and the network, or configure the keys by hand",
             )
+
+    def _may_ask(self, held: _Held | None, now: float) -> bool:
+        """Tell whether the pause after the last attempt is over; it is shorter while there is nothing to judge by."""
+        usable = held is not None and _younger(held.fetched_at, LAST_GOOD, now)
+        pause = COOLDOWN if usable else RETRY
+        return self._attempted_at is None or not _younger(self._attempted_at, pause, now)
 
     def _read_copy(self) -> None:
         copy, self._unread_copy = self._unread_copy, None
