@@ -172,11 +172,12 @@ class Interleaving(RuleBasedStateMachine):
         exchange.task = self.loop.create_task(self.app(scope, receive, send))  # type: ignore[arg-type]
         return exchange
 
-    @rule(user=st.sampled_from(PEOPLE))
-    def ask(self, user: User) -> None:
-        """Somebody sends a request."""
-        ticks = len(self.exchanges) + 1
-        self.exchanges[ticks] = self.begin("/tasks", user, ticks)
+    @rule(users=st.lists(st.sampled_from(PEOPLE), min_size=1, max_size=4))
+    def ask(self, users: list[User]) -> None:
+        """Some people send a request each, in the same moment."""
+        for user in users:
+            ticks = len(self.exchanges) + 1
+            self.exchanges[ticks] = self.begin("/tasks", user, ticks)
         self.turn()
 
     @rule(user=st.sampled_from(PEOPLE))
