@@ -226,8 +226,11 @@ def test_ticks_of_a_websocket_fails_closed(shared_database: Database, caplog: py
 
 def test_a_state_of_that_name_is_no_admission(shared_database: Database) -> None:
     """What something else leaves in the request's state lets nobody in."""
-    app = FastAPI()
-    directly(app)
+    app, called = FastAPI(), Mock()
+
+    @app.post("/tasks")
+    async def handler(ticks: Ticks) -> None:
+        called()
 
     async def leave(request: Request, call_next: Any) -> Any:
         request.state.ticks = {"user": "anybody"}
@@ -236,6 +239,7 @@ def test_a_state_of_that_name_is_no_admission(shared_database: Database) -> None
     app.add_middleware(BaseHTTPMiddleware, dispatch=leave)
     with served(shared_database, app, gated=False) as gateway:
         assert gateway.send(None).status_code == 500
+    assert not called.called
 
 
 def test_middleware_that_moves_requests_moves_them_before_the_gate(shared_database: Database) -> None:
