@@ -10,7 +10,7 @@ from tickctl.core.tokens.policy import DEFAULT_LEEWAY
 from tickctl.errors import ConfigurationError
 from tickctl.gateway.gate import Gate, Observer
 from tickctl.gateway.identity import OperatorIdentity
-from tickctl.gateway.options import GateOptions
+from tickctl.gateway.options import STORE_PATIENCE, GateOptions
 from tickctl.gateway.settling import Settler
 from tickctl.settings import Settings, load
 
@@ -20,9 +20,6 @@ if TYPE_CHECKING:
     from tickctl.gateway.identity import Identity
 
 _log: Final = logging.getLogger("tickctl.gateway")
-
-STORE_PATIENCE: Final = 2
-"""The store may take so many times as long as a request waits, so that a late charge is seen, and given back."""
 
 
 def build_gate(

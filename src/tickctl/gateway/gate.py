@@ -19,7 +19,7 @@ from tickctl.gateway.body import check_head, ticks_of
 from tickctl.gateway.credentials import Headers, bearer_token
 from tickctl.gateway.idempotency import digest, request_key
 from tickctl.gateway.keys import GateVerifier
-from tickctl.gateway.options import GateOptions
+from tickctl.gateway.options import STORE_PATIENCE, GateOptions
 from tickctl.gateway.problem import RefusedError
 from tickctl.gateway.refusals import cannot_tell, decision_problem, error_problem, verdict_problem
 from tickctl.gateway.settling import Settler
@@ -151,7 +151,7 @@ class Gate:
     async def aclose(self) -> None:
         """Hear calls out that are under way, carry out the settlements that wait, and close what is the gate's own."""
         if self._calls:
-            await asyncio.wait(self._calls, timeout=self.options.timeout)
+            await asyncio.wait(self._calls, timeout=STORE_PATIENCE * self.options.timeout)
         if self._settler is not None:
             await self._settler.aclose()
         if self._close is not None:

@@ -2,8 +2,12 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Final
 
 from tickctl.errors import ConfigurationError
+
+STORE_PATIENCE: Final = 2
+"""The store may take so many times as long as a request waits, so that a late charge is seen, and given back."""
 
 
 def server_error(status: int) -> bool:
