@@ -103,6 +103,8 @@ def server() -> Iterator[KeyServer]:
         made = KeyServer(raw)
         yield made
         made.go_on.set()
+        for thread in fetches():
+            thread.join(10)
 
 
 @pytest.fixture
@@ -252,7 +254,7 @@ def test_a_hanging_server_costs_a_request_its_patience_and_no_more(
             assert set(outcomes) == {Reason.UNREACHABLE}
             assert len(fetches()) == 1
             clock.now += 30
-        assert server.requests == 1
+        await asyncio.to_thread(server.asked.wait, 10)
         server.trouble = None
         server.go_on.set()
         await ended(server, 1)
