@@ -372,11 +372,19 @@ def test_closing_ends_the_session(standin: StandIn, gateway_user: str) -> None:
         await gateway.aclose()
         assert open_sessions() == 0
         await gateway.caller()
+        standin.clock.advance(3600)  # a quiet night: the token has expired, and the session hasn't
+        await gateway.aclose()
+        assert open_sessions() == 0
+        await gateway.caller()
+        end_sessions(standin, gateway_user)
+        standin.clock.advance(3600)
+        await gateway.aclose()
+        await gateway.caller()
         with standin.faults.troubled(Fault(hang_up=True)):
             await gateway.aclose()
 
     run(scene)
-    assert sign_ins(standin) == ["password"] * 2
+    assert sign_ins(standin) == ["password", "password", "refresh_token", "password", "refresh_token", "password"]
 
 
 def test_neither_password_nor_tokens_show(standin: StandIn, caplog: pytest.LogCaptureFixture) -> None:

@@ -106,12 +106,12 @@ class GatewayUser:
             self._renew_at = self._ends_at = 0.0
 
     async def aclose(self) -> None:
-        """End the session, so that no restart leaves one behind; where that fails it ends by itself."""
+        """End the session, so that no restart leaves one behind; where that fails, Auth's own limits end it."""
         session, self._session = self._session, None
         self._renew_at = self._ends_at = 0.0
-        if session is not None and not session.ends_before(self._clock()):
+        if session is not None:
             with suppress(TickctlError):
-                await asyncio.to_thread(self._auth.sign_out, session)
+                await asyncio.to_thread(self._end, session)
 
     async def _renew(self) -> None:
         """Have a renewal done, with everybody else who asks for one; what came of it is in the attributes."""
@@ -142,6 +142,15 @@ class GatewayUser:
     def _next_session(self) -> AuthSession:
         renewed = None if self._session is None else self._auth.refresh(self._session)
         return renewed or self._auth.sign_in(self._email, self._password)
+
+    def _end(self, session: AuthSession) -> None:
+        # Only a good access token can end its session.
+        if session.ends_before(self._clock() + MARGIN):
+            renewed = self._auth.refresh(session)
+            if renewed is None:
+                return
+            session = renewed
+        self._auth.sign_out(session)
 
     def _warn_of_role(self) -> None:
         account = self._claims.get("app_metadata")
