@@ -321,6 +321,16 @@ BODIES = [
         options={"largest_body": 500},
     ),
     Cause("too slow", 408, "body_timeout", raw(("Content-Length", "99"), content=b"{"), options={"body_timeout": 0.05}),
+    Cause(
+        "two framings that disagree",
+        400,
+        "wrong_length",
+        raw(
+            ("Content-Length", "5"),
+            ("Transfer-Encoding", "chunked"),
+            content=b'f\r\n{"max_ticks":1}\r\n0\r\n\r\n',
+        ),
+    ),
     Cause("no body", 422, "invalid_json", body(b"")),
     Cause("no JSON", 422, "invalid_json", body(b"max_ticks: 1")),
     Cause("no UTF-8", 422, "invalid_json", body(b'{"max_ticks": 1, "a": "\xff"}')),

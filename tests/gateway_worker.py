@@ -34,7 +34,7 @@ def main() -> None:
     """Serve until SIGTERM."""
     logging.basicConfig(level=logging.DEBUG, stream=sys.stderr)
     listener = socket.socket(fileno=int(sys.argv[1]))
-    options = GateOptions(timeout=UNHURRIED)
+    options = GateOptions(timeout=float(os.environ.get("TIMEOUT", UNHURRIED)))
     app = TickGate(application, protect={"POST /tasks", "POST /slow"}, options=options)
     config = uvicorn.Config(app, http="h11", ws="none", lifespan="on", log_config=None, access_log=False)
     uvicorn.Server(config).run([listener])
