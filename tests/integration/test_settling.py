@@ -208,7 +208,7 @@ def test_a_store_that_hangs_keeps_nobody(standin: StandIn) -> None:
     place = Place(standin, standin.database, standin.database.add_user())
 
     async def scene() -> None:
-        async with place.settling(timeout=0.1, store_timeout=0.2, drain_seconds=0.1) as (store, settler):
+        async with place.settling(timeout=0.1, drain_seconds=0.1) as (store, settler):
             await settler._identity.caller()  # signing in may take longer than an attempt of this test
             charge = await charged(place, store, 8)
             with standin.faults.troubled(Fault(silent=True), RPC):
