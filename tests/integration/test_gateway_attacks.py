@@ -328,6 +328,26 @@ def test_keys_are_each_users_own(act: Scene) -> None:
     assert [act.post(who, headers=key).status_code for who in (eve, ada, eve, ada)] == [202, 202, 409, 409]
 
 
+def test_a_key_is_good_for_one_request_only(act: Scene) -> None:
+    """Another path, query, body or price with it is another request, and says so."""
+    user = act.database.add_user()
+    fields = {
+        "Idempotency-Key": "one",
+        "Authorization": f"Bearer {act.token(user)}",
+        "Content-Type": "application/json",
+    }
+
+    def send(path: str, body: bytes) -> str:
+        reply = act.client.post(path, content=body, headers=fields)
+        return "granted" if reply.status_code == 202 else str(reply.json()["code"])
+
+    body = b'{"max_ticks":1}'
+    assert send("/tasks", body) == "granted"
+    others = [("/tasks?", body), ("/tasks?a=b", body), ("/tasks", body + b" "), ("/tasks", b'{"max_ticks":2}')]
+    assert [send(*other) for other in others] == ["already_accepted", *["key_conflict"] * 3]
+    assert act.used(user) == 1
+
+
 def test_a_key_that_was_spent_beside_the_gate_is_spent(act: Scene) -> None:
     """Who calls `consume_ticks` directly has paid, and is not let in for it: the gate did not make that charge."""
     user = act.database.add_user()
