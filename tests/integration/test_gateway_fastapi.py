@@ -174,6 +174,23 @@ def test_what_no_handler_with_ticks_will_get_is_not_asked_for(
         assert ask(gateway.running.port, request_bytes(method, path), method=method).status == status
 
 
+@pytest.mark.parametrize("paid_first", [True, False])
+@pytest.mark.parametrize("included", [True, False])
+def test_each_method_of_a_path_is_its_own_route(included: bool, paid_first: bool, shared_database: Database) -> None:
+    """One that declares Ticks is protected, and another beside it is free, in whichever order they come."""
+    app, router, user = FastAPI(), APIRouter(), shared_database.add_user()
+    routes = router if included else app
+    adding = [lambda: routes.post("/tasks")(create), lambda: routes.get("/tasks")(lambda: "free")]
+    for add in adding if paid_first else reversed(adding):
+        add()
+    if included:
+        app.include_router(router)
+    with served(shared_database, app) as gateway:
+        assert gateway.client.get("/tasks").json() == "free"
+        assert gateway.send(None).status_code == 401
+        assert gateway.send(user).status_code == 200
+
+
 @pytest.mark.parametrize("path", ["/tasks", "/t%61sks", "/tasks?a=b", "/tasks%0A"])
 def test_whatever_reaches_the_handler_has_passed_the_gate(path: str, shared_database: Database) -> None:
     """Also by spellings of the path that the router takes for the same."""
@@ -288,6 +305,16 @@ def test_an_override_that_is_taken_back_brings_the_gate_back(shared_database: Da
         assert server.client().post("/tasks").status_code == 401
 
 
+def test_an_override_while_serving_takes_the_gate_away(shared_database: Database) -> None:
+    """Also where it is there already."""
+    app = FastAPI()
+    directly(app)
+    with served(shared_database, app) as gateway:
+        assert gateway.send(None).status_code == 401
+        app.dependency_overrides[admitted] = pretended
+        assert gateway.send(None).status_code == 200
+
+
 def test_without_settings_the_application_does_not_start(caplog: pytest.LogCaptureFixture) -> None:
     """A gate that can't be built is found out at the start, and not at the first request."""
     app = FastAPI()
@@ -298,13 +325,14 @@ def test_without_settings_the_application_does_not_start(caplog: pytest.LogCaptu
     assert "Traceback" not in caplog.text
 
 
-def test_without_settings_and_lifespan_nothing_is_served() -> None:
+def test_without_settings_and_lifespan_nothing_is_served(caplog: pytest.LogCaptureFixture) -> None:
     """Where a server doesn't tell the application of its start, the first request finds out."""
     app = FastAPI()
     protect(app, settings=Settings())
     directly(app)
     with running(app, lifespan="off") as server:
         assert server.client().post("/tasks").status_code == 500
+    assert "ConfigurationError" in caplog.text
 
 
 def test_protect_is_refused_once_the_application_serves() -> None:

@@ -169,7 +169,7 @@ class _RouteGate:
         """
         if self._replaced:
             return False
-        route = _matching(self._api.router.routes, dict(scope))
+        route = _matching(self._api.router.routes, scope)
         return _declares(getattr(route, "dependant", None))
 
 

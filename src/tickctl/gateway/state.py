@@ -22,10 +22,8 @@ class AdmittedState(dict[str, Any]):
 
     def __setitem__(self, name: str, value: Any) -> None:
         super().__setitem__(name, value)
-        if name != STATE_KEY:
-            self._outside[name] = value
+        self._outside[name] = value
 
     def __delitem__(self, name: str) -> None:
         super().__delitem__(name)
-        if name != STATE_KEY:
-            self._outside.pop(name, None)
+        self._outside.pop(name, None)
