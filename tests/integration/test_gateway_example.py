@@ -9,7 +9,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -85,15 +85,18 @@ class Process:
 
 
 @contextmanager
-def example(where: Where, folder: Path, **variables: str) -> Iterator[Process]:
+def example(
+    where: Where, folder: Path, *, settings: Mapping[str, str] | None = None, **variables: str
+) -> Iterator[Process]:
     """Run `uvicorn main:app` with the variables that the gateway needs, and no others; Ctrl-C ends it."""
+    settings = settings_of(where) if settings is None else settings
     environment = {name: os.environ[name] for name in ("PATH", "HOME", "PYTHONPATH") if name in os.environ}
     log = folder / "log"
     with socket.create_server(("127.0.0.1", 0)) as listener, log.open("wb") as output:
         port, descriptor = listener.getsockname()[1], listener.fileno()
         process = subprocess.Popen(
             [sys.executable, "-m", "uvicorn", "main:app", "--app-dir", EXAMPLE, "--fd", str(descriptor)],
-            env=environment | settings_of(where) | variables,
+            env=environment | settings | variables,
             cwd=folder,
             stdout=output,
             stderr=subprocess.STDOUT,
@@ -158,6 +161,17 @@ def test_what_its_guide_promises(where: Where, tmp_path: Path) -> None:
     assert (away.status_code, away.headers["Retry-After"]) == (503, "5")
     assert users.ledger(user).popitem()[1] == (10, 10)
     assert not any(token.split(".")[2] in logged for token in sent)
+
+
+def test_its_settings_may_be_in_files(where: Where, tmp_path: Path) -> None:
+    """Below the folder that it is started in, as Docker Compose reads them."""
+    (tmp_path / "services").mkdir()
+    for number, (name, value) in enumerate(settings_of(where).items()):
+        file = tmp_path / "services" / (".env", "keys.env")[number % 2]
+        with file.open("a") as lines:
+            lines.write(f"{name}={value}\n")
+    with example(where, tmp_path, settings={}) as gateway:
+        assert gateway.post(gateway.token(database_of(where).add_user())).status_code == 202
 
 
 def test_health_needs_no_token_and_costs_nothing(database: Database, tmp_path: Path) -> None:

@@ -57,14 +57,15 @@ def after_inclusion(app: FastAPI) -> str:
     return "/late/tasks"
 
 
+async def plain(request: Request) -> dict[str, Any]:
+    """Answer with what the gate has found, without declaring that there is a gate."""
+    return await create(request.state.ticks)
+
+
 def by_a_routers_dependencies(app: FastAPI) -> str:
     """Let the router declare it, for all its routes."""
     router = APIRouter(dependencies=[Security(admitted)])
-
-    @router.post("/tasks")
-    async def plain(request: Request) -> dict[str, Any]:
-        return await create(request.state.ticks)
-
+    router.post("/tasks")(plain)
     app.include_router(router)
     return "/tasks"
 
@@ -72,13 +73,18 @@ def by_a_routers_dependencies(app: FastAPI) -> str:
 def by_an_inclusions_dependencies(app: FastAPI) -> str:
     """Let the inclusion declare it; the router itself knows nothing."""
     router = APIRouter()
-
-    @router.post("/tasks")
-    async def plain(request: Request) -> dict[str, Any]:
-        return await create(request.state.ticks)
-
+    router.post("/tasks")(plain)
     app.include_router(router, prefix="/paid", dependencies=[Depends(admitted)])
     return "/paid/tasks"
+
+
+def by_the_applications_dependencies(app: FastAPI) -> str:
+    """Let the application declare it, as `FastAPI(dependencies=...)` does, for every route of every router."""
+    app.router.dependencies.append(Depends(admitted))
+    router = APIRouter()
+    router.post("/tasks")(plain)
+    app.include_router(router)
+    return "/tasks"
 
 
 def by_another_dependency(app: FastAPI) -> str:
@@ -103,6 +109,7 @@ WAYS = [
     after_inclusion,
     by_a_routers_dependencies,
     by_an_inclusions_dependencies,
+    by_the_applications_dependencies,
     by_another_dependency,
 ]
 
