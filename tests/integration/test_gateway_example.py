@@ -163,6 +163,23 @@ def test_what_its_guide_promises(where: Where, tmp_path: Path) -> None:
     assert not any(token.split(".")[2] in logged for token in sent)
 
 
+def test_a_new_limit_and_a_request_key_count_at_once(where: Where, tmp_path: Path) -> None:
+    """The other rows of its guide's table: more ticks for the asking, and a task that is sent twice is one task."""
+    users = database_of(where)
+    user = users.add_user(limit=3)
+    with example(where, tmp_path) as gateway:
+        before = gateway.post(gateway.token(user))
+        users.admin().set_limit(user.id, 100)
+        headers = {"Authorization": f"Bearer {gateway.token(user)}", "Idempotency-Key": '"a1"'}
+        twice = [
+            gateway.client.post("/tasks", headers=headers, json={"prompt": "hello", "max_ticks": 5}) for _ in range(2)
+        ]
+    assert (before.status_code, before.json()["code"]) == (429, "cost_exceeds_limit")
+    assert [answer.status_code for answer in twice] == [202, 409]
+    assert twice[1].json()["code"] == "already_accepted"
+    assert users.ledger(user).popitem()[1] == (5, 5)
+
+
 def test_its_settings_may_be_in_files(where: Where, tmp_path: Path) -> None:
     """Below the folder that it is started in, as Docker Compose reads them."""
     (tmp_path / "services").mkdir()

@@ -6,6 +6,7 @@ from typing import Annotated, Any
 import jsonschema
 import pytest
 from fastapi import APIRouter, Depends, FastAPI, Security
+from fastapi.openapi.models import OpenAPI
 from pydantic import BaseModel
 
 from tickctl.gateway import Problem
@@ -152,6 +153,11 @@ def test_a_model_named_problem_stays_what_it_is() -> None:
     assert set(schemas["Problem"]["properties"]) == {"difficulty"}
     assert responses["401"]["content"][PROBLEM]["schema"] == {"$ref": "#/components/schemas/GateProblem"}
     assert "code" in schemas["GateProblem"]["properties"]
+
+
+def test_the_document_is_one_of_openapi() -> None:
+    """Programs that read such documents find everything in its place."""
+    OpenAPI.model_validate(application().openapi())
 
 
 def test_the_document_is_the_same_when_asked_again() -> None:
