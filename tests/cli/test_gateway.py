@@ -148,6 +148,14 @@ def test_what_is_printed_does_what_it_says(tmp_path: Path, own: dict[str, str], 
     run("local", "stop")
 
 
+def test_comments_do_no_harm_where_a_shell_takes_them_for_commands(tmp_path: Path, own: dict[str, str]) -> None:
+    """As zsh does unless told otherwise: no quote may swallow what follows, and all fits a terminal but the token."""
+    with started(tmp_path, own, "--port", "0") as gateway:
+        lines = gateway.text.splitlines()
+    assert not [line for line in lines if line.startswith("#") and re.search(r"['\"`;&|()<>*?!$]", line)]
+    assert not [line for line in lines if len(line) > 80 and not line.startswith(("TOKEN=", "export "))]
+
+
 def test_new_token_is_had_as_shown(tmp_path: Path, own: dict[str, str], run: Callable[..., str]) -> None:
     """When the first one is over, or the session with it."""
     with started(tmp_path, own, "--port", "0", "--email", "b@example.com", "--limit", "3") as gateway:

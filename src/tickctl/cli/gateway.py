@@ -210,11 +210,14 @@ def _answer(run: Run, shown: _Shown) -> None:
 
 
 def _lines(run: Run, shown: _Shown) -> list[str]:
-    """Return the text for people; pasting any part of it does what the comment above says."""
+    """Return the text for people; pasting any part of it does what the comment above says.
+
+    Some shells take comments for commands when they are pasted, so there are no quotes and semicolons in them.
+    """
     email, local = shown.state.email, " --backend local" if run.backend is BackendName.LOCAL else ""
     home = [f"export TICKCTL_HOME='{run.settings.home}'"] if run.settings.home else []
     return [
-        f"# {shown.url} lets POST /tasks through for ticks; Ctrl-C ends it.",
+        f"# {shown.url} lets POST /tasks through for ticks. Ctrl-C ends it.",
         f"# {email} has {_ticks(shown.state.ticks_remaining)} left today.",
         "",
         "# Paste into another terminal. The token holds for an hour.",
@@ -230,7 +233,7 @@ def _lines(run: Run, shown: _Shown) -> list[str]:
         f"tickctl local add-user {STRANGER} --unconfirmed",
         *_broken(shown.curl(1, f"$(tickctl local token {STRANGER})")),
         "",
-        "# More ticks, from the next request on; the database away: 503; and back: 202.",
+        "# More ticks from the next request on, the database away: 503, and back: 202.",
         f"tickctl quota set {email} 100{local}",
         "tickctl local stop",
         "tickctl local start",
@@ -251,7 +254,7 @@ def _spending(shown: _Shown) -> list[str]:
     ticks = max(1, remaining // _MOST_REQUESTS)
     first, *others = _broken(shown.curl(ticks, options="-s -o /dev/null -w '%{http_code}\\n'"))
     return [
-        "# All of it: 202 until nothing is left, then 429; -i would show its Retry-After.",
+        "# All of it: 202 until nothing is left, then 429 with Retry-After, seen with -i.",
         f"for i in $(seq {-(-remaining // ticks) + 1}); do",
         f"  {first}",
         *(f"  {line}" for line in others),
