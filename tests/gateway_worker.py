@@ -1,7 +1,8 @@
 """A gateway as a process of its own: `python -m gateway_worker FD`, listening on an inherited socket.
 
 Built as its users build one: from the environment alone. The application answers 202 with what it was charged. For the
-path `/slow` it first writes to the named pipe ENTERED and then waits until something is written to the pipe RELEASE.
+path `/slow` it first writes to the named pipe ENTERED and then waits until something is written to the pipe RELEASE;
+`/broken` is answered 500.
 """
 
 import asyncio
@@ -27,6 +28,9 @@ async def application(scope: Any, receive: Any, send: Any) -> None:
         await asyncio.to_thread(Path(os.environ["ENTERED"]).write_bytes, b"!")
         await asyncio.to_thread(Path(os.environ["RELEASE"]).read_bytes)
     ticks = scope["state"]["ticks"]
+    if scope["path"] == "/broken":
+        await answer(send, 500, {})
+        return
     await answer(send, 202, {"user": ticks.user.id, "charge": ticks.charge.id, "ticks": ticks.charge.ticks})
 
 
@@ -35,7 +39,7 @@ def main() -> None:
     logging.basicConfig(level=logging.DEBUG, stream=sys.stderr)
     listener = socket.socket(fileno=int(sys.argv[1]))
     options = GateOptions(timeout=float(os.environ.get("TIMEOUT", UNHURRIED)))
-    app = TickGate(application, protect={"POST /tasks", "POST /slow"}, options=options)
+    app = TickGate(application, protect={"POST /tasks", "POST /slow", "POST /broken"}, options=options)
     config = uvicorn.Config(app, http="h11", ws="none", lifespan="on", log_config=None, access_log=False)
     uvicorn.Server(config).run([listener])
 

@@ -43,7 +43,9 @@ Sent = tuple[dict[str, Any], str | None]
 """A body and an Idempotency-Key."""
 
 
-def together(where: Where, four: list[GatewayProcess], user: User, requests: Sequence[Sent]) -> list[httpx.Response]:
+def together(
+    where: Where, four: list[GatewayProcess], user: User, requests: Sequence[Sent], paths: Sequence[str] = ("/tasks",)
+) -> list[httpx.Response]:
     """Send requests at once, as many as there are connections, spread over the gateways; replies in their order."""
     token = token_of(where, user)
 
@@ -57,7 +59,9 @@ def together(where: Where, four: list[GatewayProcess], user: User, requests: Seq
                 headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"} | (
                     {"Idempotency-Key": key} if key else {}
                 )
-                replies[number] = await client.post("/tasks", content=json.dumps(body), headers=headers)
+                replies[number] = await client.post(
+                    paths[number % len(paths)], content=json.dumps(body), headers=headers
+                )
 
         clients = [
             httpx.AsyncClient(base_url=gateway.url, trust_env=False, verify=TRUSTING_NOBODY, timeout=PATIENCE)
@@ -162,3 +166,20 @@ def test_a_client_that_has_lost_the_answer_tries_again_elsewhere(where: Where, f
     replies = together(where, four, user, [(json.loads(body), key) for key in keys])
     assert set(codes(replies)) <= {"granted", "already_accepted"}
     assert used(where, user) == len(keys)
+
+
+def test_what_failed_is_given_back_and_no_more(
+    shared_database: Database, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    """Every other request fails in the handler: in the end exactly the others are charged, within the limit."""
+    limit = 150
+    user = shared_database.add_user(limit=limit)
+    chance = random.Random(20261124)  # noqa: S311 - not for secrets
+    requests: list[Sent] = [({"max_ticks": chance.randint(1, 5)}, None) for _ in range(128)]
+    with gateways(shared_database, tmp_path_factory.mktemp("gateways"), PROCESSES) as running:
+        replies = together(shared_database, running, user, requests, ["/tasks", "/broken"])
+    # By now each gateway has stopped, and before that given back what it had to.
+    assert {reply.status_code for reply in replies} <= {202, 429, 500}
+    accepted = sum(reply.json()["ticks"] for reply in replies if reply.status_code == 202)
+    assert 0 < accepted == used(shared_database, user) <= limit
+    assert any(reply.status_code == 500 for reply in replies)

@@ -167,6 +167,21 @@ def test_a_store_that_says_nothing_is_waited_for_no_longer_than_the_time_out(whe
         until(lambda: at.act.used(user) == 2, "the late charges are given back")
 
 
+def test_a_clients_key_is_used_up_by_a_charge_that_came_too_late(where: Where, user: User) -> None:
+    """At most once, not exactly once: the ticks come back, the key doesn't."""
+    with troubled(where, settling=True, store_timeout=UNHURRIED) as at:
+        at.recovers(user)
+        at.line.hold()
+        at.refused(user, ticks=7, headers={"Idempotency-Key": '"a"'})
+        at.line.release()
+        settler = at.act.gate.settler
+        assert settler is not None
+        until(lambda: settler.settled == 1, "the late charge is given back")
+        reply = at.act.post(user, 7, headers={"Idempotency-Key": '"a"'})
+        assert (reply.status_code, reply.json()["code"]) == (409, "already_accepted")
+        assert at.act.used(user) == 1
+
+
 def test_a_charge_that_nobody_hears_of_stays(where: Where, user: User) -> None:
     """A store that has counted and then says nothing for good: the user may lose those ticks, and never gains any."""
     with troubled(where, settling=True) as at:
