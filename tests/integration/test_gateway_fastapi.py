@@ -419,6 +419,14 @@ def test_options_of_ones_own_may_keep_what_a_422_costs(options: GateOptions | No
     assert make.keywords["options"].timeout == (options or GateOptions()).timeout
 
 
+def test_options_for_a_gate_that_is_made_are_refused(shared_database: Database) -> None:
+    """They would be without effect, and nobody would notice."""
+    app = FastAPI()
+    protect(app, gate=gate_with_settler(shared_database), options=GateOptions(timeout=1))
+    with pytest.raises(AssertionError, match="refused to start"), running(app):
+        pass
+
+
 def test_a_mounted_application_has_a_gate_of_its_own(shared_database: Database) -> None:
     """The outer gate leaves it alone, and paths are seen as its router sees them."""
     outer, inner = FastAPI(), FastAPI()

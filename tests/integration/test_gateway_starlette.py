@@ -215,6 +215,25 @@ def test_unprotected_requests_are_answered_as_without_a_gate(root_path: str, gat
     assert {status for status, _, _ in bare} == {200, 307, 404, 405, 418, 500}
 
 
+def fastapi() -> FastAPI:
+    """Return the same as a FastAPI application, with a protected route beside it."""
+    app = FastAPI(lifespan=lifespan, routes=starlette().routes)
+
+    @app.post("/paid")
+    async def paid(ticks: Ticks) -> None:
+        raise NotImplementedError
+
+    return app
+
+
+@pytest.mark.parametrize("root_path", ["", "/api"])
+def test_unprotected_requests_of_fastapi_are_answered_as_without_a_gate(root_path: str, gate: Gate) -> None:
+    """The same with `protect`, which stands between FastAPI's own middleware and its router."""
+    guarded = fastapi()
+    protect(guarded, gate=gate)
+    assert replies(guarded, root_path=root_path) == replies(fastapi(), root_path=root_path)
+
+
 @pytest.mark.parametrize("root_path", ["", "/api"])
 def test_a_protected_request_reaches_the_handler_as_it_was_sent(
     root_path: str, shared_database: Database, gate: Gate

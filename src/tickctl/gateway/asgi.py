@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable, Collection, MutableMapping
 from typing import Any, Final, TypeAlias
 
 from tickctl.core.quota import ratelimit
+from tickctl.errors import ConfigurationError
 from tickctl.gateway.admission import Admission
 from tickctl.gateway.body import ClientGoneError, read_body
 from tickctl.gateway.configuration import build_gate
@@ -43,7 +44,7 @@ class TickGate:
         observe: called with each decision of the gate that is built.
 
     Raises:
-        ConfigurationError: the settings or the patterns can't be used.
+        ConfigurationError: the settings or the patterns can't be used, or a gate and options for one are given.
     """
 
     def __init__(
@@ -58,6 +59,8 @@ class TickGate:
     ) -> None:
         self._app = app
         self._selects = protect if callable(protect) else selector(protect, root_path_of(app))
+        if gate is not None and (settings, options, observe) != (None, None, None):
+            raise ConfigurationError("a gate that is made has its options already", hint="give them to build_gate")
         self._gate = gate or build_gate(settings, options=options, observe=observe)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

@@ -84,7 +84,8 @@ def not_carried_out(status: int) -> bool:
     """Whether an answer of a FastAPI application says that the handler has failed, or has not even been called.
 
     FastAPI answers 422 where a request doesn't fit the handler's own parameters. The gate has been passed by then, and
-    nothing has been done for the ticks.
+    nothing has been done for the ticks. Handlers that work first and answer 422 then need another rule, as
+    `GateOptions(refunds=lambda status: status >= 500)`.
     """
     return server_error(status) or status == _UNPROCESSABLE
 
@@ -120,9 +121,10 @@ def protect(
         raise RuntimeError("the application has started; call protect before that")
     if _protected(app):
         raise RuntimeError("the application is protected already; a second gate would charge twice")
-    options = options or GateOptions()
-    if options.refunds is server_error:
-        options = replace(options, refunds=not_carried_out)
+    if gate is None:
+        options = options or GateOptions()
+        if options.refunds is server_error:
+            options = replace(options, refunds=not_carried_out)
     # Not add_middleware, which puts the new one outside of the others.
     make = partial(TickGate, gate=gate, settings=settings, options=options, observe=observe)
     app.user_middleware.append(Middleware(_RouteGate, api=app, make=make))
