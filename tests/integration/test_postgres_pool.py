@@ -186,6 +186,54 @@ def test_errors_of_the_server_become_ours(target: Database, code: str, error: ty
     using(target, work)
 
 
+def test_statements_are_prepared_once_on_each_connection(target: Database) -> None:
+    """Where that is asked for; what fails first leaves the statement prepared all the same."""
+
+    async def work(functions: AsyncPostgresFunctions) -> None:
+        for _ in range(3):
+            with pytest.raises(NotFoundError):
+                await functions.call("raise_error", {"code": "P0002"}, caller=ServiceRole())
+            with pytest.raises(ConfigurationError):
+                await functions.call("no_such_function", {}, caller=ServiceRole())
+            # The context, the function that fails, and this one.
+            assert (await context(functions, ServiceRole()))["prepared"] == 3
+        assert functions._prepared is not None
+
+    using(target, work, prepare=True, connections=1)
+
+
+@pytest.mark.parametrize(
+    "disturb",
+    [
+        "deallocate all",
+        "deallocate tickctl_{context}",
+        "deallocate tickctl_{call}",
+        "deallocate all; prepare tickctl_{context} as select 1",
+        "deallocate all; prepare tickctl_{call} as select 1",
+    ],
+)
+def test_statements_that_a_pooler_has_mixed_up_are_done_without(target: Database, disturb: str) -> None:
+    """The call is made all the same, once, and no statement is prepared after that."""
+    user = target.add_user()
+
+    async def work(functions: AsyncPostgresFunctions) -> None:
+        assert (await consume(functions, user.caller, 1)).decision == "granted"
+        connection = await functions._connections.take(asyncio.get_running_loop().time() + 5)
+        names = await (await connection.execute("select name, statement from pg_prepared_statements")).fetchall()
+        named = {("call" if "consume" in statement else "context"): name.split("_")[1] for name, statement in names}
+        await connection.execute(disturb.format(**named).encode())
+        if disturb.startswith("deallocate all; "):
+            assert functions._prepared is not None
+            functions._prepared.clear()
+        await functions._connections.give_back(connection)
+        assert (await consume(functions, user.caller, 1)).ticks_used == 2
+        assert functions._prepared is None
+        assert (await consume(functions, user.caller, 1)).ticks_used == 3
+
+    using(target, work, prepare=True, connections=1)
+    assert list(target.ledger(user).values()) == [(3, 3)]
+
+
 @pytest.mark.parametrize("text", ["a\0b", "\ud800"])
 def test_texts_that_postgresql_cannot_hold_are_refused(target: Database, text: str) -> None:
     """Before anything is sent."""

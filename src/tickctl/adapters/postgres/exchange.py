@@ -2,9 +2,10 @@
 
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from hashlib import sha256
 from time import monotonic
 from typing import Final, Self
 
@@ -25,8 +26,16 @@ INTERVAL: Final = 0.1
 _MESSAGE: Final = DiagnosticField.MESSAGE_PRIMARY
 _HINT: Final = DiagnosticField.MESSAGE_HINT
 _EXPECTED: Final = frozenset(
-    {ExecStatus.TUPLES_OK, ExecStatus.FATAL_ERROR, ExecStatus.PIPELINE_ABORTED, ExecStatus.PIPELINE_SYNC}
+    {
+        ExecStatus.COMMAND_OK,
+        ExecStatus.TUPLES_OK,
+        ExecStatus.FATAL_ERROR,
+        ExecStatus.PIPELINE_ABORTED,
+        ExecStatus.PIPELINE_SYNC,
+    }
 )
+# There is no statement of that name; there is one already.
+_STATEMENTS_LOST: Final = frozenset({b"26000", b"42P05"})
 _NAME: Final = re.compile(r"[a-z_][a-z0-9_]*")
 _LOOK: Final = "whether the call was carried out is not known; look before repeating it"
 
@@ -49,6 +58,13 @@ class ConnectionLostError(Exception):
         super().__init__()
         self.error = error
         self.late = late
+
+
+class StatementsLostError(Exception):
+    """The server has other prepared statements than it was given, so nothing was done.
+
+    That is what a pooler in between looks like which gives each transaction another of its own connections.
+    """
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +102,7 @@ def exchange(
     statement_timeout: float,
     until: float,
     clock: Callable[[], float] = monotonic,
+    prepared: set[bytes] | None = None,
 ) -> PQGen[list[JsonObject]]:
     """Send a call and read its answer: one transaction, one round trip, nothing left on the connection.
 
@@ -98,9 +115,11 @@ def exchange(
         statement_timeout: seconds after which the server gives up.
         until: when to give up on the server, by the clock.
         clock: seconds.
+        prepared: the statements that the connection has prepared, to which this adds; `None` prepares none.
 
     Raises:
         TickctlError: the server's error, as of `SqlFunctions.call`; the connection is as good as before.
+        StatementsLostError: as above; so is the connection.
         ConnectionLostError: the connection is of no more use.
     """
     failed: PGresult | None = None
@@ -110,8 +129,8 @@ def exchange(
         # A pipeline without BEGIN is one implicit transaction: it ends, with an error or without, at the pipeline's
         # end, and a failed one needs no ROLLBACK.
         line.enter_pipeline_mode()
-        line.send_query_params(_CONTEXT, [call.role, call.claims, _milliseconds(statement_timeout)])
-        line.send_query_params(call.statement, call.values)
+        context = [call.role, call.claims, _milliseconds(statement_timeout)]
+        new = _send(line, _CONTEXT, context, prepared) + _send(line, call.statement, call.values, prepared)
         line.pipeline_sync()
         while line.flush():
             if (yield from patience.ready(Wait.RW)) & Ready.R:
@@ -119,12 +138,16 @@ def exchange(
         while (result := (yield from _next_result(line, patience))).status != ExecStatus.PIPELINE_SYNC:
             if result.status == ExecStatus.TUPLES_OK:
                 answer = result
+            elif result.status == ExecStatus.COMMAND_OK and prepared is not None and new:
+                prepared.add(new.pop(0))
             elif failed is None:
                 failed = result
         line.exit_pipeline_mode()
     except psycopg.Error:
         raise ConnectionLostError(_lost(failed)) from None
     if failed is not None:
+        if prepared is not None and failed.error_field(DiagnosticField.SQLSTATE) in _STATEMENTS_LOST:
+            raise StatementsLostError
         raise _error_of(failed)
     return _rows(answer)
 
@@ -171,6 +194,24 @@ def _statement(name: str, arguments: tuple[str, ...]) -> bytes:
         raise InvalidInputError("not the name of a function and its arguments")
     named = ", ".join(f'"{argument}" => ${position}' for position, argument in enumerate(arguments, start=1))
     return f'select to_jsonb(answer.*) from "public"."{name}"({named}) as answer'.encode()  # noqa: S608 - plain names
+
+
+def _send(line: PGconn, statement: bytes, values: Sequence[bytes | None], prepared: set[bytes] | None) -> list[bytes]:
+    """Send a statement; return it if it is to be prepared by that."""
+    if prepared is None:
+        line.send_query_params(statement, values)
+        return []
+    name = _name_of(statement)
+    if is_new := statement not in prepared:
+        line.send_prepare(name, statement)
+    line.send_query_prepared(name, values)
+    return [statement] if is_new else []
+
+
+@lru_cache(maxsize=256)
+def _name_of(statement: bytes) -> bytes:
+    """Return a name that no other statement has, whoever prepares it on a connection that a pooler shares."""
+    return b"tickctl_" + sha256(statement).hexdigest()[:32].encode()
 
 
 def _text(value: Json) -> bytes | None:
