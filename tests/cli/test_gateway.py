@@ -216,6 +216,18 @@ def test_ends_in_order_and_stops_the_database(
     assert tickctl("local", "status", env=own).code == 1
 
 
+def test_says_once_that_the_unconfirmed_get_in(tmp_path: Path, own: dict[str, str], run: Callable[..., str]) -> None:
+    """The setting counts here as in a gateway, and is never silent."""
+    run("local", "add-user", "c@example.com", "--unconfirmed")
+    env = own | {"SUPABASE_ALLOW_UNCONFIRMED": "true"}
+    with started(tmp_path, env, "--port", "0", "--json", "--quiet", "--email", "c@example.com") as gateway:
+        document = json.loads(gateway.text)
+        headers = {"Authorization": f"Bearer {document['token']}"}
+        answer = httpx.post(f"{document['url']}/tasks", headers=headers, json={"max_ticks": 1}, trust_env=False)
+    assert answer.status_code == 202
+    assert gateway.errors.read_text().count("SUPABASE_ALLOW_UNCONFIRMED") == 1
+
+
 def test_takes_another_port_where_the_usual_one_is_taken(tmp_path: Path, own: dict[str, str]) -> None:
     """Trying something out must not fail because of what else runs; a port that was asked for is another matter."""
     with socket.socket() as taken:

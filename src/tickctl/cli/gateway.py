@@ -68,10 +68,11 @@ def serve(
             if limit is not None:
                 state = _limited(run, server, email, new_limit)
             token = _token(server, database, email)
+            parts.show_errors(run.output.notice)
             log = parts.AccessLog(run.output.notice)
             gate = _gate(run, server, database, log.note)
             _answer(run, _Shown(f"http://{parts.LOOPBACK}:{listening.getsockname()[1]}", state, token))
-            parts.serve(log.around(parts.build_service(gate)), listening, run.output.notice)
+            parts.serve(log.around(parts.build_service(gate)), listening)
     run.output.notice("ended")
 
 
@@ -155,7 +156,6 @@ def _gate(run: Run, server: "Server", database: "EmbeddedDatabase", observe: "Ob
         db_url=Secret(server.url(user="authenticator")),
         jwt_secret=database.jwt_secret(),
         jwt_issuer=LOCAL_ISSUER,
-        jwt_audience=run.settings.jwt_audience,
         confirmed_claim=run.settings.confirmed_claim,
         allow_unconfirmed=run.settings.allow_unconfirmed,
     )

@@ -143,9 +143,13 @@ def _bound(port: int) -> socket.socket:
     return listening
 
 
-def serve(app: Application, listening: socket.socket, write: Write) -> None:
-    """Serve until interrupted or terminated, and let requests under way end, within seconds."""
+def show_errors(write: Write) -> None:
+    """Show what libraries log as an error, in a line each."""
     logging.getLogger().addHandler(_Briefly(write))
+
+
+def serve(app: Application, listening: socket.socket) -> None:
+    """Serve until interrupted or terminated, and let requests under way end, within seconds."""
     config = uvicorn.Config(
         app,
         log_config=None,
@@ -160,7 +164,7 @@ def serve(app: Application, listening: socket.socket, write: Write) -> None:
 
 
 class _Briefly(logging.Handler):
-    """Shows what libraries call an error, without traceback; what they warn of is in the lines of requests already."""
+    """Shows errors without traceback; what libraries warn of is in the lines of requests, or told by the command."""
 
     def __init__(self, write: Write) -> None:
         super().__init__(logging.ERROR)
