@@ -150,6 +150,7 @@ def test_a_request_is_charged_and_handled_as_it_came_or_refused(
         assert through == [body]
         assert store.asked == [(json.loads(body)["max_ticks"], TOKEN)]
         assert type(json.loads(body)["max_ticks"]) is int
+        assert json.loads(body)["max_ticks"] > 0
         assert b"ratelimit" in answered
     else:
         assert store.asked == []
