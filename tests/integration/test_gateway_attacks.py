@@ -13,6 +13,7 @@ from typing import Any
 import h11
 import httpx
 import pytest
+from fastapi import APIRouter, FastAPI
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
@@ -24,19 +25,36 @@ from quota_support import Database, User
 from standin import StandIn, standing_in
 from standin.project import Refused
 from tickctl.core.quota import ServiceRole, consume
-from tickctl.gateway import GateOptions, TickGate
+from tickctl.gateway import Gate, GateOptions, TickGate
+from tickctl.gateway.fastapi import Ticks, protect
 
 BODY = b'{"max_ticks":3}'
 LAST = ("Connection", "close")
 
 
 class Handlers:
-    """A Starlette application that counts how often work was done for whom."""
+    """Count how often work was done for whom, behind each kind of gate."""
 
     def __init__(self) -> None:
         self.done: list[str] = []
+
+    def starlette(self, gate: Gate) -> Any:
+        """Return a Starlette application behind a gate that goes by patterns."""
         tasks = [Route("/tasks", self.work, methods=["POST"]), Route("/{org}/tasks", self.work, methods=["POST"])]
-        self.app = Starlette(routes=[*tasks, Mount("/v1", routes=list(tasks)), Route("/health", self.health)])
+        app = Starlette(routes=[*tasks, Mount("/v1", routes=list(tasks)), Route("/health", self.health)])
+        patterns = {"POST /tasks", "POST /{org}/tasks", "POST /v1/tasks", "POST /v1/{org}/tasks"}
+        return TickGate(app, protect=patterns, gate=gate)
+
+    def fastapi(self, gate: Gate) -> Any:
+        """Return a FastAPI application whose routes say themselves that they are protected."""
+        app, router = FastAPI(), APIRouter()
+        for path in ("/tasks", "/{org}/tasks"):
+            router.post(path, status_code=202)(self.work_for)
+        app.include_router(router)
+        app.include_router(router, prefix="/v1")
+        app.get("/health")(self.health)
+        protect(app, gate=gate)
+        return app
 
     async def work(self, request: Request) -> Response:
         """Do what costs ticks."""
@@ -45,12 +63,13 @@ class Handlers:
         self.done.append(ticks.user.id if ticks else "nobody")
         return JSONResponse({}, 202)
 
+    async def work_for(self, ticks: Ticks) -> None:
+        """Do what costs ticks."""
+        self.done.append(ticks.user.id)
+
     async def health(self, _request: Request) -> Response:
         """Do nothing."""
         return JSONResponse({})
-
-
-PROTECTED = {"POST /tasks", "POST /{org}/tasks", "POST /v1/tasks", "POST /v1/{org}/tasks"}
 
 
 @pytest.fixture(scope="module")
@@ -60,10 +79,19 @@ def handlers() -> Handlers:
 
 
 @pytest.fixture(scope="module", params=["", "/api"], ids=["at the root", "under a root path"])
-def gateway(request: pytest.FixtureRequest, shared_database: Database, handlers: Handlers) -> Iterator[Running]:
+def root_path(request: pytest.FixtureRequest) -> str:
+    """Where a proxy has put the application."""
+    return str(request.param)
+
+
+@pytest.fixture(scope="module", params=["starlette", "fastapi"])
+def gateway(
+    request: pytest.FixtureRequest, root_path: str, shared_database: Database, handlers: Handlers
+) -> Iterator[Running]:
     """A gate before a real router."""
     gate = gate_over(shared_database, options=GateOptions(timeout=UNHURRIED))
-    with running(TickGate(handlers.app, protect=PROTECTED, gate=gate), root_path=request.param) as served:
+    app = getattr(handlers, request.param)(gate)
+    with running(app, root_path=root_path) as served:
         yield served
 
 
@@ -88,6 +116,7 @@ def statuses(port: int, data: bytes, *, method: str = "POST", most: int = 9) -> 
         line.send(data)
         while len(found) < most:
             found.append(line.reply(method).status)
+    assert 500 not in found, "a handler was reached that should not have been"
     return found
 
 
