@@ -1,12 +1,20 @@
 """docs/GATEWAY.md names every answer of the gate, and none that there isn't."""
 
 import ast
+import asyncio
 import re
+import time
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
+from uuid import uuid4
 
+from tickctl.adapters.embedded.accounts import sign
 from tickctl.core.quota import Decision
-from tickctl.core.tokens import Reason
+from tickctl.core.secrets import Secret
+from tickctl.core.tokens import KeySet, Policy, Reason, StaticKeys
+from tickctl.gateway import Gate, GateRequest
 from tickctl.gateway.refusals import DECISIONS, VERDICTS
 
 ROOT = Path(__file__).parents[3]
@@ -51,3 +59,32 @@ def test_every_verdict_and_decision_has_an_answer() -> None:
     """A code that is added must be given one."""
     assert set(VERDICTS) == set(Reason)
     assert set(DECISIONS) == set(Decision)
+
+
+def test_the_store_of_the_guide_is_one() -> None:
+    """Whoever copies it gets a gate that admits a good token."""
+    secret, issuer, now = "s" * 40 + "t", "https://example.supabase.co/auth/v1", int(time.time())
+    (code,) = re.findall(r"```python\n(class Generous:.*?)```", GUIDE.read_text(), re.DOTALL)
+    names: dict[str, Any] = {
+        "Gate": Gate,
+        "KeySet": KeySet,
+        "Policy": Policy,
+        "Secret": Secret,
+        "UTC": UTC,
+        "datetime": datetime,
+        "StaticKeys": StaticKeys,
+        "uuid4": uuid4,
+        "ISSUER": issuer,
+        "JWT_SECRET": secret,
+    }
+    exec(code, names)  # noqa: S102 - our own guide
+    user, session = str(uuid4()), str(uuid4())
+    claims = {"iss": issuer, "sub": user, "aud": "authenticated", "exp": now + 60, "iat": now, "session_id": session}
+    token = sign({**claims, "role": "authenticated"}, Secret(secret)).reveal()
+
+    async def body() -> bytes:
+        return b'{"max_ticks": 3}'
+
+    headers = [(b"authorization", f"Bearer {token}".encode()), (b"content-type", b"application/json")]
+    admission = asyncio.run(names["gate"].admit(GateRequest("POST", "/tasks", b"", headers, body)))
+    assert (admission.user.id, admission.charge.ticks) == (user, 3)
