@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from typing import Any
+from warnings import catch_warnings, simplefilter
 
 import pytest
 from fastapi import APIRouter, FastAPI
@@ -46,6 +47,9 @@ TARGETS = [
     "/v1/acme%0A/tasks/7%0A",
     "/v1//acme/tasks/7%0A",
     "http://gateway.test/tasks",
+    "/api/tasks",
+    "/api/tasks%0A",
+    "/api/v1/acme/tasks/7",
     "*",
 ]
 
@@ -72,9 +76,9 @@ def starlette_app(reached: Reached) -> Any:
     return Starlette(routes=[Route("/tasks", reached.starlette, methods=["POST"]), Mount("/v1", routes=inner)])
 
 
-def fastapi_app(reached: Reached) -> Any:
+def fastapi_app(reached: Reached, **options: Any) -> Any:
     """Return the same with FastAPI and an included router."""
-    app = FastAPI()
+    app = FastAPI(**options)
     app.post("/tasks", status_code=202)(reached.fastapi)
     router = APIRouter()
     for path in INNER:
@@ -83,7 +87,18 @@ def fastapi_app(reached: Reached) -> Any:
     return app
 
 
-@pytest.fixture(scope="module", params=[starlette_app, fastapi_app], ids=["starlette", "fastapi"])
+def fastapi_app_with_a_root_path(reached: Reached) -> Any:
+    """Return one that serves each path below /api as well, whatever the server says of that."""
+    with catch_warnings():
+        simplefilter("ignore")  # newer versions would rather have the server say it
+        return fastapi_app(reached, root_path="/api")
+
+
+@pytest.fixture(
+    scope="module",
+    params=[starlette_app, fastapi_app, fastapi_app_with_a_root_path],
+    ids=["starlette", "fastapi", "fastapi-root-path"],
+)
 def built(request: pytest.FixtureRequest) -> tuple[Reached, Any]:
     """Handlers, and an application with them."""
     reached = Reached()
