@@ -66,6 +66,20 @@ def test_the_tables_are_complete() -> None:
     assert set(DECISIONS) == set(Decision)
 
 
+def test_only_what_a_new_token_may_mend_is_401() -> None:
+    """Clients refresh and sign in again on 401; they must not do so for ever where that can't help."""
+    hopeless = {reason for reason, status in VERDICTS.items() if status == 403}
+    assert hopeless == {
+        Reason.API_KEY,
+        Reason.NOT_A_USER_TOKEN,
+        Reason.ANONYMOUS,
+        Reason.EMAIL_NOT_CONFIRMED,
+        Reason.USER_BANNED,
+    }
+    refused = {answer[1] for answer in DECISIONS.values() if answer is not None and answer[0] == 403}
+    assert refused == {"anonymous", "email_not_confirmed", "user_banned"}
+
+
 @pytest.mark.parametrize("reason", Reason)
 def test_each_verdict_has_its_answer(reason: Reason) -> None:
     """What cannot be told is 503 and nothing else; the two that may go on are those on which the database decides."""
