@@ -328,7 +328,7 @@ def _selecting_app(url: str, kind: str) -> App:
     async def select_one() -> None:
         connection = await connections.take(asyncio.get_running_loop().time() + 10)
         await connection.execute("select 1")
-        await connections.give_back(connection)
+        connections.give_back(connection)
 
     async def selecting(scope: Message, receive: Callable[[], Awaitable[Message]], send: Callable[..., Any]) -> None:
         await select_one()

@@ -340,6 +340,7 @@ def test_a_server_that_says_nothing_is_given_up() -> None:
         ("Network is unreachable", UnreachableError),
         ("SSL error: certificate verify failed", UnreachableError),
         ("FATAL:  sorry, too many clients already", UnreachableError),
+        ('FATAL:  too many connections for role "x"', UnreachableError),
         ("FATAL:  the database system is starting up", UnreachableError),
         ("something new", UnreachableError),
     ],

@@ -144,6 +144,35 @@ def test_a_connection_is_opened_when_it_is_needed(target: Database) -> None:
     using(target, work)
 
 
+def test_a_connection_that_has_lived_long_makes_room_for_another(
+    target: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """So that a database that moves to another host is followed."""
+
+    async def work(functions: AsyncPostgresFunctions) -> None:
+        first = await context(functions, ServiceRole())
+        monkeypatch.setattr("tickctl.adapters.postgres.connections.LIFETIME", 0.0)
+        assert (await context(functions, ServiceRole()))["pid"] == first["pid"]
+        assert (await context(functions, ServiceRole()))["pid"] != first["pid"]
+
+    using(target, work)
+
+
+def test_what_is_lent_while_all_is_closed_is_closed_when_it_comes_back(target: Database) -> None:
+    """Until then it can be used."""
+
+    async def work(functions: AsyncPostgresFunctions) -> None:
+        before = await context(functions, ServiceRole())
+        lent = await functions._connections.take(asyncio.get_running_loop().time() + 5)
+        await functions.aclose()
+        assert not lent.closed
+        functions._connections.give_back(lent)
+        assert lent.closed
+        assert (await context(functions, ServiceRole()))["pid"] != before["pid"]
+
+    using(target, work)
+
+
 def test_nothing_of_a_call_is_left_on_its_connection(target: Database) -> None:
     """Neither of one that succeeds nor of one that fails."""
     seen = "select current_setting('role'), nullif(current_setting('request.jwt.claims', true), '')"
@@ -154,7 +183,7 @@ def test_nothing_of_a_call_is_left_on_its_connection(target: Database) -> None:
             await functions.call("raise_error", {"code": "P0002"}, caller=ServiceRole())
         connection = await functions._connections.take(asyncio.get_running_loop().time() + 5)
         row = await (await connection.execute(seen)).fetchone()
-        await functions._connections.give_back(connection)
+        functions._connections.give_back(connection)
         assert row == ("none", None)
 
     using(target, work, connections=1)
@@ -225,7 +254,7 @@ def test_statements_that_a_pooler_has_mixed_up_are_done_without(target: Database
         if disturb.startswith("deallocate all; "):
             assert functions._prepared is not None
             functions._prepared.clear()
-        await functions._connections.give_back(connection)
+        functions._connections.give_back(connection)
         assert (await consume(functions, user.caller, 1)).ticks_used == 2
         assert functions._prepared is None
         assert (await consume(functions, user.caller, 1)).ticks_used == 3
@@ -241,7 +270,7 @@ def test_texts_that_postgresql_cannot_hold_are_refused(target: Database, text: s
     async def work(functions: AsyncPostgresFunctions) -> None:
         with pytest.raises(InvalidInputError):
             await functions.call("tick_admin_show", {"user_ref": text}, caller=ServiceRole())
-        assert functions._connections._pool is None
+        assert not functions._connections._made_at
 
     using(target, work)
 
@@ -276,7 +305,7 @@ def test_it_agrees_with_the_functions_that_are_waited_for(target: Database) -> N
 
 
 def test_the_url_is_not_shown(caplog: pytest.LogCaptureFixture) -> None:
-    """Neither by the functions nor in the log of psycopg's pool, at any level."""
+    """Neither by the functions nor in psycopg's log, at any level."""
     caplog.set_level(logging.DEBUG)
     functions = AsyncPostgresFunctions(Secret("postgresql://u:hunter2@127.0.0.1:1/d"))
 
@@ -285,8 +314,6 @@ def test_the_url_is_not_shown(caplog: pytest.LogCaptureFixture) -> None:
             with pytest.raises(UnreachableError):
                 await functions.call("my_ticks", {}, caller=ServiceRole())
             assert "hunter2" not in f"{functions!r} {vars(functions)} {vars(functions._connections)}"
-            assert functions._connections._pool is not None
-            assert "hunter2" not in str(vars(functions._connections._pool))
 
     asyncio.run(work())
     assert "hunter2" not in caplog.text

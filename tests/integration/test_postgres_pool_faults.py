@@ -156,7 +156,7 @@ def test_a_server_that_is_silent_from_the_beginning_is_given_up(line: Line, shar
 
     async def work(functions: AsyncPostgresFunctions) -> None:
         await asyncio.gather(*(fails(asks(functions, user), "in time") for _ in range(20)))
-        assert line.accepted <= 2
+        assert line.accepted < 6
         line.release()
         await recovers(lambda: asks(functions, user))
 
@@ -303,9 +303,10 @@ def test_many_calls_survive_connections_that_end_all_the_time(line: Line, shared
         for turn in range(10):
             calls = [one(functions, user, f"{turn}-{number}") for number in range(4) for user in users]
             tasks = [asyncio.create_task(call) for call in calls]
-            await asyncio.sleep(0)
+            await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
             line.hang_up()
             await asyncio.gather(*tasks)
+            await recovers(lambda: asks(functions, users[0]))
 
     using(line.url, work, timeout=PATIENT, connections=4)
     counted = sum(used for user in users for used, _ in shared_database.ledger(user).values())
@@ -371,7 +372,7 @@ def test_whoever_gives_up_while_waiting_for_a_connection_has_sent_nothing(shared
         await asyncio.sleep(0)
         for task in waiting[::2]:
             task.cancel()
-        await functions._connections.give_back(held)
+        functions._connections.give_back(held)
         outcomes = await asyncio.gather(*waiting, return_exceptions=True)
         assert sum(isinstance(outcome, asyncio.CancelledError) for outcome in outcomes) == 25
 
@@ -388,7 +389,7 @@ def test_a_flood_is_refused_at_once(shared_database: Database) -> None:
         waiting = [asyncio.create_task(asks(functions, user)) for _ in range(MOST_WAITING)]
         await asyncio.sleep(0)
         await fails(asks(functions, user), "too many")
-        await functions._connections.give_back(held)
+        functions._connections.give_back(held)
         await asyncio.gather(*waiting)
 
     using(shared_database.authenticator_url, work, timeout=PATIENT, connections=1)

@@ -5,10 +5,11 @@ from types import TracebackType
 from typing import Final, Self
 from weakref import WeakKeyDictionary
 
+from psycopg.abc import PQGen
 from psycopg.waiting import wait_async
 
 from tickctl.adapters.postgres.connecting import AsyncConnection
-from tickctl.adapters.postgres.connections import Connections
+from tickctl.adapters.postgres.connections import Connections, hang_up
 from tickctl.adapters.postgres.exchange import INTERVAL, Call, ConnectionLostError, StatementsLostError, exchange
 from tickctl.core.json import JsonObject
 from tickctl.core.quota import Caller, may_be_repeated
@@ -49,7 +50,7 @@ class AsyncPostgresFunctions:
         self._timeout = timeout
         self._prepared: WeakKeyDictionary[AsyncConnection, set[bytes]] | None = WeakKeyDictionary() if prepare else None
         self._connections = Connections(url, connections)
-        self._exchanges: set[asyncio.Task[list[JsonObject]]] = set()
+        self._unheard: set[asyncio.Task[None]] = set()
 
     async def __aenter__(self) -> Self:
         return self
@@ -60,11 +61,11 @@ class AsyncPostgresFunctions:
         await self.aclose()
 
     async def aclose(self) -> None:
-        """Hear out what is under way, which the time-out bounds, and close all connections; a call opens others."""
+        """Hear out whose callers have gone, within the time-out, and close all connections; a call opens others."""
         try:
-            await asyncio.gather(*self._exchanges, return_exceptions=True)
+            await asyncio.gather(*self._unheard, return_exceptions=True)
         finally:
-            await self._connections.aclose()
+            self._connections.close()
 
     async def call(self, name: str, arguments: JsonObject, *, caller: Caller) -> list[JsonObject]:
         """Call `public.<name>`; see `tickctl.core.quota.SqlFunctions`."""
@@ -72,6 +73,8 @@ class AsyncPostgresFunctions:
         until = asyncio.get_running_loop().time() + self._timeout
         try:
             return await self._once(call, until)
+        except StatementsLostError:
+            self._prepared = None
         except ConnectionLostError as lost:
             if lost.late or not may_be_repeated(name, arguments):
                 raise lost.error from None
@@ -83,37 +86,43 @@ class AsyncPostgresFunctions:
     async def _once(self, call: Call, until: float) -> list[JsonObject]:
         # Whoever gives up while waiting for a connection has sent nothing.
         connection = await self._connections.take(until)
-        task = asyncio.create_task(self._exchange(connection, call, until))
-        self._exchanges.add(task)
-        task.add_done_callback(self._leave)
-        # Nobody may be left in the middle: it would cost the connection, and the server works on.
-        return await asyncio.shield(task)
-
-    async def _exchange(self, connection: AsyncConnection, call: Call, until: float) -> list[JsonObject]:
-        try:
-            try:
-                return await self._converse(connection, call, until)
-            except StatementsLostError:
-                self._prepared = None
-                return await self._converse(connection, call, until)
-        except TickctlError:
-            raise
-        except BaseException:
-            # Broken, or the event loop ends: what comes next on this connection is not our answer.
-            await connection.close()
-            raise
-        finally:
-            await self._connections.give_back(connection)
-
-    async def _converse(self, connection: AsyncConnection, call: Call, until: float) -> list[JsonObject]:
         clock = asyncio.get_running_loop().time
         share = _SERVERS_SHARE * (until - clock())
         prepared = None if self._prepared is None else self._prepared.setdefault(connection, set())
         steps = exchange(connection.pgconn, call, statement_timeout=share, until=until, clock=clock, prepared=prepared)
-        # The connection's own `wait` would answer a cancellation with seconds of asking the server to cancel.
-        return await wait_async(steps, connection.pgconn.socket, INTERVAL)
+        try:
+            return await self._heard(connection, steps)
+        except asyncio.CancelledError:
+            # Leaving in the middle would cost the connection, and the server works on. The steps go on where they are.
+            task = asyncio.create_task(self._hear_out(connection, steps))
+            self._unheard.add(task)
+            task.add_done_callback(self._unheard.discard)
+            raise
 
-    def _leave(self, exchange: asyncio.Task[list[JsonObject]]) -> None:
-        self._exchanges.discard(exchange)
-        if not exchange.cancelled():
-            exchange.exception()  # seen, even if nobody waits any more
+    async def _heard(self, connection: AsyncConnection, steps: PQGen[list[JsonObject]]) -> list[JsonObject]:
+        """Return the answer, with the connection given back, unless this is cancelled."""
+        try:
+            # The connection's own `wait` would answer a cancellation with seconds of asking the server to cancel.
+            rows = await wait_async(steps, connection.pgconn.socket, INTERVAL)
+        except asyncio.CancelledError:
+            raise
+        except (TickctlError, StatementsLostError):
+            self._connections.give_back(connection)
+            raise
+        except BaseException:
+            # Broken: what comes next on this connection, if anything, is not our answer.
+            hang_up(connection)
+            self._connections.give_back(connection)
+            raise
+        self._connections.give_back(connection)
+        return rows
+
+    async def _hear_out(self, connection: AsyncConnection, steps: PQGen[list[JsonObject]]) -> None:
+        try:
+            await self._heard(connection, steps)
+        except (TickctlError, StatementsLostError, ConnectionLostError):
+            pass  # nobody is left to be told
+        except asyncio.CancelledError:
+            hang_up(connection)  # the event loop ends
+            self._connections.give_back(connection)
+            raise

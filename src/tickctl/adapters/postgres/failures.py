@@ -70,7 +70,7 @@ _SIGNS: Final[tuple[tuple[tuple[str, ...], type[TickctlError], str, str], ...]] 
         "check sslmode and sslrootcert in the URL",
     ),
     (
-        ("too many clients", "remaining connection slots", "max client connections"),
+        ("too many clients", "too many connections", "remaining connection slots", "max client connections"),
         UnreachableError,
         "the database has no connection left",
         "try again later, or use the pooler's URL",
