@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 from tickctl.adapters import project
 from tickctl.core.quota import AsyncSqlFunctions
+from tickctl.core.tokens import Policy
 from tickctl.core.tokens.policy import DEFAULT_LEEWAY
 from tickctl.errors import ConfigurationError
 from tickctl.gateway.gate import Gate, Observer
@@ -41,11 +42,18 @@ def build_gate(
     Raises:
         ConfigurationError: something is missing or can't be used. Nothing is asked over the network here.
     """
-    settings = load(os.environ) if settings is None else settings
-    _warn(settings)
-    options = options or GateOptions()
+    try:
+        return _gate(load(os.environ) if settings is None else settings, store, options or GateOptions(), observe)
+    except ConfigurationError as error:
+        if error.hint:
+            error.add_note(error.hint)  # a server shows a traceback, where the command line shows both
+        raise
+
+
+def _gate(settings: Settings, store: AsyncSqlFunctions | None, options: GateOptions, observe: Observer | None) -> Gate:
     keys = project.keys(settings, cache_folder=None)
     policy = project.policy(settings, leeway=DEFAULT_LEEWAY)
+    _warn(settings, policy)
     if store is not None:
         return Gate(keys, policy, store, options=options, observe=observe)
     own, identity = _store(settings, STORE_PATIENCE * options.timeout)
@@ -56,8 +64,15 @@ def build_gate(
 def _store(settings: Settings, timeout: float) -> "tuple[AsyncApiFunctions | AsyncPostgresFunctions, Identity | None]":
     if settings.supabase_url and settings.anon_key:
         from tickctl.adapters.api import AsyncApiFunctions  # noqa: PLC0415 - a gateway has one of the two
+        from tickctl.adapters.api.address import host_of  # noqa: PLC0415
+        from tickctl.adapters.api.keys import ApiKey, KeyKind  # noqa: PLC0415
         from tickctl.adapters.gateway_identity import GatewayUser  # noqa: PLC0415
 
+        if ApiKey.of(settings.anon_key, host_of(settings.supabase_url)).kind is not KeyKind.PUBLISHABLE:
+            raise ConfigurationError(
+                "SUPABASE_ANON_KEY is a secret key, which has no place in a gateway",
+                hint="set it to the publishable key, which begins with sb_publishable_, or to the anon key",
+            )
         identity = GatewayUser.from_settings(settings)
         return AsyncApiFunctions(settings.supabase_url, settings.anon_key, timeout=timeout), identity
     if settings.db_url:
@@ -70,8 +85,11 @@ def _store(settings: Settings, timeout: float) -> "tuple[AsyncApiFunctions | Asy
     )
 
 
-def _warn(settings: Settings) -> None:
+def _warn(settings: Settings, policy: Policy) -> None:
     if settings.allow_unconfirmed:
         _log.warning("SUPABASE_ALLOW_UNCONFIRMED lets users in whose e-mail is not confirmed")
-    if settings.secret_key or settings.admin_token:
+    if policy.issuer is None:
+        _log.warning("the issuer of tokens is not checked: set SUPABASE_URL or SUPABASE_JWT_ISSUER")
+    over_the_api = settings.supabase_url and settings.anon_key
+    if settings.secret_key or settings.admin_token or (over_the_api and settings.db_url):
         _log.warning("a key for administrators is among the gateway's settings, which has no use for it: take it away")
