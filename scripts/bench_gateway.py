@@ -392,16 +392,17 @@ class _Client(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         self._received += data
         head, end, body = self._received.partition(b"\r\n\r\n")
+        if end and not head.startswith(b"HTTP/1.1 202 "):
+            self.done.set_exception(AssertionError(head.split(b"\r\n", 1)[0]))
+            self._transport.close()
+            return
         if not end or len(body) < int(head.lower().partition(b"content-length:")[2].split(b"\r\n", 1)[0]):
             return
-        if not head.startswith(b"HTTP/1.1 202 "):
-            self.done.set_exception(AssertionError(head.split(b"\r\n", 1)[0]))
-        elif time.perf_counter() < self._ends:
+        if time.perf_counter() < self._ends:
             self._answers += 1
             self._send()
             return
-        else:
-            self.done.set_result(self._answers)
+        self.done.set_result(self._answers)
         self._transport.close()
 
     def _send(self) -> None:
