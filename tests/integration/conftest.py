@@ -1,10 +1,24 @@
-"""The clock of a test's database."""
+"""What integration tests share beyond their databases: the clock, and both of the gateway's stores."""
 
+from collections.abc import Iterator
 from datetime import UTC, datetime
 
 import pytest
 
+from gateway_support import Where
 from quota_support import Clock, Database
+from standin import standing_in
+from standin.keys import ProjectKeys
+
+
+@pytest.fixture(scope="module", params=["pool", "api"])
+def where(request: pytest.FixtureRequest, shared_database: Database) -> Iterator[Where]:
+    """What a gateway's store goes to: the database, or a project over it whose tokens a published key signs."""
+    if request.param == "pool":
+        yield shared_database
+        return
+    with standing_in(shared_database, keys=ProjectKeys(signing="ES256")) as project:
+        yield project
 
 
 @pytest.fixture

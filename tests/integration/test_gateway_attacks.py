@@ -22,7 +22,7 @@ from starlette.routing import Mount, Route
 from asgi_support import Line, Running, request_bytes, running
 from gateway_support import UNHURRIED, Scene, Where, claims_of, gate_over, scene, signed, token_of, until
 from quota_support import Database, User
-from standin import StandIn, standing_in
+from standin import StandIn
 from standin.project import Refused
 from tickctl.core.quota import ServiceRole, consume
 from tickctl.gateway import Gate, GateOptions, TickGate
@@ -331,16 +331,6 @@ def test_what_follows_the_body_is_no_header(
 
 
 # Over both stores: what the API lets a user do beside the gateway.
-
-
-@pytest.fixture(scope="module", params=["pool", "api"])
-def where(request: pytest.FixtureRequest, shared_database: Database) -> Iterator[Where]:
-    """The database, or a project over it."""
-    if request.param == "pool":
-        yield shared_database
-        return
-    with standing_in(shared_database) as project:
-        yield project
 
 
 @pytest.fixture(scope="module")

@@ -16,20 +16,9 @@ from asgi_support import PATIENCE, Line, request_bytes
 from gateway_processes import GatewayProcess, gateways
 from gateway_support import Where, database_of, token_of
 from quota_support import Database, User
-from standin import standing_in
 
 PROCESSES, CONNECTIONS = 4, 8
 TRUSTING_NOBODY = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # nothing here is encrypted, and this is made in no time
-
-
-@pytest.fixture(scope="module", params=["pool", "api"])
-def where(request: pytest.FixtureRequest, shared_database: Database) -> Iterator[Where]:
-    """The database, or a project over it."""
-    if request.param == "pool":
-        yield shared_database
-        return
-    with standing_in(shared_database) as project:
-        yield project
 
 
 @pytest.fixture(scope="module")

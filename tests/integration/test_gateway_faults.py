@@ -36,16 +36,6 @@ SLACK = 5.0
 """Seconds that a busy machine may add to a time-out."""
 
 
-@pytest.fixture(scope="module", params=["pool", "api"])
-def where(request: pytest.FixtureRequest, shared_database: Database) -> Iterator[Where]:
-    """The database, or a project over it."""
-    if request.param == "pool":
-        yield shared_database
-        return
-    with standing_in(shared_database) as project:
-        yield project
-
-
 @dataclass
 class CountingStore:
     """Knows how many calls are under way in a store at once, and how many have been at most."""

@@ -3,11 +3,10 @@
 import asyncio
 import logging
 import threading
-from collections.abc import Callable, Coroutine
-from typing import Any
 
 import pytest
 
+from async_support import run, until
 from standin import PASSWORD, Fault, StandIn, json_answer
 from standin.auth import AuthConfig
 from tickctl.adapters.api import AsyncApiFunctions
@@ -36,22 +35,6 @@ def identity(standin: StandIn, password: str = PASSWORD, timeout: float = 5.0) -
     """Return the gateway's user by the stand-in's clock."""
     auth = AuthApi(standin.url, Secret(standin.anon_key), timeout=timeout, clock=standin.clock)
     return GatewayUser(auth, EMAIL, Secret(password), clock=standin.clock)
-
-
-def run(scene: Callable[[], Coroutine[Any, Any, Any]]) -> Any:
-    """Run a scene on a loop of its own; what hangs fails."""
-
-    async def bounded() -> Any:
-        async with asyncio.timeout(30):
-            return await scene()
-
-    return asyncio.run(bounded())
-
-
-async def until(holds: Callable[[], bool]) -> None:
-    """Let others go on until something holds."""
-    while not holds():  # noqa: ASYNC110 - what is waited for tells nobody
-        await asyncio.sleep(0.001)
 
 
 def sign_ins(standin: StandIn) -> list[str]:

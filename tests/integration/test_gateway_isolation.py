@@ -7,13 +7,12 @@ import asyncio
 import json
 import re
 import threading
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
 
-import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
@@ -21,7 +20,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 from asgi_support import PATIENCE
 from gateway_support import UNHURRIED, Handler, Where, answer, claims_of, database_of, gate_over, scene, signed
 from quota_support import Database, User
-from standin import StandIn, standing_in
+from standin import StandIn
 from tickctl.core.json import JsonObject
 from tickctl.core.quota import Caller, SignedInUser
 from tickctl.errors import UnreachableError
@@ -257,16 +256,6 @@ class Interleaving(RuleBasedStateMachine):
 
 TestInterleaving = Interleaving.TestCase
 TestInterleaving.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)
-
-
-@pytest.fixture(scope="module", params=["pool", "api"])
-def where(request: pytest.FixtureRequest, shared_database: Database) -> Iterator[Where]:
-    """The database, or a project over it."""
-    if request.param == "pool":
-        yield shared_database
-        return
-    with standing_in(shared_database) as project:
-        yield project
 
 
 def test_users_at_once_are_charged_each_for_their_own(where: Where) -> None:

@@ -17,8 +17,6 @@ import tickctl.gateway
 from gateway_causes import CAUSES, GRANTED, INTERNAL, Cause
 from gateway_support import SECRET, UNHURRIED, Scene, Where, database_of, scene
 from quota_support import Database
-from standin import standing_in
-from standin.keys import ProjectKeys
 from tickctl.core.quota import Decision
 from tickctl.core.tokens import Reason
 from tickctl.gateway import EXPOSED_HEADERS, GateOptions
@@ -34,16 +32,6 @@ _CHALLENGE = re.compile(rf"Bearer(?: {_PARAMETER}(?:, {_PARAMETER})*)?")
 
 # What a verifier says only when it asks a directory; the gate asks the database once, which says it as a decision.
 _ONLINE = {Reason.SESSION_REVOKED, Reason.USER_BANNED, Reason.USER_DELETED}
-
-
-@pytest.fixture(scope="module", params=["pool", "api"])
-def where(request: pytest.FixtureRequest, shared_database: Database) -> Iterator[Where]:
-    """The database, or a project over it whose tokens are signed with a published key."""
-    if request.param == "pool":
-        yield shared_database
-        return
-    with standing_in(shared_database, keys=ProjectKeys(signing="ES256")) as project:
-        yield project
 
 
 @pytest.fixture(scope="module")

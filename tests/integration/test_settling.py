@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import uuid
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -12,6 +12,7 @@ import psycopg
 import pytest
 from psycopg import sql
 
+from async_support import run, until
 from gateway_support import store_over, token_of
 from quota_support import Database, User, calling
 from standin import PASSWORD, Fault, StandIn
@@ -102,22 +103,6 @@ def place(request: pytest.FixtureRequest) -> Place:
     standin: StandIn = request.getfixturevalue("standin")
     standin.change_user(standin.add_user("gateway@example.com"), app_metadata={"role": "tick_gateway"})
     return Place(standin, standin.database, standin.database.add_user())
-
-
-def run(scene: Callable[[], Coroutine[Any, Any, Any]]) -> Any:
-    """Run a scene on a loop of its own; what hangs fails."""
-
-    async def bounded() -> Any:
-        async with asyncio.timeout(30):
-            return await scene()
-
-    return asyncio.run(bounded())
-
-
-async def until(holds: Callable[[], bool]) -> None:
-    """Let others go on until something holds."""
-    while not holds():  # noqa: ASYNC110 - what is waited for tells nobody
-        await asyncio.sleep(0.001)
 
 
 async def charged(place: Place, store: AsyncSqlFunctions, ticks: int) -> Charge:

@@ -3,14 +3,14 @@
 import asyncio
 import logging
 import uuid
-from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from async_support import run, until
 from tickctl.core.json import JsonObject
 from tickctl.core.quota import Caller, ServiceRole
 from tickctl.errors import (
@@ -24,6 +24,9 @@ from tickctl.errors import (
 from tickctl.gateway.admission import Charge
 from tickctl.gateway.identity import OperatorIdentity
 from tickctl.gateway.settling import AT_ONCE, DRAIN_PAUSE, KEEP, LONGEST_PAUSE, REFUSED_PAUSE, Settler, pause
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
 
 DOWN = UnreachableError("the database is starting or stopping")
 REFUSED = CredentialsRefusedError("this needs the gateway's own identity")
@@ -120,22 +123,6 @@ def settler(books: Books, time: Time | None = None, **options: Any) -> Settler:
     sleep: Callable[[float], Awaitable[None]] = options.pop("sleep", time.sleep)
     options = {"identity": OperatorIdentity()} | options
     return Settler(books, clock=time.clock, sleep=sleep, jitter=lambda: 0.0, **options)
-
-
-def run(scene: Callable[[], Coroutine[Any, Any, Any]]) -> Any:
-    """Run a scene on a loop of its own; what hangs fails."""
-
-    async def bounded() -> Any:
-        async with asyncio.timeout(20):
-            return await scene()
-
-    return asyncio.run(bounded())
-
-
-async def until(holds: Callable[[], bool]) -> None:
-    """Let others go on until something holds."""
-    while not holds():  # noqa: ASYNC110 - what is waited for tells nobody
-        await asyncio.sleep(0)
 
 
 def test_submitted_charges_are_settled_in_the_background() -> None:
