@@ -95,7 +95,7 @@ def _local(app: typer.Typer) -> None:
 def _gateway(app: typer.Typer) -> None:
     from tickctl.cli import gateway
 
-    gateway.register(_group(app, "gateway", "The gateway hook: admits requests while their users have ticks left."))
+    gateway.register(_group(app, "gateway", "The gateway hook, to be tried out."))
 
 
 def _demo(app: typer.Typer) -> None:
