@@ -17,7 +17,8 @@ from postgres_line import Line, line_to
 from quota_support import Database, User
 from tickctl.adapters.embedded import EmbeddedDatabase
 from tickctl.adapters.postgres import AsyncPostgresFunctions
-from tickctl.adapters.postgres.connections import MOST_WAITING, PAUSE
+from tickctl.adapters.postgres.connecting import AsyncConnection
+from tickctl.adapters.postgres.connections import MOST_WAITING, PAUSE, _connected
 from tickctl.core.quota import ServiceRole
 from tickctl.core.quota.asynchronous import consume
 from tickctl.core.secrets import Secret
@@ -163,6 +164,49 @@ def test_a_server_that_is_silent_from_the_beginning_is_given_up(line: Line, shar
     using(line.url, work, timeout=BRIEF, connections=2)
 
 
+def test_whoever_gives_up_while_connecting_leaves_the_place_to_others(line: Line, shared_database: Database) -> None:
+    """The attempt is ended with it."""
+    user = shared_database.add_user()
+    line.hold()
+
+    async def work(functions: AsyncPostgresFunctions) -> None:
+        gone = asyncio.create_task(asks(functions, user))
+        await asyncio.to_thread(line.swallowed.wait, 10)
+        gone.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await gone
+        line.release()
+        await asks(functions, user)
+
+    using(line.url, work, timeout=PATIENT, connections=1)
+
+
+def test_an_attempt_that_fails_waits_for_one_that_may_not(
+    shared_database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """At the beginning, when a server gives fewer connections than we would make."""
+    user = shared_database.add_user()
+    failed = asyncio.Event()
+    attempts = 0
+
+    async def connected(url: Secret) -> AsyncConnection:
+        nonlocal attempts
+        attempts += 1
+        if attempts == 1:
+            await failed.wait()
+            return await _connected(url)
+        failed.set()
+        raise UnreachableError("no connection left")
+
+    monkeypatch.setattr("tickctl.adapters.postgres.connections._connected", connected)
+
+    async def work(functions: AsyncPostgresFunctions) -> None:
+        await asyncio.gather(asks(functions, user), asks(functions, user))
+
+    using(shared_database.authenticator_url, work, timeout=PATIENT)
+    assert attempts == 2
+
+
 # Connections that were there break or fall silent.
 
 
@@ -191,7 +235,8 @@ def test_half_an_answer_is_none(line: Line, shared_database: Database, after: in
     async def work(functions: AsyncPostgresFunctions) -> None:
         await asks(functions, user)
         line.hold(after=after)
-        await fails(asks(functions, user), "did not answer in time")
+        error = await fails(asks(functions, user), "did not answer in time")
+        assert "look before repeating" in str(error.hint)
         line.release()
         await asks(functions, user)
 

@@ -64,15 +64,13 @@ def connection_parameters(url: Secret, connect_timeout: int) -> Secret:
 
 
 def keep_quiet() -> None:
-    """Keep to themselves what psycopg and its pool would log, unless somebody has set their levels.
+    """Hold psycopg's log at INFO, unless somebody has set its level.
 
-    At level DEBUG psycopg shows host and port, which with an unescaped "@" or "/" are parts of the password; the pool
-    writes several lines for each attempt during an outage, which calls tell as errors.
+    At level DEBUG it shows host and port, which with an unescaped "@" or "/" are parts of the password.
     """
-    for name, level in (("psycopg", logging.INFO), ("psycopg.pool", logging.ERROR)):
-        logger = logging.getLogger(name)
-        if logger.level == logging.NOTSET:
-            logger.setLevel(level)
+    logger = logging.getLogger("psycopg")
+    if logger.level == logging.NOTSET:
+        logger.setLevel(logging.INFO)
 
 
 def login_role(url: Secret) -> str | None:
