@@ -10,6 +10,7 @@ from urllib.parse import quote
 import psycopg
 import pytest
 
+from postgres_line import line_to
 from quota_support import Database
 from tickctl.adapters.postgres import PostgresFunctions, connect
 from tickctl.adapters.postgres.failures import connection_failure
@@ -320,6 +321,23 @@ def test_a_server_that_says_nothing_is_given_up() -> None:
     """The time to connect is bounded; the URL may shorten it."""
     with _silent_server() as port, pytest.raises(UnreachableError, match="in time"):
         connect(Secret(f"postgresql://u@127.0.0.1:{port}/d?connect_timeout=2&sslmode=disable"))
+
+
+def test_a_server_that_falls_silent_is_given_up(target: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A little later than it should have given up itself; the call isn't repeated, and the next one is answered."""
+    monkeypatch.setattr("tickctl.adapters.postgres.functions._SLACK", 0.2)
+    with (
+        line_to(target.authenticator_url) as line,
+        PostgresFunctions(Secret(line.url), statement_timeout=0.2) as functions,
+    ):
+        functions.call("echo_context", {}, caller=ServiceRole())
+        line.hold()
+        with pytest.raises(UnreachableError, match="in time") as caught:
+            functions.call("tick_admin_members", {}, caller=ServiceRole())
+        assert "look before repeating" in str(caught.value.hint)
+        line.release()
+        assert functions.call("echo_context", {}, caller=ServiceRole())
+        assert line.accepted == 2
 
 
 @pytest.mark.parametrize(
