@@ -318,7 +318,7 @@ def _serve(pipe: Connection, url: str, kind: str, gated: bool) -> None:
 
 
 def _gated_app(url: str, kind: str) -> App:
-    gate = new_gate(AsyncPostgresFunctions(Secret(url), connections=POOL))
+    gate = new_gate(AsyncPostgresFunctions(Secret(url), connections=POOL, prepare=True))
     return TickGate(answering, {"POST /tasks"}, gate=gate) if kind == "ASGI" else fastapi_gated(gate)
 
 

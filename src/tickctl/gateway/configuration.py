@@ -78,7 +78,7 @@ def _store(settings: Settings, timeout: float) -> "tuple[AsyncApiFunctions | Asy
     if settings.db_url:
         from tickctl.adapters.postgres import AsyncPostgresFunctions  # noqa: PLC0415
 
-        return AsyncPostgresFunctions(settings.db_url, timeout=timeout), OperatorIdentity()
+        return AsyncPostgresFunctions(settings.db_url, timeout=timeout, prepare=True), OperatorIdentity()
     raise ConfigurationError(
         "nothing says where quotas are kept",
         hint="set SUPABASE_URL and SUPABASE_ANON_KEY, or SUPABASE_DB_URL for a database without the API",
