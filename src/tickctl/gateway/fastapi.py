@@ -18,7 +18,7 @@ from functools import partial
 from typing import Annotated, Any, Final, TypeAlias
 
 import fastapi.routing
-from fastapi import FastAPI, Header, Security
+from fastapi import FastAPI, Security
 from fastapi.openapi.models import HTTPBearer
 from fastapi.security.base import SecurityBase
 from starlette.middleware import Middleware
@@ -51,19 +51,7 @@ class _Admitted(SecurityBase):
             bearerFormat="JWT", description="The access token of a signed-in user with a confirmed e-mail address."
         )
 
-    async def __call__(
-        self,
-        connection: HTTPConnection,
-        # The gate has read it; it stands here for the documentation.
-        _idempotency_key: Annotated[
-            str | None,
-            Header(
-                alias="Idempotency-Key",
-                description="A string in double quotes, new for each task: a request that is sent again with the same"
-                " key is neither charged nor carried out again.",
-            ),
-        ] = None,
-    ) -> Admission:
+    async def __call__(self, connection: HTTPConnection) -> Admission:
         admission = connection.scope.get("state", {}).get(STATE_KEY)
         if not isinstance(admission, Admission):
             raise RuntimeError(  # noqa: TRY004 - a mistake in the program, and nothing that a client sent

@@ -1,4 +1,7 @@
-"""What an OpenAPI document says about the gate's answers."""
+"""What an OpenAPI document says about the gate: the header that it reads, and its answers.
+
+The header is no parameter of the dependency, where FastAPI would read it for each request, to no purpose.
+"""
 
 from collections.abc import Iterator, Mapping
 from http import HTTPMethod
@@ -46,9 +49,20 @@ _HEADERS: Final[Mapping[int, Mapping[str, str]]] = MappingProxyType(
     }
 )
 
+_IDEMPOTENCY_KEY: Final[Mapping[str, Any]] = MappingProxyType(
+    {
+        "name": "Idempotency-Key",
+        "in": "header",
+        "required": False,
+        "schema": {"type": "string"},
+        "description": "A string in double quotes, new for each task: a request that is sent again with the same key is"
+        " neither charged nor carried out again.",
+    }
+)
+
 
 def describe(schema: dict[str, Any], scheme: str) -> None:
-    """Add the gate's answers to the operations that want a security scheme, beside what they say themselves.
+    """Add header and answers to the operations that want a security scheme, beside what they say themselves.
 
     What an operation says already stays, so a document may be described again.
 
@@ -63,6 +77,7 @@ def describe(schema: dict[str, Any], scheme: str) -> None:
     # The application may have a model of its own by that name.
     name = next(name for name in _NAMES if schemas.setdefault(name, _problem()).get("description") == _MARK)
     for operation in guarded:
+        _add_key(operation)
         responses = operation.setdefault("responses", {})
         for status, response in responses.items():
             if status.startswith("2"):
@@ -82,6 +97,12 @@ def _operations(schema: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
 
 def _wants(operation: Mapping[str, Any], scheme: str) -> bool:
     return any(scheme in alternative for alternative in operation.get("security", ()))
+
+
+def _add_key(operation: dict[str, Any]) -> None:
+    parameters = operation.setdefault("parameters", [])
+    if not any(parameter.get("name", "").lower() == _IDEMPOTENCY_KEY["name"].lower() for parameter in parameters):
+        parameters.append(dict(_IDEMPOTENCY_KEY))
 
 
 def _add_headers(response: dict[str, Any], headers: Mapping[str, str]) -> None:
