@@ -254,10 +254,17 @@ def test_a_protected_request_reaches_the_handler_as_it_was_sent(
 
 
 def test_a_gate_may_stand_before_a_mounted_application(shared_database: Database, gate: Gate) -> None:
-    """Its patterns are relative to where it stands, and paths beside it are free."""
+    """Its patterns are relative to where it stands, paths beside it are free, and the outer lifespan closes it."""
     inner = TickGate(Starlette(routes=[Route("/tasks", who, methods=["POST"])]), {"POST /tasks"}, gate=gate)
     free = Route("/tasks", lambda _: PlainTextResponse("free"), methods=["POST"])
-    app, user = Starlette(routes=[free, Mount("/v1/{org}", inner)]), shared_database.add_user()
+
+    @asynccontextmanager
+    async def closing(_: Starlette) -> AsyncIterator[None]:
+        yield
+        await gate.aclose()
+
+    app = Starlette(routes=[free, Mount("/v1/{org}", inner)], lifespan=closing)
+    user = shared_database.add_user()
     with served(shared_database, app, gated=False) as gateway:
         assert gateway.send(None, path="/v1/acme/tasks").status_code == 401
         assert gateway.send(user, path="/v1/acme/tasks").json() == user.id
