@@ -108,7 +108,7 @@ def decision_problem(consumption: Consumption) -> Problem | None:
             "ticks_granted": consumption.ticks_granted,
             "ticks_used": consumption.ticks_used,
             "ticks_remaining": consumption.ticks_remaining,
-            "resets_at": consumption.resets_at.isoformat(),
+            "resets_at": consumption.resets_at.isoformat().replace("+00:00", "Z"),  # as in the command line's JSON
         }
         return Problem(status, code, detail, tuple(ratelimit.headers(consumption).items()), members)
     return Problem(status, code, detail)

@@ -16,6 +16,7 @@ _SIGNS: Final[tuple[tuple[tuple[str, ...], type[TickctlError], str, str], ...]] 
             "tenant or user not found",
             "wrong password",
             "is not permitted to log in",
+            "permission denied for database",
         ),
         CredentialsRefusedError,
         "the database refused the user or the password",
@@ -26,6 +27,12 @@ _SIGNS: Final[tuple[tuple[tuple[str, ...], type[TickctlError], str, str], ...]] 
         CredentialsRefusedError,
         "the database does not know the user that the URL names",
         "copy the connection string from the project's Connect dialog",
+    ),
+    (
+        ("is not currently accepting connections", "too many connections for database"),
+        UnreachableError,
+        "the database takes no more connections at the moment",
+        "try again later",
     ),
     (
         ('database "',),
