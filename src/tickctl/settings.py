@@ -56,9 +56,9 @@ class Settings:
     """Where each variable was found: `environment` or a file name. Never a value."""
 
     @property
-    def names_a_project(self) -> bool:
-        """Whether anything at all points to a Supabase project or a database."""
-        return any(name in self.sources for name in PROJECT_VARIABLES)
+    def project_variable(self) -> str | None:
+        """The first variable that was found of those that mean a Supabase project or a database."""
+        return next((name for name in PROJECT_VARIABLES if name in self.sources), None)
 
     @property
     def secrets(self) -> tuple[Secret, ...]:

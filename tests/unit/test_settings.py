@@ -53,13 +53,13 @@ def test_empty_values_count_as_not_given() -> None:
     """An empty variable must not switch the embedded database off, nor become an empty key."""
     settings = load({"SUPABASE_URL": "", "SUPABASE_JWT_SECRET": ""}, [])
     assert settings == Settings()
-    assert not settings.names_a_project
+    assert settings.project_variable is None
 
 
 @pytest.mark.parametrize("name", ["SUPABASE_URL", "SUPABASE_JWT_SECRET", "SUPABASE_DB_URL", "TICKCTL_ADMIN_TOKEN"])
 def test_any_project_variable_names_a_project(name: str) -> None:
     """Half a configuration must be noticed, whichever half it is."""
-    assert load({name: "https://project.example"}, []).names_a_project
+    assert load({name: "https://project.example"}, []).project_variable == name
 
 
 @pytest.mark.parametrize(

@@ -35,9 +35,9 @@ def choose(settings: "Settings", asked: BackendName) -> BackendName:
         return asked
     if settings.supabase_url:
         return BackendName.SUPABASE
-    if not settings.names_a_project:
+    found = settings.project_variable
+    if found is None:
         return BackendName.LOCAL
-    found = next(name for name in settings.sources if name.startswith(("SUPABASE_", "TICKCTL_ADMIN")))
     raise ConfigurationError(
         f"{found} is set but SUPABASE_URL is not",
         hint="set SUPABASE_URL, or say --backend postgres (with SUPABASE_DB_URL) or --backend local",
