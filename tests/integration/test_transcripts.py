@@ -38,6 +38,8 @@ SERVERS: Mapping[str, Mapping[str, Any]] = {
     "no secret": {"jwt_keys": None},
     "started late": {},
 }
+# PostgREST's phrases, of which Python has the newer one from 3.13 on.
+PHRASES = {**responses, 416: "Requested Range Not Satisfiable"}
 # Words that depend on how far two names look alike to a library that the stand-in does without.
 GUESSES = ("Perhaps you meant to call the function public.",)
 
@@ -218,7 +220,7 @@ def _difference(recorded: Mapping[str, Any], answer: Answer) -> dict[str, tuple[
 
 
 def _as_record(answer: Answer) -> dict[str, Any]:
-    reason = answer.reason or responses.get(answer.status, "")
+    reason = answer.reason or PHRASES.get(answer.status, "")
     return {"status": answer.status, "reason": reason, "headers": dict(answer.headers), "body": answer.body.decode()}
 
 
