@@ -25,6 +25,7 @@ def main() -> None:
             project.add_user("ada@example.com")
             project.add_admin("admin@example.com")
             variables = project.settings_env("secret-key") | project.settings_env("connection")
+            variables["SUPABASE_JWT_SECRET"] = project.jwt_secret
             for name, value in variables.items():
                 sys.stdout.write(f"export {name}='{value}'\n")
             sys.stdout.write(f"# ada@example.com and the administrator admin@example.com: password {PASSWORD!r}\n")

@@ -196,6 +196,8 @@ class Gate:
         finally:
             seen.verify_seconds = time.perf_counter() - began
         if (problem := verdict_problem(verdict, self.options.retry_after)) is not None:
+            if verdict.cannot_tell:  # not the message, which may quote the token
+                _log.warning("a token can't be judged: %s", verdict.hint)
             raise RefusedError(problem)
         user = _user(verdict)
         seen.user_id = user.id

@@ -9,9 +9,11 @@ from pathlib import Path
 import pytest
 
 from tickctl.adapters.api import AsyncApiFunctions
+from tickctl.adapters.embedded.accounts import sign
 from tickctl.adapters.postgres import AsyncPostgresFunctions
+from tickctl.core.secrets import Secret
 from tickctl.errors import ConfigurationError
-from tickctl.gateway import Gate, build_gate
+from tickctl.gateway import Gate, GateRequest, RefusedError, build_gate
 from tickctl.settings import load
 
 PROJECT = {"SUPABASE_URL": "https://abcdefghijklmnopqrst.supabase.co", "SUPABASE_ANON_KEY": "sb_publishable_abc"}
@@ -90,3 +92,21 @@ def test_the_gateway_loads_no_command_line(tmp_path: Path) -> None:
     command = [sys.executable, "-c", program]
     done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=tmp_path)
     assert done.stdout == "set()\n"
+
+
+def test_a_missing_jwt_secret_is_said_in_the_log(caplog: pytest.LogCaptureFixture) -> None:
+    """Every request of an HS256 project is 503 then, and the log must say what to set, without the token."""
+    token = sign({"sub": "x"}, Secret("an HS256 secret that this gate does not know")).reveal()
+    gate = gate_of(DATABASE | {"SUPABASE_JWT_SECRET": "", "SUPABASE_JWKS": '{"keys": []}'})
+
+    async def asked() -> None:
+        headers = [(b"authorization", f"Bearer {token}".encode())]
+        await gate.admit(GateRequest("POST", "/tasks", b"", headers, unread))
+
+    async def unread() -> bytes:
+        raise AssertionError("the body was read")
+
+    with pytest.raises(RefusedError, match="unknown_key"):
+        asyncio.run(asked())
+    assert "set SUPABASE_JWT_SECRET" in caplog.text
+    assert token.split(".")[0] not in caplog.text
