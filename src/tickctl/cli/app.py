@@ -86,6 +86,12 @@ def _login(app: typer.Typer) -> None:
     login.register(app)
 
 
+def _secrets(app: typer.Typer) -> None:
+    from tickctl.cli import secrets
+
+    secrets.register(_group(app, "secrets", "Move env files into AWS Secrets Manager, and into running ECS tasks."))
+
+
 def _local(app: typer.Typer) -> None:
     from tickctl.cli import local
 
@@ -123,6 +129,7 @@ _BRANCHES: Final[Mapping[str, Callable[[typer.Typer], None]]] = {
     "users": _users,
     "admin": _admin,
     "schema": _schema,
+    "secrets": _secrets,
     "login": _login,
     "local": _local,
     "gateway": _gateway,

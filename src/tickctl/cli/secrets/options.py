@@ -1,0 +1,34 @@
+"""The options that several commands share."""
+
+from typing import Annotated
+
+import typer
+
+_PANEL = "Where"
+
+
+def _where(*flags: str, text: str) -> object:
+    return typer.Option(*flags, help=text, rich_help_panel=_PANEL, show_default=False)
+
+
+EnvName = Annotated[
+    str | None, _where("--env-name", text="A profile of tickctl.toml or of [tool.tickctl] in pyproject.toml.")
+]
+SecretId = Annotated[
+    str | None, _where("--secret-id", text="Name or ARN of the secret; TICKCTL_SECRET_ID works as well.")
+]
+Region = Annotated[str | None, _where("--region", text="AWS region; AWS_REGION works as well.")]
+Cluster = Annotated[str | None, _where("--cluster", text="ECS cluster of the services.")]
+Services = Annotated[list[str] | None, _where("--service", text="ECS service that uses the secret; repeatable.")]
+TaskDefinitions = Annotated[
+    list[str] | None,
+    _where(
+        "--task-definition", text="Task definition to complete: a family, or a file that ends in .json; repeatable."
+    ),
+]
+Containers = Annotated[
+    list[str] | None,
+    _where(
+        "--container", text="Container that gets the keys; unless given, those that refer to the secret; repeatable."
+    ),
+]

@@ -1,0 +1,1 @@
+"""Task definitions that refer to secrets, and deployments that are followed to their end; pure."""
