@@ -17,8 +17,9 @@ def target(
     task_definitions: Iterable[str] | None = None,
     containers: Iterable[str] | None = None,
 ) -> Target:
-    """Return what profile, environment and options say together; options go before TICKCTL_SECRET_ID and AWS_REGION,
-    these before the profile.
+    """Return what profile, environment and options say together.
+
+    Options go before TICKCTL_SECRET_ID and AWS_REGION, these before the profile.
 
     Raises:
         ConfigurationError: there is no such profile, or it can't be used.
