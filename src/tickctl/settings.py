@@ -20,6 +20,7 @@ PROJECT_VARIABLES: Final = (
     "SUPABASE_URL",
     "SUPABASE_ANON_KEY",
     "SUPABASE_JWT_SECRET",
+    "SUPABASE_JWT_SECRET_PREVIOUS",
     "SUPABASE_JWT_ISSUER",
     "SUPABASE_JWKS_URL",
     "SUPABASE_JWKS",
@@ -31,6 +32,10 @@ PROJECT_VARIABLES: Final = (
     "TICKCTL_GATEWAY_PASSWORD",
 )
 
+# The rest of `AWS_`, such as the region, is needed in messages. The id of a key is no secret, its key is.
+_AWS_SECRETS: Final = frozenset({"AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_SECURITY_TOKEN"})
+_ENVIRONMENT: Final = "environment"
+
 
 @dataclass(frozen=True, slots=True)
 class Settings:
@@ -39,6 +44,8 @@ class Settings:
     supabase_url: str | None = None
     anon_key: Secret | None = None
     jwt_secret: Secret | None = None
+    jwt_secret_previous: Secret | None = None
+    """Accepted beside `jwt_secret` while a rotation goes on."""
     jwt_issuer: str | None = None
     jwt_audience: str = "authenticated"
     jwks_url: str | None = None
@@ -52,6 +59,9 @@ class Settings:
     gateway_email: str | None = None
     gateway_password: Secret | None = None
     home: Path | None = None
+    secret_id: str | None = None
+    aws: Mapping[str, Secret] = field(default_factory=dict)
+    """The `AWS_` variables that only files give; boto3 reads those of the environment by itself."""
     sources: Mapping[str, str] = field(default_factory=dict)
     """Where each variable was found: `environment` or a file name. Never a value."""
 
@@ -66,11 +76,13 @@ class Settings:
         values = (
             self.anon_key,
             self.jwt_secret,
+            self.jwt_secret_previous,
             self.secret_key,
             self.db_url,
             self.admin_token,
             self.token,
             self.gateway_password,
+            *(value for name, value in self.aws.items() if name in _AWS_SECRETS),
         )
         return tuple(value for value in values if value)
 
@@ -89,7 +101,7 @@ def load(environ: Mapping[str, str], env_files: Sequence[Path] | None = None) ->
     files = [Path(name) for name in DEFAULT_ENV_FILES if Path(name).is_file()] if env_files is None else env_files
     for path in files:
         found |= {name: (value, str(path)) for name, value in read_env_file(path) if value}
-    found |= {name: (value, "environment") for name, value in environ.items() if value}
+    found |= {name: (value, _ENVIRONMENT) for name, value in environ.items() if value}
     return _settings(found)
 
 
@@ -138,6 +150,7 @@ def _settings(found: Mapping[str, tuple[str, str]]) -> Settings:
         supabase_url=_url("SUPABASE_URL", text("SUPABASE_URL")),
         anon_key=secret("SUPABASE_ANON_KEY"),
         jwt_secret=secret("SUPABASE_JWT_SECRET"),
+        jwt_secret_previous=secret("SUPABASE_JWT_SECRET_PREVIOUS"),
         jwt_issuer=text("SUPABASE_JWT_ISSUER"),
         jwt_audience=text("SUPABASE_JWT_AUDIENCE") or "authenticated",
         jwks_url=_url("SUPABASE_JWKS_URL", text("SUPABASE_JWKS_URL")),
@@ -151,6 +164,12 @@ def _settings(found: Mapping[str, tuple[str, str]]) -> Settings:
         gateway_email=text("TICKCTL_GATEWAY_EMAIL"),
         gateway_password=secret("TICKCTL_GATEWAY_PASSWORD"),
         home=Path(home) if home else None,
+        secret_id=text("TICKCTL_SECRET_ID"),
+        aws={
+            name: Secret(value)
+            for name, (value, source) in found.items()
+            if name.startswith("AWS_") and source != _ENVIRONMENT
+        },
         sources={
             name: source
             for name, (_, source) in sorted(found.items())

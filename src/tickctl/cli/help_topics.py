@@ -12,6 +12,7 @@ ENVIRONMENT: dict[str, str] = {
     "SUPABASE_URL": "the project, like https://<project-ref>.supabase.co",
     "SUPABASE_ANON_KEY": "the publishable (sb_publishable_...) or anon key",
     "SUPABASE_JWT_SECRET": "verifies HS256 tokens; not needed with asymmetric signing keys",
+    "SUPABASE_JWT_SECRET_PREVIOUS": "accepted as well while SUPABASE_JWT_SECRET is being rotated",
     "SUPABASE_JWT_ISSUER": "expected issuer, if not SUPABASE_URL/auth/v1",
     "SUPABASE_JWT_AUDIENCE": "expected audience, if not authenticated",
     "SUPABASE_JWKS_URL": "where the public keys are, if not under SUPABASE_URL",
