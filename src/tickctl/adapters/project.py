@@ -46,9 +46,7 @@ def keys(settings: Settings, *, cache_folder: Path | None, fetch: bool = True) -
     Raises:
         ConfigurationError: there is nothing to check signatures with, or what there is can't be used.
     """
-    local = KeySet()
-    if settings.jwt_secret:
-        local = local.merge(KeySet.from_secret(settings.jwt_secret, loopback=_on_loopback(settings)))
+    local = _shared_secrets(settings)
     if settings.jwks:
         local = local.merge(KeySet.from_jwks(_jwks_text(settings.jwks), allow_symmetric=True))
     url = settings.jwks_url or (settings.supabase_url and f"{settings.supabase_url}/auth/v1/.well-known/jwks.json")
@@ -88,6 +86,27 @@ def cache_folder() -> Path:
     from platformdirs import user_cache_path  # noqa: PLC0415 - HS256 needs no cache
 
     return user_cache_path("tickctl")
+
+
+def _shared_secrets(settings: Settings) -> KeySet:
+    """Return the HS256 secret, and the one before it while it is being changed; nothing tells them apart later."""
+    loopback = _on_loopback(settings)
+    if not settings.jwt_secret:
+        if settings.jwt_secret_previous:
+            raise ConfigurationError(
+                "SUPABASE_JWT_SECRET_PREVIOUS is set, and SUPABASE_JWT_SECRET is not",
+                hint="set SUPABASE_JWT_SECRET to the secret that signs now, or take the previous one away as well",
+            )
+        return KeySet()
+    keys = KeySet.from_secret(settings.jwt_secret, loopback=loopback)
+    if settings.jwt_secret_previous:
+        try:
+            keys = keys.merge(KeySet.from_secret(settings.jwt_secret_previous, loopback=loopback))
+        except ConfigurationError as error:
+            raise ConfigurationError(
+                f"SUPABASE_JWT_SECRET_PREVIOUS can't be used: {error.message}", hint=error.hint
+            ) from None
+    return keys
 
 
 def _on_loopback(settings: Settings) -> bool:
