@@ -24,6 +24,7 @@ _SHAPES: Final = re.compile(
 )
 _WORD: Final = re.compile(r"""[^\s'"`(),;<>=]{20,}={0,2}""")
 _UUID: Final = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
+_ARN: Final = re.compile(r"arn:aws[a-z-]*:[a-z0-9-]+:[a-z0-9-]*:[0-9]{12}:[\w/:+=.@*-]+")
 _HEX: Final = re.compile(r"[0-9a-fA-F]{32,}")
 
 
@@ -48,8 +49,8 @@ def _spellings(value: str) -> Iterator[str]:
 
 
 def _looks_random(word: str) -> bool:
-    if word[0] in "/~." or "@" in word or "://" in word or _UUID.fullmatch(word):
-        return False  # paths, e-mails, addresses and user ids are what messages are about
+    if word[0] in "/~." or "@" in word or "://" in word or _UUID.fullmatch(word) or _ARN.fullmatch(word):
+        return False  # paths, e-mails, addresses, user ids and AWS's names are what messages are about
     if _HEX.fullmatch(word):
         return True
     return any(c.isdigit() for c in word) and any(c.isupper() for c in word) and any(c.islower() for c in word)

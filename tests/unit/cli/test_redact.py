@@ -53,6 +53,8 @@ def test_password_of_a_known_connection_string_is_masked_alone(word: str) -> Non
         "the header has no daily_tick_limit column",
         "https://abcdefghijklmnopqrst.supabase.co answered with status 503",
         "write postgresql://user:password@host:port/database",
+        "arn:aws:secretsmanager:eu-west-1:123456789012:secret:gateway/Prod-AbC12d:SUPABASE_URL:: is referred to",
+        "arn:aws-us-gov:iam::123456789012:role/Gateway-Execution-1 may not be passed",
     ],
 )
 def test_what_messages_are_about_stays(text: str) -> None:
