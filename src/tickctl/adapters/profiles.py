@@ -1,0 +1,118 @@
+"""Finds and reads the profiles of a project: tickctl.toml, or `[tool.tickctl]` in pyproject.toml.
+
+The folder that one works in is looked at first. Its parents are looked at as long as they are of the same git working
+tree, and nothing is looked at above that: what lies in /tmp or in a home folder was not meant for this project.
+"""
+
+import os
+import stat
+import tomllib
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Final
+
+from tickctl.core.secrets.profile import Profile, Profiles, parse
+from tickctl.core.secrets.target import Target
+from tickctl.errors import ConfigurationError
+
+OWN_FILE: Final = "tickctl.toml"
+SHARED_FILE: Final = "pyproject.toml"
+_LARGEST: Final = 1024 * 1024
+
+
+def find_profiles(folder: Path) -> Profiles | None:
+    """Return the profiles for whoever works in a folder; None if there is no file with any.
+
+    Raises:
+        ConfigurationError: a file can't be read or used, or both files of one folder hold profiles.
+    """
+    for place in _places(folder):
+        shown = Path(os.path.relpath(place, folder))
+        own = _document(place / OWN_FILE, shown / OWN_FILE, owner=folder)
+        shared = _table(_document(place / SHARED_FILE, shown / SHARED_FILE, owner=folder))
+        if own is not None and shared is not None:
+            raise ConfigurationError(
+                f"both {shown / OWN_FILE} and {shown / SHARED_FILE} configure tickctl", hint="keep one of the two"
+            )
+        if own is not None:
+            return parse(own, file=str(shown / OWN_FILE))
+        if shared is not None:
+            return parse(shared, file=str(shown / SHARED_FILE), table="tool.tickctl")
+    return None
+
+
+def required_names(path: Path) -> tuple[str, ...]:
+    """Return the names that an example file such as keys.env.example assigns, in their order, each once.
+
+    Raises:
+        ConfigurationError: it can't be read as an env file.
+    """
+    from tickctl.adapters.env_files import load_env_files  # noqa: PLC0415 - most runs ask for no names
+    from tickctl.core.secrets.env_files import read  # noqa: PLC0415
+
+    return tuple(dict.fromkeys(entry.name for entry in read(load_env_files([path]))))
+
+
+def complete(profile: Profile) -> Target:
+    """Return a profile's target with the names of its `required-from` file.
+
+    Raises:
+        ConfigurationError: that file can't be read.
+    """
+    if profile.required_from is None:
+        return profile.target
+    names = required_names(Path(profile.required_from))
+    return replace(profile.target, required=tuple(dict.fromkeys((*profile.target.required, *names))))
+
+
+def _places(folder: Path) -> Iterator[Path]:
+    folder = folder.resolve()
+    parents = [folder, *folder.parents]
+    root = next((index for index, place in enumerate(parents) if os.path.lexists(place / ".git")), 0)
+    yield from parents[: root + 1]
+
+
+def _document(path: Path, shown: Path, *, owner: Path) -> Mapping[str, Any] | None:
+    try:
+        # O_NONBLOCK: opening a pipe that somebody put there must not wait for its writer.
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        with os.fdopen(descriptor, "rb") as file:
+            _check(os.fstat(descriptor), shown, owner.stat().st_uid)
+            return tomllib.load(file)
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise ConfigurationError(f"can't read {shown}: {error.strerror}", hint="check its permissions") from None
+    except tomllib.TOMLDecodeError as error:
+        # The parser's words may hold a piece of the text.
+        raise ConfigurationError(f"{shown} is not TOML{_place(error)}", hint="correct it there") from None
+    except (UnicodeDecodeError, RecursionError):
+        raise ConfigurationError(f"{shown} is not TOML", hint="save it as UTF-8 text") from None
+
+
+def _check(found: os.stat_result, shown: Path, owner: int) -> None:
+    """Refuse what isn't a file, and what a stranger has written: it could send secrets to a place of their own."""
+    if not stat.S_ISREG(found.st_mode) or found.st_size > _LARGEST:
+        raise ConfigurationError(f"{shown} is no configuration file", hint="remove it")
+    if found.st_uid not in {0, os.geteuid(), owner} or found.st_mode & stat.S_IWOTH:
+        raise ConfigurationError(
+            f"others than you may have written {shown}, which says where secrets go",
+            hint="look through it, then make it yours: chown, chmod o-w",
+        )
+
+
+def _place(error: tomllib.TOMLDecodeError) -> str:
+    words = str(error).rpartition("(at ")[2].removesuffix(")")
+    numbers = [word.rstrip(",") for word in words.split() if word.rstrip(",").isdigit()]
+    return f": line {numbers[0]}, column {numbers[1]}" if len(numbers) == 2 else ""  # noqa: PLR2004 - a pair
+
+
+def _table(document: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
+    tool = (document or {}).get("tool")
+    if not isinstance(tool, Mapping) or "tickctl" not in tool:
+        return None
+    table = tool["tickctl"]
+    if not isinstance(table, Mapping):
+        raise ConfigurationError(f"{SHARED_FILE}: tool.tickctl must be a table")
+    return table
