@@ -1,0 +1,151 @@
+"""Secrets in AWS Secrets Manager."""
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from tickctl.adapters.aws.failures import stranger
+from tickctl.adapters.aws.session import call
+from tickctl.core.secrets import Secret
+from tickctl.core.secrets.store import CURRENT, Phase, SecretState, SecretVersion
+from tickctl.errors import ConflictError, NotFoundError
+
+_PAGE: Final = 100
+_OLDEST: Final = datetime.min.replace(tzinfo=UTC)
+
+
+class SecretsManager:
+    """The `SecretStore` of an account and region.
+
+    Args:
+        client: boto3's, for `secretsmanager`.
+    """
+
+    def __init__(self, client: Any) -> None:
+        self._client = client
+
+    def describe(self, secret_id: str) -> SecretState:
+        """Return the state of a secret by name or ARN; one that doesn't exist is `Phase.ABSENT`, no error."""
+        try:
+            answer = call(self._client, "describe_secret", SecretId=secret_id)
+        except NotFoundError:
+            return SecretState(name=secret_id, phase=Phase.ABSENT)
+        deletion = answer.get("DeletedDate")
+        return SecretState(
+            name=_text(answer, "Name"),
+            phase=Phase.LIVE if deletion is None else Phase.SCHEDULED_FOR_DELETION,
+            arn=_text(answer, "ARN"),
+            changed_at=answer.get("LastChangedDate"),
+            deletion_at=deletion,
+            stages={version: tuple(stages) for version, stages in answer.get("VersionIdsToStages", {}).items()},
+            kms_key=answer.get("KmsKeyId"),
+            tags={tag["Key"]: tag.get("Value", "") for tag in answer.get("Tags", ())},
+            owner=answer.get("OwningService"),
+            rotates=bool(answer.get("RotationEnabled")),
+        )
+
+    def get(self, secret_id: str, *, version_id: str | None = None) -> SecretVersion:
+        """Return a version with its text: AWSCURRENT, always asked for by its stage, unless an id is given."""
+        which = {"VersionId": version_id} if version_id else {"VersionStage": CURRENT}
+        answer = call(self._client, "get_secret_value", SecretId=secret_id, **which)
+        return SecretVersion(
+            id=_text(answer, "VersionId"),
+            stages=tuple(answer.get("VersionStages", ())),
+            created_at=answer.get("CreatedDate"),
+            text=Secret(answer["SecretString"]) if "SecretString" in answer else None,
+        )
+
+    def versions(self, secret_id: str) -> Sequence[SecretVersion]:
+        """Return all versions that are left, those without a stage included, the latest first, without text."""
+        found: list[SecretVersion] = []
+        more: dict[str, str] = {}
+        while True:
+            answer = call(
+                self._client,
+                "list_secret_version_ids",
+                SecretId=secret_id,
+                IncludeDeprecated=True,
+                MaxResults=_PAGE,
+                **more,
+            )
+            _text(answer, "ARN")
+            found += [
+                SecretVersion(
+                    id=_text(version, "VersionId"),
+                    stages=tuple(version.get("VersionStages", ())),
+                    created_at=version.get("CreatedDate"),
+                )
+                for version in answer.get("Versions", ())
+            ]
+            if not (token := answer.get("NextToken")):
+                return sorted(found, key=lambda version: version.created_at or _OLDEST, reverse=True)
+            more = {"NextToken": token}
+
+    def create(
+        self, name: str, text: Secret, *, token: str, kms_key: str | None, tags: Mapping[str, str]
+    ) -> SecretState:
+        """Make the secret with its first version; the token becomes the version's id."""
+        more: dict[str, Any] = {"KmsKeyId": kms_key} if kms_key else {}
+        if tags:
+            more["Tags"] = _tags(tags)
+        answer = call(
+            self._client, "create_secret", Name=name, SecretString=text.reveal(), ClientRequestToken=token, **more
+        )
+        return SecretState(
+            name=_text(answer, "Name"),
+            phase=Phase.LIVE,
+            arn=_text(answer, "ARN"),
+            stages={_text(answer, "VersionId"): (CURRENT,)},
+            kms_key=kms_key,
+            tags=dict(tags),
+        )
+
+    def put(self, arn: str, text: Secret, *, token: str) -> SecretVersion:
+        """Add a version and make it AWSCURRENT; the token becomes its id."""
+        answer = call(
+            self._client, "put_secret_value", SecretId=arn, SecretString=text.reveal(), ClientRequestToken=token
+        )
+        return SecretVersion(id=_text(answer, "VersionId"), stages=tuple(answer.get("VersionStages", ())))
+
+    def restore(self, arn: str) -> None:
+        """Take back the deletion that it is scheduled for."""
+        _text(call(self._client, "restore_secret", SecretId=arn), "ARN")
+
+    def tag(self, arn: str, tags: Mapping[str, str]) -> None:
+        """Add or replace tags."""
+        call(self._client, "tag_resource", SecretId=arn, Tags=_tags(tags))
+
+    def move_current(self, arn: str, *, to: str, away_from: str) -> None:
+        """Make another version AWSCURRENT, provided that the one it is taken from has it still.
+
+        A move that the library repeated, because the first answer was lost, is refused although it was made. So a
+        conflict counts only if the other version isn't current now.
+        """
+        try:
+            answer = call(
+                self._client,
+                "update_secret_version_stage",
+                SecretId=arn,
+                VersionStage=CURRENT,
+                MoveToVersionId=to,
+                RemoveFromVersionId=away_from,
+            )
+        except ConflictError as conflict:
+            refusal = conflict
+        else:
+            _text(answer, "ARN")
+            return
+        if self.describe(arn).version_of(CURRENT) != to:
+            raise refusal
+
+
+def _tags(tags: Mapping[str, str]) -> list[dict[str, str]]:
+    return [{"Key": key, "Value": value} for key, value in tags.items()]
+
+
+def _text(answer: Mapping[str, Any], member: str) -> str:
+    """Return a member that AWS always sends."""
+    value = answer.get(member)
+    if not isinstance(value, str):
+        raise stranger("Secrets Manager")
+    return value

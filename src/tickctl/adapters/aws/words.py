@@ -1,0 +1,52 @@
+"""AWS's own words, as far as they may be repeated: denials, and messages without values of requests."""
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Final
+
+from tickctl.core.secrets.masked import MASK
+
+_LONGEST: Final = 400
+# IAM user guide, "Troubleshoot access denied error messages".
+_DENIED: Final = re.compile(
+    r"User: (?P<who>arn:\S+) is not authorized to perform: (?P<action>[\w-]+:\w+)"
+    r"(?: on resource: (?P<resource>\S+))?"
+    r"(?P<why> because no [\w -]+ policy allows the [\w:-]+ action| with an explicit deny(?: in an? [\w -]+ policy)?)?"
+)
+# Members of requests that hold, or may hold, secret values: a secret's text, and a container's plain environment.
+_VALUES: Final = frozenset({"SecretString", "SecretBinary", "value"})
+
+
+def access_denied(message: str, *, action: str) -> str:
+    """Say which action is denied to whom on what, and why, as far as AWS says it.
+
+    Args:
+        message: AWS's.
+        action: the IAM action of the request, for a message that names none.
+    """
+    if not (found := _DENIED.search(message)):
+        return f"AWS doesn't allow {action}"
+    resource = f" on {found['resource'].rstrip('.')}" if found["resource"] else ""
+    return f"AWS doesn't allow {found['action']}{resource} to {found['who']}{found['why'] or ''}"
+
+
+def aws_words(message: object, parameters: Mapping[str, Any]) -> str:
+    """Return AWS's message on one line and not too long, without values of the request."""
+    text = " ".join(message.split()) if isinstance(message, str) else ""
+    for value in sorted(set(_values(parameters)), key=len, reverse=True):
+        text = text.replace(value, MASK)
+    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}…"
+
+
+def _values(member: object, *, inside: bool = False) -> Iterator[str]:
+    match member:
+        case str():
+            if inside and member.strip():
+                yield member
+                yield from member.split()
+        case Mapping():
+            for name, part in member.items():
+                yield from _values(part, inside=inside or name in _VALUES)
+        case Sequence():
+            for part in member:
+                yield from _values(part, inside=inside)
