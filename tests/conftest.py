@@ -4,6 +4,7 @@ import os
 import signal
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
+from typing import TYPE_CHECKING
 
 import psycopg
 import pytest
@@ -16,6 +17,9 @@ from standin import GivenProject, Project, StandIn, standing_in
 from standin.given import DATABASE_URL
 from standin.given import URL as SUPABASE_URL
 from tickctl.adapters.embedded import EmbeddedDatabase, Server
+
+if TYPE_CHECKING:
+    from strict_aws import StrictAws
 
 TEMPLATE = "quota_template"
 
@@ -126,3 +130,13 @@ def standin(database: Database) -> Iterator[StandIn]:
     """A stand-in over the test's own database: configure it, break it, look at what it was sent."""
     with standing_in(database) as served:
         yield served
+
+
+@pytest.fixture
+def aws() -> "Iterator[StrictAws]":
+    """An AWS account of the test's own: arrange it, script trouble, look at the calls that came."""
+    # moto takes more than a second to load, which only tests of AWS should pay.
+    from strict_aws import strict_aws  # noqa: PLC0415
+
+    with strict_aws() as account:
+        yield account

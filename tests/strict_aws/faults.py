@@ -1,0 +1,67 @@
+"""Trouble on request: refusals, throttling, cut connections, and requests that are held until all have come."""
+
+import threading
+from dataclasses import dataclass, field
+from typing import Literal
+
+from strict_aws.wire import AwsError, Question
+
+When = Literal["before", "after"]
+ANY = "*"
+
+
+@dataclass
+class Trouble:
+    """What happens to requests of one operation: after `skip` of them, to `times`."""
+
+    operation: str
+    times: int
+    skip: int = 0
+    error: AwsError | None = None
+    cut: When | None = None
+
+    def meets(self, operation: str) -> bool:
+        """Whether this request is one of those; counts it."""
+        if self.operation not in (operation, ANY) or self.times == 0:
+            return False
+        if self.skip > 0:
+            self.skip -= 1
+            return False
+        self.times -= 1
+        return True
+
+
+@dataclass
+class Troubles:
+    """All trouble that was asked for, the first that fits first."""
+
+    _waiting: list[Trouble] = field(default_factory=list)
+    _held: dict[str, threading.Barrier] = field(default_factory=dict)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def add(self, trouble: Trouble) -> None:
+        """Ask for trouble."""
+        with self._lock:
+            self._waiting.append(trouble)
+
+    def clear(self) -> None:
+        """Let everything go well again."""
+        with self._lock:
+            self._waiting.clear()
+            self._held.clear()
+
+    def hold(self, operation: str, parties: int) -> None:
+        """Let requests of an operation wait for each other until so many have come."""
+        self._held[operation] = threading.Barrier(parties, timeout=30)
+
+    def wait(self, question: Question) -> None:
+        """Wait where requests are held; who comes later finds the gate open."""
+        barrier = self._held.get(question.operation)
+        if barrier is not None:
+            barrier.wait()
+            self._held.pop(question.operation, None)
+
+    def take(self, question: Question) -> Trouble | None:
+        """Return what happens to this request, if anything does."""
+        with self._lock:
+            return next((trouble for trouble in self._waiting if trouble.meets(question.operation)), None)

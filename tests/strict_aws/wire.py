@@ -1,0 +1,67 @@
+"""How AWS's clients ask and how AWS answers: the JSON protocol, and the older query protocol of STS, IAM and EC2."""
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import parse_qsl
+from xml.sax.saxutils import escape
+
+from standin.http import Answer, Request
+
+AMZ_JSON = "application/x-amz-json-1.1"
+_SCOPE = re.compile(r"Credential=([^/]+)/\d+/([^/]+)/([^/]+)/aws4_request")
+
+
+class AwsError(Exception):
+    """An answer that isn't what was asked for; `code` is AWS's name for the error."""
+
+    def __init__(self, code: str, message: str, status: int = 400) -> None:
+        super().__init__(f"{code}: {message}")
+        self.code = code
+        self.message = message
+        self.status = status
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """A request, understood."""
+
+    service: str
+    operation: str
+    parameters: Mapping[str, Any] = field(repr=False)
+    region: str
+    access_key: str
+    request: Request = field(repr=False)
+
+    @property
+    def json(self) -> bool:
+        """Whether it speaks the JSON protocol."""
+        return self.request.header("x-amz-target") is not None
+
+    def error(self, error: AwsError) -> Answer:
+        """Return an error in the words of the protocol."""
+        if self.json:
+            return answer_json({"__type": error.code, "message": error.message}, error.status)
+        body = (
+            f"<ErrorResponse><Error><Type>Sender</Type><Code>{escape(error.code)}</Code>"
+            f"<Message>{escape(error.message)}</Message></Error><RequestId>strict</RequestId></ErrorResponse>"
+        )
+        return Answer(error.status, (("Content-Type", "text/xml"),), body.encode())
+
+
+def answer_json(document: Mapping[str, Any], status: int = 200) -> Answer:
+    """Return an answer of the JSON protocol."""
+    return Answer(status, (("Content-Type", AMZ_JSON),), json.dumps(document).encode())
+
+
+def understand(request: Request) -> Question:
+    """Read a request of an AWS client; it must be signed, though nobody checks the signature."""
+    scope = _SCOPE.search(request.header("authorization") or "")
+    key, region, service = scope.groups() if scope else ("", "", "")
+    target = request.header("x-amz-target")
+    if target is not None:
+        return Question(service, target.rpartition(".")[2], json.loads(request.body or b"{}"), region, key, request)
+    form = dict(parse_qsl(request.body.decode(), keep_blank_values=True))
+    return Question(service, form.pop("Action", ""), form, region, key, request)
