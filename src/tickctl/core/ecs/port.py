@@ -91,6 +91,13 @@ class ContainerPlatform(Protocol):
     def definition(self, name: str) -> TaskDefinition:
         """Return a revision by ARN, family:revision, or family (then the latest active one), with its tags."""
 
+    def check(self, document: JsonObject) -> None:
+        """Refuse a document that isn't of the registration's shape; nothing is sent.
+
+        Raises:
+            ConfigurationError: names the first field that doesn't fit, and no value.
+        """
+
     def register(self, document: JsonObject, *, tags: Mapping[str, str]) -> TaskDefinition:
         """Register a revision. The document holds only fields of the registration's shape."""
 

@@ -1,0 +1,183 @@
+"""ECS: task definitions, services and their tasks."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import UTC, datetime
+from itertools import chain
+from typing import Any, Final
+
+from tickctl.adapters.aws.failures import stranger
+from tickctl.adapters.aws.session import call
+from tickctl.adapters.aws.shapes import misfits
+from tickctl.core.ecs.port import Deployment, Service, ServiceEvent, Task, TaskDefinition
+from tickctl.core.json import JsonObject
+from tickctl.errors import ConfigurationError, NotFoundError
+
+_SERVICES_AT_ONCE: Final = 10
+_TASKS_AT_ONCE: Final = 100
+
+
+class Ecs:
+    """ECS behind the port `ContainerPlatform`.
+
+    Args:
+        client: of boto3, for `ecs`.
+    """
+
+    def __init__(self, client: Any) -> None:
+        self._client = client
+
+    def definition(self, name: str) -> TaskDefinition:
+        """Return a revision by ARN, family:revision, or family (then the latest active one), with its tags."""
+        return _definition(call(self._client, "describe_task_definition", taskDefinition=name, include=["TAGS"]))
+
+    def check(self, document: JsonObject) -> None:
+        """Refuse a document that isn't of the registration's shape; nothing is sent."""
+        shape = self._client.meta.service_model.operation_model("RegisterTaskDefinition").input_shape
+        found = list(misfits(document, shape))
+        if found:
+            raise ConfigurationError(
+                f"the task definition isn't as ECS wants it: {found[0]}",
+                hint="the API reference of RegisterTaskDefinition names each field and its type",
+            )
+
+    def register(self, document: JsonObject, *, tags: Mapping[str, str]) -> TaskDefinition:
+        """Register a revision. The document holds only fields of the registration's shape."""
+        labels = [{"key": key, "value": value} for key, value in tags.items()]
+        more: dict[str, Any] = {"tags": labels} if labels else {}
+        return _definition(call(self._client, "register_task_definition", **document, **more), tags=tags)
+
+    def services(self, cluster: str, names: Sequence[str]) -> tuple[Service, ...]:
+        """Return services in the order of their names, ten with each request."""
+        found: dict[str, Service] = {}
+        for some in _batches(names, _SERVICES_AT_ONCE):
+            answer = call(self._client, "describe_services", cluster=cluster, services=list(some))
+            for one in answer.get("services", ()):
+                service = _service(one)
+                found[service.name] = found[service.arn] = service
+        missing = [name for name in names if name not in found or found[name].status == "INACTIVE"]
+        if missing:
+            raise NotFoundError(
+                f"cluster {cluster} has no service {missing[0]}" + (" any more" if missing[0] in found else ""),
+                hint="check the name, the cluster and the region; 'aws ecs list-services' shows them",
+            )
+        return tuple(found[name] for name in names)
+
+    def deploy(self, cluster: str, service: str, *, task_definition: str, force: bool) -> Service:
+        """Start a deployment of a revision; forced, also where the service runs that revision already."""
+        answer = call(
+            self._client,
+            "update_service",
+            cluster=cluster,
+            service=service,
+            taskDefinition=task_definition,
+            forceNewDeployment=force,
+        )
+        return _service(answer.get("service", {}))
+
+    def tasks(self, cluster: str, service: str, *, stopped: bool = False) -> Iterable[Task]:
+        """Return the tasks of a service that run or are to run; or those that have stopped lately."""
+        arns = self._task_arns(cluster, service, "STOPPED" if stopped else "RUNNING")
+        for some in _batches(list(arns), _TASKS_AT_ONCE):
+            answer = call(self._client, "describe_tasks", cluster=cluster, tasks=list(some))
+            yield from map(_task, answer.get("tasks", ()))
+
+    def _task_arns(self, cluster: str, service: str, status: str) -> Iterator[str]:
+        more: dict[str, str] = {}
+        while True:
+            answer = call(
+                self._client, "list_tasks", cluster=cluster, serviceName=service, desiredStatus=status, **more
+            )
+            yield from answer.get("taskArns", ())
+            if not answer.get("nextToken"):
+                return
+            more = {"nextToken": answer["nextToken"]}
+
+
+def _definition(answer: Mapping[str, Any], tags: Mapping[str, str] | None = None) -> TaskDefinition:
+    found = answer.get("taskDefinition") or {}
+    match found:
+        case {"taskDefinitionArn": str(arn), "family": str(family), "revision": int(revision)}:
+            if tags is None:
+                tags = {tag["key"]: tag.get("value", "") for tag in answer.get("tags", ())}
+            document = {name: value for name, value in found.items() if not isinstance(value, datetime)}
+            return TaskDefinition(arn, family, revision, document, tags)
+        case _:
+            raise stranger("ECS")
+
+
+def _service(found: Mapping[str, Any]) -> Service:
+    match found:
+        case {"serviceName": str(name), "serviceArn": str(arn), "taskDefinition": str(definition)}:
+            return Service(
+                name=name,
+                arn=arn,
+                cluster=found.get("clusterArn", ""),
+                status=found.get("status", ""),
+                task_definition=definition,
+                desired=found.get("desiredCount", 0),
+                running=found.get("runningCount", 0),
+                controller=found.get("deploymentController", {}).get("type") or "ECS",
+                launch_type=found.get("launchType"),
+                platform_version=found.get("platformVersion"),
+                deployments=tuple(map(_deployment, found.get("deployments", ()))),
+                events=tuple(map(_event, found.get("events", ()))),
+            )
+        case {"serviceName": str(name)}:
+            # Only task sets have definitions then; such a service is refused by its controller.
+            controller = found.get("deploymentController", {}).get("type") or "EXTERNAL"
+            raise ConfigurationError(
+                f"service {name} has no task definition of its own ({controller})",
+                hint="leave this service out, and let what deploys it start a deployment afterwards",
+            )
+        case _:
+            raise stranger("ECS")
+
+
+def _deployment(found: Mapping[str, Any]) -> Deployment:
+    return Deployment(
+        id=found["id"],
+        status=found["status"],
+        task_definition=found["taskDefinition"],
+        rollout_state=found.get("rolloutState"),
+        rollout_reason=found.get("rolloutStateReason"),
+        desired=found.get("desiredCount", 0),
+        running=found.get("runningCount", 0),
+        pending=found.get("pendingCount", 0),
+        failed=found.get("failedTasks", 0),
+        created_at=_utc(found["createdAt"]),
+    )
+
+
+def _event(found: Mapping[str, Any]) -> ServiceEvent:
+    return ServiceEvent(found.get("id", ""), _utc(found["createdAt"]), found.get("message", ""))
+
+
+def _task(found: Mapping[str, Any]) -> Task:
+    created = found.get("createdAt")
+    return Task(
+        arn=found.get("taskArn", ""),
+        task_definition=found.get("taskDefinitionArn", ""),
+        created_at=_utc(created) if created else None,
+        last_status=found.get("lastStatus", ""),
+        stopped_reason=_reason(found),
+        stop_code=found.get("stopCode"),
+    )
+
+
+def _reason(found: Mapping[str, Any]) -> str | None:
+    """Return why a task stopped, and which of its containers ended with what; that often says more."""
+    reason: str | None = found.get("stoppedReason")
+    ended = [
+        f"{container.get('name')}: {container.get('reason') or 'exit code ' + str(container['exitCode'])}"
+        for container in found.get("containers", ())
+        if container.get("reason") or container.get("exitCode")
+    ]
+    return "; ".join(chain([reason or "stopped"], ended)) if reason or ended else None
+
+
+def _utc(moment: datetime) -> datetime:
+    return moment.astimezone(UTC)
+
+
+def _batches(names: Sequence[str], most: int) -> Iterator[Sequence[str]]:
+    yield from (names[start : start + most] for start in range(0, len(names), most))
