@@ -42,18 +42,6 @@ def find_profiles(folder: Path) -> Profiles | None:
     return None
 
 
-def required_names(path: Path) -> tuple[str, ...]:
-    """Return the names that an example file such as keys.env.example assigns, in their order, each once.
-
-    Raises:
-        ConfigurationError: it can't be read as an env file.
-    """
-    from tickctl.adapters.env_files import load_env_files  # noqa: PLC0415 - most runs ask for no names
-    from tickctl.core.secrets.env_files import read  # noqa: PLC0415
-
-    return tuple(dict.fromkeys(entry.name for entry in read(load_env_files([path]))))
-
-
 def complete(profile: Profile) -> Target:
     """Return a profile's target with the names of its `required-from` file.
 
@@ -62,6 +50,8 @@ def complete(profile: Profile) -> Target:
     """
     if profile.required_from is None:
         return profile.target
+    from tickctl.adapters.examples import required_names  # noqa: PLC0415 - most profiles ask for none
+
     names = required_names(Path(profile.required_from))
     return replace(profile.target, required=tuple(dict.fromkeys((*profile.target.required, *names))))
 

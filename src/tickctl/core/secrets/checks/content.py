@@ -1,0 +1,83 @@
+"""Checks of what the files say: keys given twice, never filled in, missing, or impossible to store."""
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import pairwise
+from typing import Final
+
+from tickctl.core.secrets.checks.catalogue import Check
+from tickctl.core.secrets.checks.expectations import Expectations
+from tickctl.core.secrets.checks.finding import Finding, Result, about
+from tickctl.core.secrets.env_files import Entry
+
+# What people write where a value is to come: the whole value, or a piece of it in angle brackets.
+_PLACEHOLDER: Final = re.compile(
+    r"""
+      (?:change|replace|fill|set)[-_ ]?(?:me|this|it)(?:[-_ ]?(?:in|please|now))?[!.]*
+    | (?:please[-_ ])?(?:change|replace|fill|insert|enter|put|add)[-_ ](?:me|this|your|it|here|in)(?:[-_ ].*)?
+    | your[-_ ].*
+    | to[-_ ]?do | tbd | fix[-_ ]?me | placeholder | dummy | none[-_ ]yet
+    | \.{3,} | …+ | x{3,} | \*{3,} | -{3,} | _{3,} | \?+
+    | (?:.*[-_/ ])?(?:\.{3}|…)
+    """,
+    re.VERBOSE | re.IGNORECASE,
+)
+_IN_BRACKETS: Final = re.compile(
+    r"<[a-z][a-z0-9 _.:-]{2,60}>|<[A-Z][A-Z0-9 _.:-]{2,60}>|\[[Yy][Oo][Uu][Rr][-_ ][\w -]{1,60}\]|\{\{\s*[\w.]+\s*\}\}"
+)
+# Names whose values are secrets. TOKEN_TTL and KEY_HEADER are none.
+_SECRET_NAME: Final = re.compile(
+    r"(?:^|[_.-])(?:\w*KEY|SECRET|TOKEN|PASSWORD|PASSWD|PASS|PWD|CREDENTIALS?|DSN)(?:_PREVIOUS)?$", re.IGNORECASE
+)
+
+
+def is_placeholder(value: str) -> bool:
+    """Whether a value says that somebody should put another one there."""
+    value = value.strip()
+    return bool(_PLACEHOLDER.fullmatch(value) or _IN_BRACKETS.search(value))
+
+
+def repeated(entries: Sequence[Entry]) -> Iterator[Finding]:
+    """Find keys that are given more than once: in one file likely by mistake, in several on purpose."""
+    by_name: dict[str, list[Entry]] = {}
+    for entry in entries:
+        by_name.setdefault(entry.name, []).append(entry)
+    for name, same in by_name.items():
+        for earlier, later in pairwise(same):
+            if earlier.file == later.file:
+                message = f"{name} stands in line {earlier.line} as well; the last one counts"
+                yield about(later, Check.DUPLICATE, Result.WARNING, message, "remove the one that isn't meant")
+            else:
+                message = f"{name} is given again in {later.file}, line {later.line}, which counts"
+                yield about(earlier, Check.OVERRIDDEN, Result.NOTE, message)
+
+
+def unfilled(effective: Mapping[str, Entry], expectations: Expectations) -> Iterator[Finding]:
+    """Find values that were left as an example has them."""
+    for name, entry in effective.items():
+        if not entry.value:
+            continue
+        if is_placeholder(entry.value.reveal()):
+            message = f"{name} still has a placeholder for its value"
+            yield about(entry, Check.PLACEHOLDER, Result.FAIL, message, "put the real value there, or remove the line")
+        elif entry.value in expectations.examples.get(name, ()) and _SECRET_NAME.search(name):
+            message = f"{name} has the value that {expectations.source} shows to everybody"
+            yield about(entry, Check.EXAMPLE_VALUE, Result.FAIL, message, "put a value of your own there")
+
+
+def missing(effective: Mapping[str, Entry], expectations: Expectations) -> Iterator[Finding]:
+    """Find keys that must be there and aren't, or that are there without a value."""
+    for name in dict.fromkeys((*expectations.required, *expectations.listed)):
+        entry = effective.get(name)
+        if entry is None:
+            message = f"{name} is missing; {expectations.source} has it"
+            mend = (
+                f"add {name}= and its value" if name in expectations.required else f"add {name}=, empty if not needed"
+            )
+            yield Finding(Check.REQUIRED, Result.FAIL, message, mend, key=name)
+        elif entry.value is not None and not entry.value:
+            if name in expectations.required:
+                yield about(entry, Check.REQUIRED, Result.FAIL, f"{name} is required, and is empty", "give it a value")
+            else:
+                message = f"{name} is empty, so the container gets an empty value"
+                yield about(entry, Check.EMPTY, Result.NOTE, message)
