@@ -6,7 +6,7 @@ from typing import Final
 import typer
 
 # In the order of the help.
-_COMMANDS: Final[tuple[str, ...]] = ()
+_COMMANDS: Final[tuple[str, ...]] = ("policy",)
 
 
 def register(app: typer.Typer) -> None:

@@ -1,0 +1,177 @@
+"""`tickctl secrets policy`: the least IAM policy for those who deal with the secret."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Final
+
+import typer
+
+from tickctl.cli.run import Run, command
+from tickctl.cli.secrets.options import Cluster, EnvName, Region, SecretId, Services, TaskDefinitions
+from tickctl.core.secrets.iam import Holder
+from tickctl.errors import ConfigurationError, NotFoundError
+
+if TYPE_CHECKING:
+    from tickctl.adapters.aws import Aws
+    from tickctl.core.json import JsonObject
+    from tickctl.core.secrets.iam import Deployment, SecretPlace
+    from tickctl.core.secrets.target import Target
+
+LARGEST: Final = 1024 * 1024
+"""Bytes of a file with a task definition; AWS takes far less."""
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    add = "tickctl secrets policy"
+    command(
+        app,
+        "policy",
+        examples=f"{add} --for execution-role --secret-id gateway/production > policy.json\n"
+        f"{add} --for pusher --env-name production\n"
+        f"{add} --for pusher --secret-id gateway/production --create --task-definition task-definition.json",
+    )(policy)
+
+
+def policy(
+    run: Run,
+    holder: Annotated[Holder, typer.Option("--for", help="Whose policy it is.")],
+    env_name: EnvName = None,
+    secret_id: SecretId = None,
+    region: Region = None,
+    cluster: Cluster = None,
+    service: Services = None,
+    task_definition: TaskDefinitions = None,
+    kms_key: Annotated[
+        str | None,
+        typer.Option("--kms-key", help="ARN of the secret's KMS key, unless AWS is to be asked.", show_default=False),
+    ] = None,
+    role_arn: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--role-arn",
+            help="Role that the pusher may hand to tasks, unless AWS or the files are to be asked; repeatable.",
+            show_default=False,
+        ),
+    ] = None,
+    create: Annotated[bool, typer.Option("--create", help="Let the pusher make the secret, and tag it.")] = False,
+) -> None:
+    """Print the least IAM policy, as JSON: no value is in it, and nothing is changed.
+
+    An execution role fetches the secret when a task starts. A puller runs list, diff, status, pull and exec. A pusher
+    runs push and rollback as well. AWS is asked for what neither options nor files say: it isn't with a full ARN as
+    --secret-id, and --task-definition and --role-arn for what is deployed.
+    """
+    from tickctl.cli.secrets.target import target
+    from tickctl.core.secrets import iam
+
+    where = target(
+        run,
+        env_name=env_name,
+        secret_id=secret_id,
+        region=region,
+        cluster=cluster,
+        services=service,
+        task_definitions=task_definition,
+    )
+    access = _Access(run, where)
+    place, key = _secret(run, access, where, kms_key, create=create and holder is Holder.PUSHER)
+    deployment = _deployment(access, where, place, holder, tuple(role_arn or ()))
+    document = iam.policy(holder, place, kms_key=key, deployment=deployment, create=create, tag=bool(where.tags))
+    if holder is Holder.PUSHER and deployment.families and not deployment.roles:
+        run.output.warning("the task definitions name no roles; a pusher needs --role-arn for those they will name")
+    if run.json:
+        run.output.document(document)
+    else:
+        run.output.text(json.dumps(document, indent=2))
+
+
+class _Access:
+    """AWS, opened when it is first needed."""
+
+    def __init__(self, run: Run, where: "Target") -> None:
+        self._run = run
+        self._where = where
+        self._aws: Aws | None = None
+
+    @property
+    def aws(self) -> "Aws":
+        """AWS for this target."""
+        from tickctl.cli.secrets.aws import open_target
+
+        if self._aws is None:
+            self._aws = open_target(self._run, self._where)
+        return self._aws
+
+
+def _secret(
+    run: Run, access: _Access, where: "Target", kms_key: str | None, *, create: bool
+) -> "tuple[SecretPlace, str | None]":
+    """Return where the secret is, and the key of its own that encrypts it."""
+    from tickctl.cli.secrets.aws import check_account
+    from tickctl.cli.secrets.target import secret_of
+    from tickctl.core.secrets.iam import SecretPlace
+    from tickctl.core.secrets.store import Phase
+
+    named = secret_of(where)
+    if named.startswith("arn:"):
+        if where.account is not None:
+            check_account(access.aws, where, named)
+        key = kms_key or where.kms_key
+        if key is None:
+            run.output.notice("AWS wasn't asked for the secret's KMS key: if it has one of its own, give --kms-key")
+        return SecretPlace.of(named), key
+    state = access.aws.secrets.describe(named)
+    check_account(access.aws, where, state.arn)
+    if state.arn is not None and state.phase is not Phase.ABSENT:
+        return SecretPlace.of(state.arn), kms_key or state.kms_key
+    if not create:
+        raise NotFoundError(
+            f"there is no secret {named}", hint="push it first, or let the pusher make it: --for pusher --create"
+        )
+    return SecretPlace.to_be_made(
+        named, region=access.aws.region, account=access.aws.account()
+    ), kms_key or where.kms_key
+
+
+def _deployment(
+    access: _Access, where: "Target", place: "SecretPlace", holder: Holder, roles: tuple[str, ...]
+) -> "Deployment":
+    """Return what runs with the secret. AWS is asked for what neither options nor files say."""
+    from tickctl.core.secrets.iam import Deployment
+
+    region = where.region or place.region
+    services = tuple(name.rpartition("/")[2] for name in where.services)
+    cluster = where.cluster.rpartition("/")[2] if where.cluster else None
+    if holder is not Holder.PUSHER:
+        return Deployment(region, cluster, services)
+    documents = list(_documents(access, where, known=bool(roles)))
+    named = {str(one[name]) for one in documents for name in ("executionRoleArn", "taskRoleArn") if one.get(name)}
+    families = {str(one["family"]) for one in documents}
+    return Deployment(region, cluster, services, tuple(sorted(families)), tuple(sorted({*roles, *named})))
+
+
+def _documents(access: _Access, where: "Target", *, known: bool) -> "Iterator[JsonObject]":
+    """Yield what is registered, or to be: the files, the families, and what the services run."""
+    from tickctl.core.ecs.registration import read_file
+
+    for name in where.task_definitions:
+        if name.endswith(".json"):
+            yield read_file(_text(Path(name)), name=name).document
+        elif known:
+            yield {"family": name.rpartition("/")[2].partition(":")[0]}
+        else:
+            yield access.aws.containers.definition(name).document
+    if where.services and where.cluster and not (known and where.task_definitions):
+        for service in access.aws.containers.services(where.cluster, where.services):
+            yield access.aws.containers.definition(service.task_definition).document
+
+
+def _text(path: Path) -> str:
+    try:
+        if path.stat().st_size > LARGEST:
+            raise ConfigurationError(f"{path} is too large for a task definition", hint="name the right file")
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError):
+        raise ConfigurationError(f"{path} can't be read", hint="check the path given with --task-definition") from None
