@@ -99,7 +99,7 @@ class TestSecrets:
         with refused("EncryptionFailure"):
             secrets.create_secret(Name=NAME, SecretString="x", KmsKeyId="alias/nobody")
         kms = aws.client("kms")
-        key = kms.create_key()["KeyMetadata"]["Arn"]
+        key = kms.create_key()["KeyMetadata"]["KeyId"]
         secrets.create_secret(Name=NAME, SecretString="x", KmsKeyId=key)
         assert secrets.describe_secret(SecretId=NAME)["KmsKeyId"] == key
         kms.disable_key(KeyId=key)
