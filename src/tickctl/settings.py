@@ -3,13 +3,18 @@
 Nothing else in tickctl looks at `os.environ`. Secret values travel in `Secret` from here on.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+import os
+import stat
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from tickctl.core.secrets import Secret
 from tickctl.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from tickctl.core.secrets.env_files import EnvFile
 
 DEFAULT_ENV_FILES: Final = ("services/.env", "services/keys.env", ".env", "keys.env")
 LARGEST_ENV_FILE: Final = 1024 * 1024
@@ -35,6 +40,7 @@ PROJECT_VARIABLES: Final = (
 # The rest of `AWS_`, such as the region, is needed in messages. The id of a key is no secret, its key is.
 _AWS_SECRETS: Final = frozenset({"AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_SECURITY_TOKEN"})
 _ENVIRONMENT: Final = "environment"
+_OURS: Final = ("SUPABASE_", "TICKCTL_", "AWS_")
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,44 +103,62 @@ def load(environ: Mapping[str, str], env_files: Sequence[Path] | None = None) ->
     Raises:
         ConfigurationError: a file can't be read, or a value is not of its variable's form.
     """
-    found: dict[str, tuple[str, str]] = {}
-    files = [Path(name) for name in DEFAULT_ENV_FILES if Path(name).is_file()] if env_files is None else env_files
-    for path in files:
-        found |= {name: (value, str(path)) for name, value in read_env_file(path) if value}
-    found |= {name: (value, _ENVIRONMENT) for name, value in environ.items() if value}
-    return _settings(found)
+    paths = [Path(name) for name in DEFAULT_ENV_FILES if Path(name).is_file()] if env_files is None else env_files
+    given = {name: (value, _ENVIRONMENT) for name, value in environ.items() if value}
+    # Most runs have no env file, and reading one is slow to begin with.
+    return _settings((_from_files(paths, environ, given) if paths else {}) | given)
 
 
-def read_env_file(path: Path) -> Iterable[tuple[str, str | None]]:
-    """Return the names and values of an env file in their order, taken literally: `$` expands to nothing else.
+def read_env_file(path: Path) -> "EnvFile":
+    """Return the text of an env file.
 
     Raises:
-        ConfigurationError: the file can't be read, or a line is not `NAME=value`; the line's text is not repeated.
+        ConfigurationError: it can't be read, or can't be an env file: a folder, a device, far too large, no UTF-8 text.
     """
-    from io import StringIO  # noqa: PLC0415 - most runs have no env file
-
-    from dotenv.parser import parse_stream  # noqa: PLC0415
+    from tickctl.core.secrets.env_files import EnvFile  # noqa: PLC0415 - most runs have no env file
 
     try:
-        if path.stat().st_size > LARGEST_ENV_FILE:
-            raise ConfigurationError(f"{path} is too large for an env file", hint="name the right file")
-        text = path.read_text(encoding="utf-8-sig")
+        # O_NONBLOCK: opening a pipe must not wait for its writer.
+        with os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:
+            # Asked of the open file, not of its name, which could mean another file a moment later.
+            if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+                raise ConfigurationError(f"{path} is not a regular file", hint="name an env file")
+            content = file.read(LARGEST_ENV_FILE + 1)
     except OSError as error:
         raise ConfigurationError(
             f"can't read {path}: {error.strerror}", hint="check the path given with --env-file"
         ) from None
+    if len(content) > LARGEST_ENV_FILE:
+        raise ConfigurationError(f"{path} is too large for an env file", hint="name the right file")
+    try:
+        return EnvFile(str(path), content.decode())
     except UnicodeDecodeError:
         raise ConfigurationError(f"{path} is not UTF-8 text", hint="save the file as UTF-8") from None
-    pairs = []
-    for binding in parse_stream(StringIO(text)):
-        if binding.error:
-            raise ConfigurationError(
-                f"{path}:{binding.original.line} is not of the form NAME=value",
-                hint="quote values that contain quotes, spaces or line breaks",
-            )
-        if binding.key is not None:
-            pairs.append((binding.key, binding.value))
-    return pairs
+
+
+def _from_files(
+    paths: Iterable[Path], environ: Mapping[str, str], given: Collection[str]
+) -> dict[str, tuple[str, str]]:
+    """Read what files say as Docker Compose does, so that a value means the same here and in the container.
+
+    Raises:
+        ConfigurationError: as `load`, and where it is not certain what tickctl's own variables are.
+    """
+    from tickctl.core.secrets.env_files import RefusalKind, describe, read  # noqa: PLC0415
+
+    latest = {}
+    for entry in read([read_env_file(path) for path in paths], shell=environ.keys()):
+        refused = entry.refusal is not None and entry.refusal.kind is not RefusalKind.NO_VALUE
+        if entry.name.startswith(_OURS) and (entry.value or refused):
+            latest[entry.name] = entry
+    found = {}
+    for name, entry in latest.items():
+        if entry.value is not None:
+            found[name] = (entry.value.reveal(), entry.file)
+        elif entry.refusal and name not in given:
+            message, mend = describe(entry.refusal, entry)
+            raise ConfigurationError(message, hint=mend)
+    return found
 
 
 def _settings(found: Mapping[str, tuple[str, str]]) -> Settings:
@@ -170,11 +194,7 @@ def _settings(found: Mapping[str, tuple[str, str]]) -> Settings:
             for name, (value, source) in found.items()
             if name.startswith("AWS_") and source != _ENVIRONMENT
         },
-        sources={
-            name: source
-            for name, (_, source) in sorted(found.items())
-            if name.startswith(("SUPABASE_", "TICKCTL_", "AWS_"))
-        },
+        sources={name: source for name, (_, source) in sorted(found.items()) if name.startswith(_OURS)},
     )
 
 

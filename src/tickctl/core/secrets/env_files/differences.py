@@ -1,0 +1,97 @@
+"""Where another reader makes something else of an env file than Docker Compose, and how to write it for both."""
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final
+
+from tickctl.core.secrets.env_files.model import Entry, EnvFile, Reading
+from tickctl.core.secrets.env_files.reader import effective, read
+from tickctl.core.secrets.env_files.writer import FORMS, SINGLE
+from tickctl.core.secrets.masked import Secret
+from tickctl.errors import ConfigurationError
+
+
+class OtherReader(StrEnum):
+    """Who else reads env files."""
+
+    PYTHON_DOTENV = "python-dotenv"
+    DOCKER_RUN = "docker run --env-file"
+
+
+_HOPELESS: Final = {
+    OtherReader.PYTHON_DOTENV: "python-dotenv can't read it alike, however it is written, unless the program loads the "
+    "file with interpolate=False",
+    OtherReader.DOCKER_RUN: "docker run --env-file can't read it alike, however it is written",
+}
+Read = Callable[[Sequence[EnvFile]], Reading]
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """An assignment that other readers understand in another way, and the mend."""
+
+    entry: Entry
+    readers: tuple[OtherReader, ...]
+    mend: str
+
+
+def differences(
+    files: Sequence[EnvFile], entries: Sequence[Entry], readers: Mapping[OtherReader, Read]
+) -> tuple[Difference, ...]:
+    """Compare what counts for each name with what other readers make of the same files; refused entries are left out.
+
+    A reader that gives up on a file differs on the assignment at which it does, and says nothing of the others.
+    """
+    readings = {reader: look(files) for reader, look in readers.items()}
+    gives_up = {reader: _at(reading.refused, entries) for reader, reading in readings.items() if reading.refused}
+    counting = effective(entries)
+    found = []
+    for entry in entries:
+        if entry.value is None:
+            continue
+        differing = tuple(
+            reader
+            for reader, reading in readings.items()
+            if gives_up.get(reader) is entry
+            or (
+                reader not in gives_up
+                and counting[entry.name] is entry
+                and reading.values.get(entry.name) != entry.value
+            )
+        )
+        if differing:
+            found.append(Difference(entry, differing, _mend(entry.name, entry.value, differing, readers)))
+    return tuple(found)
+
+
+def _at(place: tuple[str, int], entries: Sequence[Entry]) -> Entry | None:
+    """Return the entry that stands at a file and line; it begins there or above."""
+    file, line = place
+    return next((entry for entry in reversed(entries) if entry.file == file and entry.line <= line), None)
+
+
+def _mend(name: str, value: Secret, differing: Collection[OtherReader], readers: Mapping[OtherReader, Read]) -> str:
+    """Find the way of writing that most readers understand alike, by letting them read it."""
+    best, pleased = FORMS[0], set[OtherReader]()
+    for form in sorted(FORMS, key=lambda form: form is not SINGLE):
+        text = f"{name}={form.write(value.reveal())}\n"
+        files = [EnvFile(name, text)]
+        if not _compose_reads(files, name, value):
+            continue
+        happy = {reader for reader, look in readers.items() if look(files).values.get(name) == value}
+        if (len(happy & set(differing)), len(happy)) > (len(pleased & set(differing)), len(pleased)):
+            best, pleased = form, happy
+    if not pleased & set(differing):
+        return "; ".join(_HOPELESS[reader] for reader in differing)
+    rest = "".join(
+        f"; {reader} can't read it alike, however it is written" for reader in readers if reader not in pleased
+    )
+    return f"write '{name}=' and the value itself, {best.name}{rest}"
+
+
+def _compose_reads(files: Sequence[EnvFile], name: str, value: Secret) -> bool:
+    try:
+        return {entry.name: entry.value for entry in read(files)} == {name: value}
+    except ConfigurationError:
+        return False
