@@ -7,7 +7,7 @@ from typing import Any, Final
 from tickctl.adapters.aws.failures import stranger
 from tickctl.adapters.aws.session import call
 from tickctl.core.secrets import Secret
-from tickctl.core.secrets.store import CURRENT, Phase, SecretState, SecretVersion
+from tickctl.core.secrets.store import CURRENT, PREVIOUS, Phase, SecretState, SecretVersion
 from tickctl.errors import ConflictError, NotFoundError
 
 _PAGE: Final = 100
@@ -78,7 +78,7 @@ class SecretsManager:
                 for version in answer.get("Versions", ())
             ]
             if not (token := answer.get("NextToken")):
-                return sorted(found, key=lambda version: version.created_at or _OLDEST, reverse=True)
+                return sorted(found, key=_latest, reverse=True)
             more = {"NextToken": token}
 
     def create(
@@ -137,6 +137,11 @@ class SecretsManager:
             return
         if self.describe(arn).version_of(CURRENT) != to:
             raise refusal
+
+
+def _latest(version: SecretVersion) -> tuple[datetime, bool, bool]:
+    """Order by time; within the same second, by stage."""
+    return version.created_at or _OLDEST, CURRENT in version.stages, PREVIOUS in version.stages
 
 
 def _tags(tags: Mapping[str, str]) -> list[dict[str, str]]:

@@ -4,6 +4,7 @@ import json
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from datetime import UTC
 from enum import StrEnum
 from typing import Final
 from uuid import UUID, uuid5
@@ -117,7 +118,7 @@ def client_token(base: SecretState) -> str:
     seen = {
         "secret": base.arn or base.name,
         "stages": {version: sorted(stages) for version, stages in base.stages.items()},
-        "changed_at": base.changed_at.isoformat() if base.changed_at else None,
+        "changed_at": base.changed_at.astimezone(UTC).isoformat() if base.changed_at else None,
     }
     return str(uuid5(_NAMESPACE, json.dumps(seen, sort_keys=True)))
 
