@@ -132,7 +132,7 @@ def _seen(before: Progress, service: Service, *, settling: bool) -> Progress:
     return Progress(before.started, state, service)
 
 
-def failures_since(service: Service, since: datetime, *, most: int = 10) -> Sequence[str]:
+def events_since(service: Service, since: datetime, *, most: int = 10) -> Sequence[str]:
     """Return the last events of a service since a deployment began, the latest last."""
     events = [event for event in service.events if event.at >= since]
     return [event.message for event in sorted(events, key=lambda event: event.at)][-most:]
