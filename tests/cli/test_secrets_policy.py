@@ -101,7 +101,7 @@ def test_a_file_without_roles_is_said(offline: Policy, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("content", "said"),
-    [(None, "can't be read"), (b"\xff", "can't be read"), (b"{", "no JSON"), (b" " * 2**21, "large")],
+    [(None, "No such file"), (b"\xff", "UTF-8"), (b"{", "no JSON"), (b" " * 2**21, "large")],
 )
 def test_a_file_that_is_no_task_definition_is_refused(
     offline: Policy, tmp_path: Path, content: bytes | None, said: str

@@ -3,23 +3,20 @@
 import json
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Final
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from tickctl.cli.run import Run, command
 from tickctl.cli.secrets.options import Cluster, EnvName, Region, SecretId, Services, TaskDefinitions
 from tickctl.core.secrets.iam import Holder
-from tickctl.errors import ConfigurationError, NotFoundError
+from tickctl.errors import NotFoundError
 
 if TYPE_CHECKING:
     from tickctl.adapters.aws import Aws
     from tickctl.core.json import JsonObject
     from tickctl.core.secrets.iam import Deployment, SecretPlace
     from tickctl.core.secrets.target import Target
-
-LARGEST: Final = 1024 * 1024
-"""Bytes of a file with a task definition; AWS takes far less."""
 
 
 def register(app: typer.Typer) -> None:
@@ -154,11 +151,11 @@ def _deployment(
 
 def _documents(access: _Access, where: "Target", *, known: bool) -> "Iterator[JsonObject]":
     """Yield what is registered, or to be: the files, the families, and what the services run."""
-    from tickctl.core.ecs.registration import read_file
+    from tickctl.cli.secrets.rollout import read_definition
 
     for name in where.task_definitions:
         if name.endswith(".json"):
-            yield read_file(_text(Path(name)), name=name).document
+            yield read_definition(Path(name)).document
         elif known:
             yield {"family": name.rpartition("/")[2].partition(":")[0]}
         else:
@@ -166,12 +163,3 @@ def _documents(access: _Access, where: "Target", *, known: bool) -> "Iterator[Js
     if where.services and where.cluster and not (known and where.task_definitions):
         for service in access.aws.containers.services(where.cluster, where.services):
             yield access.aws.containers.definition(service.task_definition).document
-
-
-def _text(path: Path) -> str:
-    try:
-        if path.stat().st_size > LARGEST:
-            raise ConfigurationError(f"{path} is too large for a task definition", hint="name the right file")
-        return path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError):
-        raise ConfigurationError(f"{path} can't be read", hint="check the path given with --task-definition") from None
