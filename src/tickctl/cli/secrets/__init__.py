@@ -6,7 +6,7 @@ from typing import Final
 import typer
 
 # In the order of the help.
-_COMMANDS: Final[tuple[str, ...]] = ("diff", "list", "pull", "exec", "policy")
+_COMMANDS: Final[tuple[str, ...]] = ("diff", "push", "rollback", "list", "pull", "exec", "policy")
 
 
 def register(app: typer.Typer) -> None:

@@ -32,3 +32,15 @@ Containers = Annotated[
         "--container", text="Container that gets the keys; unless given, those that refer to the secret; repeatable."
     ),
 ]
+AllowShell = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--allow-shell",
+        help="A variable that env files may take from your shell; repeatable.",
+        show_default=False,
+        metavar="NAME",
+    ),
+]
+Wait = Annotated[bool, typer.Option("--wait/--no-wait", help="Follow deployments to their end.")]
+Timeout = Annotated[float, typer.Option("--timeout", help="Seconds to follow deployments.", min=0)]
+Poll = Annotated[float, typer.Option("--poll", help="Seconds between two looks at a deployment.", min=0)]
