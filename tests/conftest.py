@@ -4,6 +4,7 @@ import os
 import signal
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import psycopg
@@ -19,6 +20,7 @@ from standin.given import URL as SUPABASE_URL
 from tickctl.adapters.embedded import EmbeddedDatabase, Server
 
 if TYPE_CHECKING:
+    from aws_support import Operator
     from strict_aws import StrictAws
 
 TEMPLATE = "quota_template"
@@ -140,3 +142,14 @@ def aws() -> "Iterator[StrictAws]":
 
     with strict_aws() as account:
         yield account
+
+
+@pytest.fixture
+def operator(
+    aws: "StrictAws", tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> "Operator":
+    """An operator of that account who has filled in the example's env files, before the first push."""
+    from aws_support import Operator, fill  # noqa: PLC0415 - as above
+
+    fill(tmp_path)
+    return Operator(aws, tmp_path, monkeypatch, capsys)
