@@ -155,6 +155,15 @@ def test_a_secret_that_does_not_exist_is_not_guessed(online: Policy) -> None:
     assert "--create" in result.err
 
 
+def test_an_execution_role_s_policy_may_come_before_the_secret(online: Policy) -> None:
+    """So that the first push finds tasks that may read it; it is said that nothing is there."""
+    result = online("--for", "execution-role", "--secret-id", SECRET, "--create")
+    assert result.code == 0, result.err
+    pattern = f"arn:aws:secretsmanager:{REGION}:{ACCOUNT}:secret:{SECRET}-??????"
+    assert resources(result.json) == {"secretsmanager:GetSecretValue": {pattern}}
+    assert "there is no secret" in result.err
+
+
 def test_a_pusher_may_be_allowed_to_make_it(online: Policy) -> None:
     """In the account that the credentials belong to."""
     result = online("--for", "pusher", "--secret-id", SECRET, "--create")

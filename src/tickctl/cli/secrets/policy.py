@@ -26,8 +26,8 @@ def register(app: typer.Typer) -> None:
         app,
         "policy",
         examples=f"{add} --for execution-role --secret-id gateway/production > policy.json\n"
-        f"{add} --for pusher --env-name production\n"
-        f"{add} --for pusher --secret-id gateway/production --create --task-definition task-definition.json",
+        f"{add} --for pusher --env-name production --create\n"
+        f"{add} --for pusher --secret-id gateway/production --task-definition task-definition.json",
     )(policy)
 
 
@@ -52,7 +52,10 @@ def policy(
             show_default=False,
         ),
     ] = None,
-    create: Annotated[bool, typer.Option("--create", help="Let the pusher make the secret, and tag it.")] = False,
+    create: Annotated[
+        bool,
+        typer.Option("--create", help="The secret may still have to be made; a pusher may then make it, and tag it."),
+    ] = False,
 ) -> None:
     """Print the least IAM policy, as JSON: no value is in it, and nothing is changed.
 
@@ -73,7 +76,7 @@ def policy(
         task_definitions=task_definition,
     )
     access = _Access(run, where)
-    place, key = _secret(run, access, where, kms_key, create=create and holder is Holder.PUSHER)
+    place, key = _secret(run, access, where, kms_key, create=create)
     deployment = _deployment(access, where, place, holder, tuple(role_arn or ()))
     document = iam.policy(holder, place, kms_key=key, deployment=deployment, create=create, tag=bool(where.tags))
     if holder is Holder.PUSHER and deployment.families and not deployment.roles:
@@ -125,8 +128,10 @@ def _secret(
         return SecretPlace.of(state.arn), kms_key or state.kms_key
     if not create:
         raise NotFoundError(
-            f"there is no secret {named}", hint="push it first, or let the pusher make it: --for pusher --create"
+            f"there is no secret {named}",
+            hint="check name, region and account; --create is for one that is still to be made",
         )
+    run.output.notice(f"there is no secret {named} yet: the policy is about the one that will have this name")
     return SecretPlace.to_be_made(
         named, region=access.aws.region, account=access.aws.account()
     ), kms_key or where.kms_key
