@@ -6,7 +6,18 @@ from typing import Final
 import typer
 
 # In the order of the help.
-_COMMANDS: Final[tuple[str, ...]] = ("diff", "push", "rollback", "list", "pull", "exec", "policy")
+_COMMANDS: Final[tuple[str, ...]] = (
+    "check",
+    "diff",
+    "push",
+    "status",
+    "rollback",
+    "list",
+    "pull",
+    "exec",
+    "ecs",
+    "policy",
+)
 
 
 def register(app: typer.Typer) -> None:

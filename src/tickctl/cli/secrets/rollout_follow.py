@@ -56,13 +56,13 @@ def follow_started(
 
 @contextmanager
 def _notices(run: Run) -> Iterator[Tell]:
-    """Say a line whenever a deployment's state is another, or its first task has failed."""
+    """Say a line whenever a deployment's state is another, or its first task has failed; bad ends are told later."""
     last: dict[str, tuple[RolloutState, bool]] = {}
 
     def tell(progress: Sequence[Progress]) -> None:
         for one in progress:
             now = one.state, bool(one.now.failed)
-            if last.get(one.started.service) != now:
+            if last.get(one.started.service) != now and one.state not in {RolloutState.FAILED, RolloutState.REPLACED}:
                 last[one.started.service] = now
                 run.output.notice(f"service {one.started.service}: {_line(one)}")
 
@@ -163,7 +163,8 @@ def _judged(
     name, now = progress.started.service, progress.now
     outcome = _OUTCOMES[progress.state]
     if outcome is Outcome.COMPLETED:
-        run.output.notice(f"service {name}: {_line(progress)}")
+        if run.output.style.progress:  # otherwise it has been said, and stands there still
+            run.output.notice(f"service {name}: {_line(progress)}")
         return ServiceReport(name, outcome, now.id)
     reason = now.rollout_reason
     if outcome is Outcome.TIMED_OUT and ending and ending.unreachable:

@@ -59,7 +59,7 @@ def lines(plan: RolloutPlan) -> Iterator[str]:
     """Yield what a plan does, a line for each thing."""
     for definition in plan.definitions:
         yield f"{definition.source}: {_revision_line(definition)}"
-        yield from (f"  container {change.container}: {_change(change)}" for change in definition.rewrite.changes)
+        yield from (f"  container {change.container}: {change_line(change)}" for change in definition.rewrite.changes)
         yield from (f"  service {one.service.name}: {_service_line(definition, one)}" for one in definition.services)
 
 
@@ -69,7 +69,8 @@ def _revision_line(definition: DefinitionPlan) -> str:
     return f"{definition.existing.family}:{definition.existing.revision} is what is wanted"
 
 
-def _change(change: "ContainerChange") -> str:
+def change_line(change: "ContainerChange") -> str:
+    """Return what changes for a container."""
     parts = (
         ("refers to", change.added),
         ("refers differently to", change.changed),
