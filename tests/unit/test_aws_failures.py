@@ -25,7 +25,8 @@ ARN = "arn:aws:secretsmanager:eu-west-1:123456789012:secret:gateway/production-A
 VALUE = "hunter2-hunter2"
 DENIED = (
     f"User: arn:aws:sts::123456789012:assumed-role/ci/run-1 is not authorized to perform: "
-    f"secretsmanager:PutSecretValue on resource: {ARN} because no identity-based policy allows the secretsmanager:PutSecretValue action"
+    f"secretsmanager:PutSecretValue on resource: {ARN} because no identity-based policy allows the "
+    "secretsmanager:PutSecretValue action"
 )
 
 
