@@ -119,11 +119,15 @@ def read_env_file(path: Path) -> "EnvFile":
 
     try:
         # O_NONBLOCK: opening a pipe must not wait for its writer.
-        with os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        try:
             # Asked of the open file, not of its name, which could mean another file a moment later.
-            if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+            if not stat.S_ISREG(os.fstat(descriptor).st_mode):
                 raise ConfigurationError(f"{path} is not a regular file", hint="name an env file")
-            content = file.read(LARGEST_ENV_FILE + 1)
+            with os.fdopen(descriptor, "rb", closefd=False) as file:
+                content = file.read(LARGEST_ENV_FILE + 1)
+        finally:
+            os.close(descriptor)
     except OSError as error:
         raise ConfigurationError(
             f"can't read {path}: {error.strerror}", hint="check the path given with --env-file"

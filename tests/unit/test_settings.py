@@ -1,5 +1,6 @@
 """Settings: where values come from, and what is refused."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -42,11 +43,66 @@ def test_files_named_by_hand_replace_the_default_ones(tmp_path: Path, monkeypatc
     assert load({}, [write(tmp_path / "mine.env", "SUPABASE_JWKS=mine\n")]).jwt_issuer is None
 
 
-def test_values_of_files_are_literal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A dollar in a secret stays a dollar, whatever the shell holds."""
-    monkeypatch.setenv("HOME_OF_DOLLARS", "expanded")
-    path = write(tmp_path / "x.env", "SUPABASE_JWT_SECRET='pa$HOME_OF_DOLLARS${HOME_OF_DOLLARS}'\n")
-    assert load({}, [path]).jwt_secret == Secret("pa$HOME_OF_DOLLARS${HOME_OF_DOLLARS}")
+def test_values_of_files_are_those_of_the_container(tmp_path: Path) -> None:
+    """A dollar between single quotes stays one; a reference to what a file sets is replaced, as Compose does it."""
+    text = "SUPABASE_URL=https://project.example\nSUPABASE_JWT_SECRET='pa$HOME${HOME}'\n"
+    more = "SUPABASE_JWKS_URL=${SUPABASE_URL}/keys\nSUPABASE_JWKS=${NONE:-none}\n"
+    files = [write(tmp_path / "a.env", text), write(tmp_path / "b.env", more)]
+    settings = load({"HOME": "expanded"}, files)
+    assert settings.jwt_secret == Secret("pa$HOME${HOME}")
+    assert (settings.jwks_url, settings.jwks) == ("https://project.example/keys", "none")
+
+
+@pytest.mark.parametrize("name", ["SUPABASE_JWT_SECRET", "TICKCTL_TOKEN", "AWS_SECRET_ACCESS_KEY"])
+@pytest.mark.parametrize("value", ["pa$HOME", "pa$word9", "${HOME:-x}", "'a\0b'"])
+def test_value_that_is_not_certain_is_refused(tmp_path: Path, name: str, value: str) -> None:
+    """The container would get what the shell has, or nothing: the message names the place and the mend, no value."""
+    path = write(tmp_path / "x.env", f"A=1\n{name}={value}\n")
+    with pytest.raises(ConfigurationError) as caught:
+        load({"HOME": "expanded"}, [path])
+    assert caught.value.message.startswith(f"{path}:2: {name} ")
+    assert caught.value.hint
+    assert "word9" not in f"{caught.value.message} {caught.value.hint}"
+
+
+def test_refused_value_does_not_matter_where_it_does_not_count(tmp_path: Path) -> None:
+    """The environment or a later file gives it, or tickctl has no use for it."""
+    text = "SUPABASE_JWKS=$NONE\nOTHER=$NONE\nTICKCTL_TOKEN=$NONE\n"
+    files = [write(tmp_path / "a.env", text), write(tmp_path / "b.env", "TICKCTL_TOKEN=later\n")]
+    settings = load({"SUPABASE_JWKS": "given"}, files)
+    assert (settings.jwks, settings.token) == ("given", Secret("later"))
+
+
+def test_later_refused_value_is_not_replaced_by_an_earlier_one(tmp_path: Path) -> None:
+    """Whoever overrides a value means the new one."""
+    path = write(tmp_path / "x.env", "TICKCTL_TOKEN=old\nTICKCTL_TOKEN=$NONE\n")
+    with pytest.raises(ConfigurationError, match=r"x\.env:2: TICKCTL_TOKEN"):
+        load({}, [path])
+
+
+def test_name_without_a_value_counts_as_not_given(tmp_path: Path) -> None:
+    """As Compose has it: the environment gives it or nobody."""
+    path = write(tmp_path / "x.env", "SUPABASE_JWKS=first\nSUPABASE_JWKS\nTICKCTL_TOKEN\nSUPABASE_JWT_SECRET\n")
+    settings = load({"TICKCTL_TOKEN": "environment"}, [path])
+    assert (settings.jwks, settings.token, settings.jwt_secret) == ("first", Secret("environment"), None)
+
+
+def test_aws_variables_are_taken_from_files_where_the_environment_has_none(tmp_path: Path) -> None:
+    """boto3 reads the environment by itself; keys are masked, the region is needed in messages."""
+    text = "AWS_REGION=eu-west-1\nAWS_ACCESS_KEY_ID=id\nAWS_SECRET_ACCESS_KEY=key\nAWS_SESSION_TOKEN=token\n"
+    settings = load({"AWS_ACCESS_KEY_ID": "other", "AWS_PROFILE": "p"}, [write(tmp_path / "x.env", text)])
+    assert settings.aws == {
+        "AWS_REGION": Secret("eu-west-1"),
+        "AWS_SECRET_ACCESS_KEY": Secret("key"),
+        "AWS_SESSION_TOKEN": Secret("token"),
+    }
+    assert settings.secrets == (Secret("key"), Secret("token"))
+    assert settings.sources["AWS_ACCESS_KEY_ID"] == "environment"
+
+
+def test_secret_in_aws_has_a_name() -> None:
+    """The secrets commands take it where no option says another."""
+    assert load({"TICKCTL_SECRET_ID": " gateway/production "}, []).secret_id == "gateway/production"
 
 
 def test_empty_values_count_as_not_given() -> None:
@@ -56,7 +112,16 @@ def test_empty_values_count_as_not_given() -> None:
     assert settings.project_variable is None
 
 
-@pytest.mark.parametrize("name", ["SUPABASE_URL", "SUPABASE_JWT_SECRET", "SUPABASE_DB_URL", "TICKCTL_ADMIN_TOKEN"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "SUPABASE_URL",
+        "SUPABASE_JWT_SECRET",
+        "SUPABASE_JWT_SECRET_PREVIOUS",
+        "SUPABASE_DB_URL",
+        "TICKCTL_ADMIN_TOKEN",
+    ],
+)
 def test_any_project_variable_names_a_project(name: str) -> None:
     """Half a configuration must be noticed, whichever half it is."""
     assert load({name: "https://project.example"}, []).project_variable == name
@@ -125,6 +190,18 @@ def test_files_that_are_no_env_files_are_refused(tmp_path: Path, content: bytes)
         load({}, [path])
 
 
+@pytest.mark.parametrize("kind", ["folder", "pipe", "device"])
+def test_what_is_no_regular_file_is_refused(tmp_path: Path, kind: str) -> None:
+    """A pipe would wait for its writer, a device never end."""
+    path = Path("/dev/zero") if kind == "device" else tmp_path / kind
+    if kind == "folder":
+        path.mkdir()
+    elif kind == "pipe":
+        os.mkfifo(path)
+    with pytest.raises(ConfigurationError, match=f"{path} is not a regular file"):
+        load({}, [path])
+
+
 def test_missing_file_is_an_error(tmp_path: Path) -> None:
     """A mistyped --env-file must not quietly mean another configuration."""
     with pytest.raises(ConfigurationError, match="No such file"):
@@ -141,7 +218,13 @@ def test_byte_order_mark_is_not_part_of_the_first_name(tmp_path: Path) -> None:
 def test_settings_show_no_secret() -> None:
     """A settings object may end up in a log or a traceback."""
     project = ("SUPABASE_ANON_KEY", "SUPABASE_JWT_SECRET", "SUPABASE_SECRET_KEY", "SUPABASE_DB_URL")
-    names = (*project, "TICKCTL_TOKEN", "TICKCTL_ADMIN_TOKEN", "TICKCTL_GATEWAY_PASSWORD")
+    names = (
+        *project,
+        "SUPABASE_JWT_SECRET_PREVIOUS",
+        "TICKCTL_TOKEN",
+        "TICKCTL_ADMIN_TOKEN",
+        "TICKCTL_GATEWAY_PASSWORD",
+    )
     settings = load(dict.fromkeys(names, "value-to-hide"), [])
     assert "value-to-hide" not in repr(settings)
     assert len(settings.secrets) == len(names)
