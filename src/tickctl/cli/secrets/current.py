@@ -58,14 +58,30 @@ def existing(aws: "Aws", target: "Target") -> "SecretState":
     return state
 
 
-def look(aws: "Aws", target: "Target") -> "SecretState":
-    """Return the state of the target's secret, absent or live."""
+def state_of(aws: "Aws", target: "Target") -> "SecretState":
+    """Return the state of the target's secret, whatever it is.
+
+    Raises:
+        ConfigurationError: nothing says which, or it lies in another account than the profile wants.
+    """
     from tickctl.cli.secrets.aws import check_account
     from tickctl.cli.secrets.target import secret_of
-    from tickctl.core.secrets.store import Phase
 
     state = aws.secrets.describe(secret_of(target))
     check_account(aws, target, state.arn)
+    return state
+
+
+def look(aws: "Aws", target: "Target") -> "SecretState":
+    """Return the state of the target's secret, absent or live.
+
+    Raises:
+        ConflictError: it is scheduled for deletion.
+        ConfigurationError: as `state_of`.
+    """
+    from tickctl.core.secrets.store import Phase
+
+    state = state_of(aws, target)
     if state.phase is Phase.SCHEDULED_FOR_DELETION:
         when = f" on {state.deletion_at:%Y-%m-%d}" if state.deletion_at else ""
         raise ConflictError(

@@ -156,8 +156,9 @@ def _plan(
     """Read everything that has to be known; but for a deletion that is to be taken back, nothing is changed."""
     from tickctl.cli.secrets import rollout, writing
     from tickctl.cli.secrets.aws import where
+    from tickctl.cli.secrets.current import state_of
 
-    state = writing.look(aws, target)
+    state = state_of(aws, target)
     if restore:
         state = writing.restored(run, aws, target, state)
     secret = writing.plan(aws, target, state, wanted, prune=prune)

@@ -5,8 +5,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from tickctl.cli.run import Run
-from tickctl.cli.secrets.aws import check_account
-from tickctl.cli.secrets.target import secret_of
+from tickctl.cli.secrets.current import state_of
 from tickctl.core.secrets.payload import decode, encode
 from tickctl.core.secrets.plan import Action, PushPlan, client_token, plan_push
 from tickctl.core.secrets.store import CURRENT, PREVIOUS, Phase, SecretState
@@ -27,24 +26,13 @@ class Written:
     previous_version_id: str | None
 
 
-def look(aws: "Aws", target: "Target") -> SecretState:
-    """Return the state of the target's secret.
-
-    Raises:
-        ConfigurationError: nothing says which secret, or it lies in another account than the profile wants.
-    """
-    state = aws.secrets.describe(secret_of(target))
-    check_account(aws, target, state.arn)
-    return state
-
-
 def restored(run: Run, aws: "Aws", target: "Target", state: SecretState) -> SecretState:
     """Take back the deletion that a secret is scheduled for, and return its state then."""
     if state.phase is not Phase.SCHEDULED_FOR_DELETION or state.arn is None:
         return state
     aws.secrets.restore(state.arn)
     run.output.notice(f"took back the deletion of {state.name}")
-    return look(aws, target)
+    return state_of(aws, target)
 
 
 def plan(aws: "Aws", target: "Target", state: SecretState, wanted: "Mapping[str, Secret]", *, prune: bool) -> PushPlan:
