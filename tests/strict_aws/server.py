@@ -86,7 +86,10 @@ class StrictAws:
     def fail(
         self, operation: str, code: str, message: str = "made up", *, status: int = 400, times: int = 1, after: int = 0
     ) -> None:
-        """Refuse an operation ("*" is any) `times` times, once `after` of them have gone well; nothing is done."""
+        """Refuse an operation ("*" is any) `times` times, once `after` of them have gone well; nothing is done.
+
+        In the message "{request}" stands for the body of the request, and "{values}" for all the texts in it.
+        """
         self.troubles.add(Trouble(operation, times, after, error=AwsError(code, message, status)))
 
     def cut(self, operation: str, *, when: When, times: int = 1, after: int = 0) -> None:
@@ -130,7 +133,7 @@ class StrictAws:
         trouble = self.troubles.take(question)
         if trouble is not None and trouble.error is not None:
             self._record(question, trouble.error.code)
-            return question.error(trouble.error)
+            return question.error(question.quoted_in(trouble.error))
         if trouble is not None and trouble.cut == "before":
             self._record(question, "cut")
             raise Hangup

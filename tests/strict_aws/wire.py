@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import parse_qsl
@@ -40,6 +40,11 @@ class Question:
         """Whether it speaks the JSON protocol."""
         return self.request.header("x-amz-target") is not None
 
+    def quoted_in(self, error: AwsError) -> AwsError:
+        """Return an error whose message quotes the request, if it is to."""
+        message = error.message.replace("{request}", self.request.body.decode())
+        return AwsError(error.code, message.replace("{values}", " ".join(_texts(self.parameters))), error.status)
+
     def error(self, error: AwsError) -> Answer:
         """Return an error in the words of the protocol."""
         if self.json:
@@ -49,6 +54,18 @@ class Question:
             f"<Message>{escape(error.message)}</Message></Error><RequestId>strict</RequestId></ErrorResponse>"
         )
         return Answer(error.status, (("Content-Type", "text/xml"),), body.encode())
+
+
+def _texts(value: Any) -> Iterator[str]:
+    match value:
+        case str():
+            yield value
+        case Mapping():
+            for each in value.values():
+                yield from _texts(each)
+        case list():
+            for each in value:
+                yield from _texts(each)
 
 
 def answer_json(document: Mapping[str, Any], status: int = 200) -> Answer:
