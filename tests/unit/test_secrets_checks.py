@@ -25,7 +25,7 @@ from tickctl.core.secrets.checks import (
 )
 from tickctl.core.secrets.checks.content import is_placeholder
 from tickctl.core.secrets.checks.dockerignore import excludes
-from tickctl.core.secrets.env_files import Entry
+from tickctl.core.secrets.env_files import Entry, Refusal, RefusalKind
 
 GOOD = "Zk3vQ9xT7mB2nR8wL5pY1cJ6hD4gF0sA"
 IGNORED = GitFacts(repository=True, tracked=False, ignored=True, commit="")
@@ -67,6 +67,7 @@ def facts(**changed: object) -> FileFacts:
 SWITCH = "SUPABASE_ALLOW_UNCONFIRMED"
 CURRENT, PREVIOUS = "SUPABASE_JWT_SECRET", "SUPABASE_JWT_SECRET_PREVIOUS"
 DEMO = "super-secret-jwt-token-with-at-least-32-characters-long"
+UNSET = (Entry("A", None, "keys.env", 1, Refusal(RefusalKind.UNSET, "B")),)
 LISTED = {"listed": ("A", "B"), "source": "keys.env.example"}
 CONTEXT = BuildContext("services", "services/.dockerignore", excluded=False)
 
@@ -82,6 +83,12 @@ CASES: Mapping[Check, tuple[Callable[[], Iterable[Finding]], Result, Callable[[]
         Result.NOTE,
         lambda: check_entries((*entries(("A", "1"), file="1.env"), *entries(("B", "2"))), Expectations()),
     ),
+    Check.REFUSED: (
+        lambda: check_entries(UNSET, Expectations()),
+        Result.FAIL,
+        lambda: found(("A", "$B")),
+    ),
+    Check.UNSTORABLE: (lambda: found(("A[0]\u00e9", "1")), Result.FAIL, lambda: found(("A-0", "1"))),
     Check.PLACEHOLDER: (lambda: found(("A", "changeme")), Result.FAIL, lambda: found(("A", "changed"))),
     Check.EXAMPLE_VALUE: (
         lambda: found(("API_KEY", "abc"), examples={"API_KEY": {Secret("abc")}}),
@@ -267,6 +274,27 @@ def test_only_values_that_count_are_judged() -> None:
     assert unsafe((*entries((SWITCH, "true"), file="a"), *entries((SWITCH, "false"), file="b"))) == ()
 
 
+def test_all_refusals_are_listed() -> None:
+    """Push names the first; here is the whole list, and what a later line overrides is but a warning."""
+    lines = (*UNSET, Entry("", None, "x", 2, Refusal(RefusalKind.NO_VALUE)), Entry("A", None, "x", 3, UNSET[0].refusal))
+    unnamed = Entry("", None, "x", 4, Refusal(RefusalKind.NO_VALUE))
+    listed = [finding for finding in check_entries((*lines, unnamed), Expectations()) if finding.check is Check.REFUSED]
+    assert [(finding.line, finding.key, finding.result.value) for finding in listed] == [
+        (1, "A", "warning"),
+        (2, None, "fail"),
+        (3, "A", "fail"),
+        (4, None, "fail"),
+    ]
+    assert "keys.env:1" not in listed[0].message
+
+
+def test_too_much_for_one_secret_is_said() -> None:
+    """Secrets Manager takes 65 536 bytes in all."""
+    (finding,) = found(("A", "y" * 65_536))
+    assert (finding.check, finding.key) == (Check.UNSTORABLE, None)
+    assert "65" in finding.message
+
+
 def test_required_names_must_have_a_value() -> None:
     """An example's empty name says that it may be left empty; a profile's required one doesn't."""
     assert codes(unsafe(entries(("A", "")), Expectations(required=("A",)))) == [(Check.REQUIRED, Result.FAIL)]
@@ -381,3 +409,8 @@ def test_dockerignore_means_what_docker_means(text: str, path: str, expected: bo
 def test_any_dockerignore_has_an_answer(text: str, path: str) -> None:
     """Yes, no, or can't tell: never an error."""
     assert excludes(text, path) in {True, False, None}
+
+
+def test_every_check_is_tried() -> None:
+    """The two that need whole files are tried with the command."""
+    assert set(CASES) == set(Check) - {Check.UNREADABLE, Check.READ_DIFFERENTLY}

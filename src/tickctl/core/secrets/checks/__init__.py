@@ -5,6 +5,7 @@ from tickctl.core.secrets.checks.entries import check_entries, unsafe
 from tickctl.core.secrets.checks.expectations import Expectations
 from tickctl.core.secrets.checks.finding import Finding, Purpose, Result, verdict
 from tickctl.core.secrets.checks.places import BuildContext, FileFacts, GitFacts, placed
+from tickctl.core.secrets.checks.reading import differing, unreadable
 
 __all__ = [
     "BuildContext",
@@ -16,7 +17,9 @@ __all__ = [
     "Purpose",
     "Result",
     "check_entries",
+    "differing",
     "placed",
+    "unreadable",
     "unsafe",
     "verdict",
 ]

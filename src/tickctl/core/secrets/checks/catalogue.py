@@ -8,7 +8,7 @@ class Check(StrEnum):
     """What is looked at. The value is the code; `meaning` says what a finding with it tells."""
 
     # What the files say.
-    UNREADABLE = "unreadable", "Docker Compose wouldn't read the files either"
+    UNREADABLE = "unreadable", "Docker Compose wouldn't read the file either"
     REFUSED = "refused", "Compose would take the value from the operator's shell, or make it empty without a word"
     READ_DIFFERENTLY = "read-differently", "python-dotenv or docker run read another value than Compose does"
     DUPLICATE = "duplicate", "one file gives the key twice, and the last one counts"
@@ -17,8 +17,7 @@ class Check(StrEnum):
     EXAMPLE_VALUE = "example-value", "the value of a secret is the one that the example file shows to everybody"
     REQUIRED = "required", "a key that must be there is missing or empty"
     EMPTY = "empty", "a key of the example file is there without a value"
-    TOO_LARGE = "too-large", "all keys together are more than one secret of AWS Secrets Manager holds"
-    UNSTORABLE = "unstorable", "a task definition can't refer to a key of this name"
+    UNSTORABLE = "unstorable", "AWS Secrets Manager or a task definition can't take a name or a value"
     # What the values are.
     ALLOW_UNCONFIRMED = "allow-unconfirmed", "unconfirmed e-mail addresses are let in, for development"
     DEMO_SECRET = "demo-secret", "the public secret or key of local Supabase set-ups: anybody can sign tokens"

@@ -8,7 +8,10 @@ from typing import Final
 from tickctl.core.secrets.checks.catalogue import Check
 from tickctl.core.secrets.checks.expectations import Expectations
 from tickctl.core.secrets.checks.finding import Finding, Result, about
-from tickctl.core.secrets.env_files import Entry
+from tickctl.core.secrets.env_files import Entry, describe
+from tickctl.core.secrets.plan import plan_push
+from tickctl.core.secrets.store import Phase, SecretState
+from tickctl.errors import ConfigurationError
 
 # What people write where a value is to come: the whole value, or a piece of it in angle brackets.
 _PLACEHOLDER: Final = re.compile(
@@ -27,7 +30,7 @@ _IN_BRACKETS: Final = re.compile(
 )
 # Names whose values are secrets. TOKEN_TTL and KEY_HEADER are none.
 _SECRET_NAME: Final = re.compile(
-    r"(?:^|[_.-])(?:\w*KEY|SECRET|TOKEN|PASSWORD|PASSWD|PASS|PWD|CREDENTIALS?|DSN)(?:_PREVIOUS)?$", re.IGNORECASE
+    r"(?:KEY|SECRET|TOKEN|PASSWORD|PASSWD|CREDENTIALS?|(?:^|[_.-])(?:PASS|PWD|DSN))(?:_PREVIOUS)?$", re.IGNORECASE
 )
 
 
@@ -41,7 +44,8 @@ def repeated(entries: Sequence[Entry]) -> Iterator[Finding]:
     """Find keys that are given more than once: in one file likely by mistake, in several on purpose."""
     by_name: dict[str, list[Entry]] = {}
     for entry in entries:
-        by_name.setdefault(entry.name, []).append(entry)
+        if entry.name:  # none where a line may be a piece of a value
+            by_name.setdefault(entry.name, []).append(entry)
     for name, same in by_name.items():
         for earlier, later in pairwise(same):
             if earlier.file == later.file:
@@ -50,6 +54,28 @@ def repeated(entries: Sequence[Entry]) -> Iterator[Finding]:
             else:
                 message = f"{name} is given again in {later.file}, line {later.line}, which counts"
                 yield about(earlier, Check.OVERRIDDEN, Result.NOTE, message)
+
+
+def refused(entries: Sequence[Entry], effective: Mapping[str, Entry]) -> Iterator[Finding]:
+    """Find what the reader refuses, all of it; what a later line overrides stops no push."""
+    for entry in entries:
+        if entry.refusal is None:
+            continue
+        message, mend = describe(entry.refusal, entry)
+        message = message.removeprefix(f"{entry.file}:{entry.line}: ")
+        counts = not entry.name or effective[entry.name] is entry
+        result = Result.FAIL if counts else Result.WARNING
+        yield Finding(Check.REFUSED, result, message, mend, entry.file, entry.line, entry.name or None)
+
+
+def unstorable(effective: Mapping[str, Entry]) -> Iterator[Finding]:
+    """Find what a push would refuse to write, whatever it is pushed to."""
+    values = {name: entry.value for name, entry in effective.items() if entry.value is not None}
+    try:
+        plan_push(SecretState("gateway", Phase.ABSENT), {}, values, prune=False)
+    except ConfigurationError as error:
+        mend = "rename the key or shorten the value"
+        yield Finding(Check.UNSTORABLE, Result.FAIL, error.message.removeprefix("can't push: "), mend)
 
 
 def unfilled(effective: Mapping[str, Entry], expectations: Expectations) -> Iterator[Finding]:

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from typing import Final
 
 from tickctl.core.secrets.checks.catalogue import Check
-from tickctl.core.secrets.checks.content import missing, repeated, unfilled
+from tickctl.core.secrets.checks.content import missing, refused, repeated, unfilled, unstorable
 from tickctl.core.secrets.checks.credentials import judged
 from tickctl.core.secrets.checks.expectations import Expectations
 from tickctl.core.secrets.checks.finding import Finding, Purpose, Result
@@ -30,10 +30,12 @@ def check_entries(
 ) -> Iterator[Finding]:
     """Check what the files say together; of keys that are given twice, the one that counts."""
     counting = effective(entries)
+    yield from refused(entries, counting)
     yield from repeated(entries)
     yield from unfilled(counting, expectations)
     yield from missing(counting, expectations)
     yield from judged(counting, purpose)
+    yield from unstorable(counting)
 
 
 def unsafe(entries: Sequence[Entry], expectations: Expectations | None = None) -> tuple[Finding, ...]:
