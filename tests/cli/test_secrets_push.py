@@ -1,12 +1,14 @@
 """What the options of push and rollback do, and what holds a push back."""
 
 import json
+import subprocess
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 from aws_support import QUICK, SECRET, SERVICE, TO, Operator
+from cli_support import COMMAND
 from strict_aws import StrictAws, given_service
 
 
@@ -248,3 +250,16 @@ class TestRollback:
         assert pushed.here("rollback", *TO, *SERVICE, *QUICK, "--to", version, "--yes").code == 0
         current = pushed.stored()["TICKCTL_GATEWAY_PASSWORD"]
         assert [each["TICKCTL_GATEWAY_PASSWORD"] for each in aws.running("gateway")] == [current] * 2
+
+
+def test_a_log_that_takes_both_streams_keeps_their_order(operator: Operator) -> None:
+    """`push 2>&1 | tee log`: the keys stand below the secret that they go to, and above what came of it."""
+    both = subprocess.run(
+        [*COMMAND, "secrets", "push", *TO],
+        env=operator.environ,
+        cwd=operator.folder,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        check=True,
+    ).stdout.decode()
+    assert both.index("eu-west-1:") < both.index("added\t") < both.index("wrote version")

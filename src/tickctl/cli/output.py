@@ -78,12 +78,17 @@ class Output:
     def notice(self, message: str) -> None:
         """Tell the person something that is not the answer."""
         if not self.style.quiet:
-            sys.stderr.write(f"{printable(message)}\n")
-            sys.stderr.flush()
+            self._tell(f"{printable(message)}\n")
 
     def warning(self, message: str) -> None:
         """Tell the person something that `--quiet` must not hide."""
-        sys.stderr.write(f"warning: {printable(message)}\n")
+        self._tell(f"warning: {printable(message)}\n")
+
+    @staticmethod
+    def _tell(text: str) -> None:
+        """Write to stderr, after what stdout has been given so far: a log that takes both keeps their order."""
+        sys.stdout.flush()
+        sys.stderr.write(text)
         sys.stderr.flush()
 
     def record(self, fields: Mapping[str, Cell]) -> None:
