@@ -98,9 +98,9 @@ def push(
         bool, typer.Option("--force-insecure", help="Push what 'secrets check' refuses for production.")
     ] = False,
 ) -> ExitCode:
-    """Move env files into AWS Secrets Manager, and into the running services.
+    """Move env files into AWS, and into the running services.
 
-    All keys become one new version of one secret, or nothing is changed. Task definitions then refer to the keys,
+    All keys become one new version of one secret in Secrets Manager, or nothing is changed. Task definitions then refer to the keys,
     services are deployed, and the deployment is followed to its end: exit code 1 says that it failed or was rolled
     back. Only names are shown. Whatever stopped a push, the same command again goes on from there.
     """

@@ -74,9 +74,9 @@ def rollback(
     timeout: Timeout = 900,
     poll: Poll = 5,
 ) -> ExitCode:
-    """Go back to an earlier version of the secret, and deploy the services on it.
+    """Go back to an earlier version of the secret.
 
-    References to keys that the earlier version doesn't have are taken out of the services' task definitions, since
+    Services that are named are deployed with it. References to keys that the earlier version doesn't have are taken out of the services' task definitions, since
     no task could start with them. Without --to, two rollbacks in a row are none.
     """
     from tickctl.cli.secrets import rollout
