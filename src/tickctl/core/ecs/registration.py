@@ -127,7 +127,7 @@ def _normal(document: JsonObject) -> Json:
     found: dict[str, Json] = {"networkMode": "bridge", "enableFaultInjection": False, **registration(document)}
     for name in ("cpu", "memory"):
         found[name] = _units(found.get(name))
-    return _filled(found, name="", own_ports=found["networkMode"] in {"awsvpc", "host"})
+    return _filled(found, name="", own_ports=found["networkMode"] in ("awsvpc", "host"))
 
 
 def _filled(value: Json, *, name: str, own_ports: bool) -> Json:
