@@ -100,9 +100,10 @@ def push(
 ) -> ExitCode:
     """Move env files into AWS, and into the running services.
 
-    All keys become one new version of one secret in Secrets Manager, or nothing is changed. Task definitions then refer to the keys,
-    services are deployed, and the deployment is followed to its end: exit code 1 says that it failed or was rolled
-    back. Only names are shown. Whatever stopped a push, the same command again goes on from there.
+    All keys become one new version of one secret in Secrets Manager, or nothing is changed. Task definitions then
+    refer to the keys, services are deployed, and the deployment is followed to its end: exit code 1 says that it
+    failed or was rolled back. Only names are shown. Whatever stopped a push, the same command again goes on from
+    there.
     """
     from tickctl.cli.secrets import rollout
     from tickctl.cli.secrets.aws import open_target

@@ -76,8 +76,8 @@ def rollback(
 ) -> ExitCode:
     """Go back to an earlier version of the secret.
 
-    Services that are named are deployed with it. References to keys that the earlier version doesn't have are taken out of the services' task definitions, since
-    no task could start with them. Without --to, two rollbacks in a row are none.
+    Services that are named are deployed with it. References to keys that the earlier version doesn't have are taken
+    out of their task definitions, since no task could start with them. Without --to, two rollbacks in a row are none.
     """
     from tickctl.cli.secrets import rollout
     from tickctl.cli.secrets.aws import open_target
