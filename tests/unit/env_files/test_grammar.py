@@ -108,6 +108,13 @@ def test_file_that_cannot_be_read_is_refused_by_its_line(text: str, line: int) -
     assert caught.value.hint
 
 
+@pytest.mark.parametrize("space", [" ", "\t", "\xa0"])
+def test_white_space_in_a_name_is_called_so(space: str) -> None:
+    """The usual slip: a line that is no assignment."""
+    with pytest.raises(ConfigurationError, match="white space where a name is expected"):
+        taken(f"A{space}B=1")
+
+
 @pytest.mark.parametrize(
     ("text", "name", "kind"),
     [
