@@ -51,10 +51,11 @@ def ecs(
     dry_run: DryRun = False,
     allow_shell: AllowShell = None,
 ) -> None:
-    """Print the 'secrets' block that a container needs, or complete a task definition with it.
+    """Print or complete what refers to the secret in a task definition.
 
-    The block refers to each key of the env files by name; there is no value in it. Nothing is changed in AWS. Other
-    fields of a task definition stay as they are; what stands as a plain value under a key's name becomes a reference.
+    Without --task-definition this is the 'secrets' block that a container needs; it has names and no values. Nothing
+    is changed in AWS. Other fields of a task definition stay as they are; what stands as a plain value under a key's
+    name becomes a reference.
     """
     from tickctl.cli.secrets.files import read_files
     from tickctl.cli.secrets.target import target

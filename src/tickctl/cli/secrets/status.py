@@ -40,9 +40,9 @@ def status(
     service: Services = None,
     allow_shell: AllowShell = None,
 ) -> ExitCode:
-    """Show how far each key has come: files, secret, task definitions, running tasks.
+    """Show how far each key has come.
 
-    Tasks get values when they are made, so one that was made before the secret changed last may have other ones.
+    From the files over the secret and task definitions to running tasks. Tasks get values when they are made, so one that was made before the secret changed last may have other ones.
     Exit code 0: every key is where it belongs, which is in all running tasks if services are named. Exit code 1: some
     are not. Exit code 5: some can't be told. Without env files, the keys are those of the secret.
     """
