@@ -224,6 +224,23 @@ def test_the_example_of_the_working_folder_counts_too(check: Check, good: Put) -
     assert [finding["key"] for finding in check("--json").json["findings"]] == ["WANTED"]
 
 
+def test_the_secrets_of_an_example_are_no_secrets(check: Check, good: Put) -> None:
+    """Everybody can read them there; other values of it are defaults."""
+    good("services/keys.env.example", "API_KEY=s3cr3t\nLOG_LEVEL=info\n")
+    good("services/keys.env", "API_KEY=s3cr3t\nLOG_LEVEL=info\nEMPTY=\n")
+    result = check("--json")
+    assert [(finding["key"], finding["code"]) for finding in result.json["findings"]] == [("API_KEY", "example-value")]
+    assert "s3cr3t" not in result.out + result.err
+
+
+def test_a_note_needs_no_mend(check: Check, good: Put) -> None:
+    """It is only worth knowing."""
+    good("services/.env", "SUPABASE_URL=\n")
+    result = check(FORCE_COLOR="1", NO_COLOR="1")
+    assert (result.code, "mend:" in result.out) == (0, False)
+    assert "  note         line 1: SUPABASE_URL is empty" in result.out
+
+
 def test_the_shell_s_values_are_let_through_by_name(check: Check, good: Put) -> None:
     """Compose would take them, so they are refused unless it is meant."""
     good("services/keys.env", "A=$FROM_SHELL\n")

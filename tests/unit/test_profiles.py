@@ -269,6 +269,12 @@ def test_what_others_may_have_written_is_refused(tmp_path: Path) -> None:
         find_profiles(tmp_path)
 
 
+def test_a_pyproject_that_says_nothing_of_tickctl_may_be_anybody_s(tmp_path: Path) -> None:
+    """It sends nothing anywhere."""
+    write(tmp_path / "pyproject.toml", "[project]\nname = 'x'\n").chmod(0o666)
+    assert find_profiles(tmp_path) is None
+
+
 def test_a_pipe_in_the_file_s_place_is_refused_at_once(tmp_path: Path) -> None:
     """Nobody waits for its writer."""
     os.mkfifo(tmp_path / "tickctl.toml")

@@ -20,12 +20,14 @@ from tickctl.core.secrets.checks import (
     Result,
     check_entries,
     placed,
+    unreadable,
     unsafe,
     verdict,
 )
 from tickctl.core.secrets.checks.content import is_placeholder
 from tickctl.core.secrets.checks.dockerignore import excludes
-from tickctl.core.secrets.env_files import Entry, Refusal, RefusalKind
+from tickctl.core.secrets.env_files import Entry, EnvFile, Refusal, RefusalKind
+from tickctl.errors import ConfigurationError
 
 GOOD = "Zk3vQ9xT7mB2nR8wL5pY1cJ6hD4gF0sA"
 IGNORED = GitFacts(repository=True, tracked=False, ignored=True, commit="")
@@ -409,6 +411,12 @@ def test_dockerignore_means_what_docker_means(text: str, path: str, expected: bo
 def test_any_dockerignore_has_an_answer(text: str, path: str) -> None:
     """Yes, no, or can't tell: never an error."""
     assert excludes(text, path) in {True, False, None}
+
+
+def test_an_error_without_a_place_is_a_failure_all_the_same() -> None:
+    """Whatever stops the reading."""
+    finding = unreadable(ConfigurationError("too much", hint="less"), [EnvFile("keys.env", "")])
+    assert (finding.result, finding.message, finding.file) == (Result.FAIL, "too much", None)
 
 
 def test_every_check_is_tried() -> None:

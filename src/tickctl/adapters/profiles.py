@@ -7,7 +7,7 @@ tree, and nothing is looked at above that: what lies in /tmp or in a home folder
 import os
 import stat
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
@@ -19,6 +19,7 @@ from tickctl.errors import ConfigurationError
 OWN_FILE: Final = "tickctl.toml"
 SHARED_FILE: Final = "pyproject.toml"
 _LARGEST: Final = 1024 * 1024
+_Document = Mapping[str, Any]
 
 
 def find_profiles(folder: Path) -> Profiles | None:
@@ -27,10 +28,11 @@ def find_profiles(folder: Path) -> Profiles | None:
     Raises:
         ConfigurationError: a file can't be read or used, or both files of one folder hold profiles.
     """
+    owner = folder.stat().st_uid
     for place in _places(folder):
         shown = Path(os.path.relpath(place, folder))
-        own = _document(place / OWN_FILE, shown / OWN_FILE, owner=folder)
-        shared = _table(_document(place / SHARED_FILE, shown / SHARED_FILE, owner=folder))
+        own = _load(place / OWN_FILE, shown / OWN_FILE, owner, _whole)
+        shared = _load(place / SHARED_FILE, shown / SHARED_FILE, owner, _table)
         if own is not None and shared is not None:
             raise ConfigurationError(
                 f"both {shown / OWN_FILE} and {shown / SHARED_FILE} configure tickctl", hint="keep one of the two"
@@ -63,13 +65,16 @@ def _places(folder: Path) -> Iterator[Path]:
     yield from parents[: root + 1]
 
 
-def _document(path: Path, shown: Path, *, owner: Path) -> Mapping[str, Any] | None:
+def _load(path: Path, shown: Path, owner: int, part: Callable[[_Document], _Document | None]) -> _Document | None:
+    """Return the part of a file that is about tickctl; None if there is none."""
     try:
         # O_NONBLOCK: opening a pipe that somebody put there must not wait for its writer.
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
         with os.fdopen(descriptor, "rb") as file:
-            _check(os.fstat(descriptor), shown, owner.stat().st_uid)
-            return tomllib.load(file)
+            found = os.fstat(descriptor)
+            if not stat.S_ISREG(found.st_mode) or found.st_size > _LARGEST:
+                raise ConfigurationError(f"{shown} is no configuration file", hint="remove it")
+            document = part(tomllib.load(file))
     except FileNotFoundError:
         return None
     except OSError as error:
@@ -79,17 +84,13 @@ def _document(path: Path, shown: Path, *, owner: Path) -> Mapping[str, Any] | No
         raise ConfigurationError(f"{shown} is not TOML{_place(error)}", hint="correct it there") from None
     except (UnicodeDecodeError, RecursionError):
         raise ConfigurationError(f"{shown} is not TOML", hint="save it as UTF-8 text") from None
-
-
-def _check(found: os.stat_result, shown: Path, owner: int) -> None:
-    """Refuse what isn't a file, and what a stranger has written: it could send secrets to a place of their own."""
-    if not stat.S_ISREG(found.st_mode) or found.st_size > _LARGEST:
-        raise ConfigurationError(f"{shown} is no configuration file", hint="remove it")
-    if found.st_uid not in {0, os.geteuid(), owner} or found.st_mode & stat.S_IWOTH:
+    # What a stranger has written could send secrets to a place of their own.
+    if document is not None and (found.st_uid not in {0, os.geteuid(), owner} or found.st_mode & stat.S_IWOTH):
         raise ConfigurationError(
             f"others than you may have written {shown}, which says where secrets go",
             hint="look through it, then make it yours: chown, chmod o-w",
         )
+    return document
 
 
 def _place(error: tomllib.TOMLDecodeError) -> str:
@@ -98,11 +99,15 @@ def _place(error: tomllib.TOMLDecodeError) -> str:
     return f": line {numbers[0]}, column {numbers[1]}" if len(numbers) == 2 else ""  # noqa: PLR2004 - a pair
 
 
-def _table(document: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
-    tool = (document or {}).get("tool")
+def _whole(document: _Document) -> _Document:
+    return document
+
+
+def _table(document: _Document) -> _Document | None:
+    tool = document.get("tool")
     if not isinstance(tool, Mapping) or "tickctl" not in tool:
         return None
     table = tool["tickctl"]
     if not isinstance(table, Mapping):
-        raise ConfigurationError(f"{SHARED_FILE}: tool.tickctl must be a table")
+        raise ConfigurationError(f"{SHARED_FILE}: tool.tickctl must be a table", hint="write [tool.tickctl]")
     return table
