@@ -96,6 +96,16 @@ class TestPlace:
         assert aws.operations == []
 
 
+def test_a_name_that_somebody_put_into_aws_does_not_drive_the_terminal(operator: Operator) -> None:
+    """Whoever may write the secret may not write on the operator's screen."""
+    assert operator.here("push", *TO).code == 0
+    held = json.dumps(operator.stored() | {"\033[2J\nchanged\tNOTHING": "x"})
+    operator.aws.client("secretsmanager").put_secret_value(SecretId=SECRET, SecretString=held)
+    shown = operator.here("push", *TO, "--prune", "--dry-run")
+    assert "\033" not in shown.out + shown.err
+    assert "removed\t\\x1b[2J\\nchanged\\tNOTHING\n" in shown.out
+
+
 class TestDeletion:
     """A secret that is scheduled for deletion."""
 

@@ -2,6 +2,7 @@
 
 from typing import Final
 
+from tickctl.cli.redact import printable
 from tickctl.cli.run import Run
 from tickctl.core.secrets.plan import KeyChanges
 
@@ -22,7 +23,7 @@ def show_changes(run: Run, changes: KeyChanges) -> None:
         names: tuple[str, ...] = getattr(changes, kind)
         if not run.output.style.terminal:
             for name in names:
-                run.output.text(f"{kind}\t{name}")
+                run.output.text(f"{kind}\t{printable(name)}")
         elif names and kind == "unchanged":
             run.output.paragraph(f"{len(names)} {'key' if len(names) == 1 else 'keys'}", first=f"{kind:10} ")
         elif names:
