@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 # As shells and env(1) have it (POSIX, Shell Command Language, 2.8.2).
 CANNOT_RUN: Final = 126
 NOT_FOUND: Final = 127
+_IGNORED: Final = (signal.SIGPIPE, signal.SIGXFSZ)
 
 
 def register(app: typer.Typer) -> None:
@@ -78,8 +79,9 @@ def _check(values: "Mapping[str, Secret]") -> None:
 def _become(program: Sequence[str], values: "Mapping[str, Secret]") -> NoReturn:
     sys.stdout.flush()
     sys.stderr.flush()
-    # Python ignores this signal, and a program would inherit that.
-    signal.signal(signal.SIGPIPE, signal.SIG_DFL)
+    # Python ignores these signals, and a program would inherit that.
+    for number in _IGNORED:
+        signal.signal(number, signal.SIG_DFL)
     os.execvpe(  # noqa: S606 - no shell is the point
         program[0], list(program), {**os.environ, **{name: value.reveal() for name, value in values.items()}}
     )
@@ -88,7 +90,8 @@ def _become(program: Sequence[str], values: "Mapping[str, Secret]") -> NoReturn:
 def _failed(name: str, error: OSError) -> int:
     from tickctl.cli.boundary import report
 
-    signal.signal(signal.SIGPIPE, signal.SIG_IGN)
+    for number in _IGNORED:
+        signal.signal(number, signal.SIG_IGN)
     missing = isinstance(error, FileNotFoundError)
     problem = f"there is no command {name}" if missing else f"can't run {name}: {error.strerror}"
     report(InvalidInputError(problem, hint="check its name and PATH"), as_json=False)
