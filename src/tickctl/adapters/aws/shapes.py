@@ -6,13 +6,16 @@ The library checks as well, but only when it sends, and its errors quote values.
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
-_TYPES: Final[Mapping[str, tuple[type, ...]]] = {
-    "string": (str,),
-    "integer": (int,),
-    "long": (int,),
-    "boolean": (bool,),
-    "double": (int, float),
-    "float": (int, float),
+_TYPES: Final[Mapping[str, tuple[tuple[type, ...], str]]] = {
+    "string": ((str,), "a string"),
+    "integer": ((int,), "an integer"),
+    "long": ((int,), "an integer"),
+    "boolean": ((bool,), "a boolean"),
+    "double": ((int, float), "a number"),
+    "float": ((int, float), "a number"),
+    "list": ((), "a list"),
+    "structure": ((), "an object"),
+    "map": ((), "an object"),
 }
 
 
@@ -38,8 +41,10 @@ def misfits(value: object, shape: Any, path: str = "") -> Iterator[str]:
     elif kind == "map" and isinstance(value, Mapping):
         for name, inner in value.items():
             yield from misfits(inner, shape.value, _join(path, name))
-    elif not isinstance(value, _TYPES.get(kind, ())) or (isinstance(value, bool) and kind != "boolean"):
-        yield f"{path} is to be a {'list' if kind == 'list' else 'object' if kind in {'structure', 'map'} else kind}"
+    else:
+        types, name = _TYPES.get(kind, ((), "something else"))
+        if not isinstance(value, types) or (isinstance(value, bool) and kind != "boolean"):
+            yield f"{path} is to be {name}"
 
 
 def _join(path: str, name: object) -> str:

@@ -51,7 +51,7 @@ def ecs(
     dry_run: DryRun = False,
     allow_shell: AllowShell = None,
 ) -> None:
-    """Print or complete what refers to the secret in a task definition.
+    """Print or complete what lets tasks refer to the secret.
 
     Without --task-definition this is the 'secrets' block that a container needs; it has names and no values. Nothing
     is changed in AWS. Other fields of a task definition stay as they are; what stands as a plain value under a key's

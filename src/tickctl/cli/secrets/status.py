@@ -42,9 +42,10 @@ def status(
 ) -> ExitCode:
     """Show how far each key has come.
 
-    From the files over the secret and task definitions to running tasks. Tasks get values when they are made, so one that was made before the secret changed last may have other ones.
-    Exit code 0: every key is where it belongs, which is in all running tasks if services are named. Exit code 1: some
-    are not. Exit code 5: some can't be told. Without env files, the keys are those of the secret.
+    From the files over the secret and task definitions to running tasks. Tasks get values when they are made, so one
+    that was made before the secret changed last may have other ones. Exit code 0: every key is where it belongs, which
+    is in all running tasks if services are named. Exit code 1: some are not. Exit code 5: some can't be told. Without
+    env files, the keys are those of the secret.
     """
     from tickctl.cli.secrets import current
     from tickctl.cli.secrets.aws import open_target, where
