@@ -28,7 +28,10 @@ def test_no_arguments_show_the_help(tickctl: Tickctl) -> None:
     assert "verify-token" in result.out
 
 
-@pytest.mark.parametrize("arguments", [["--help"], ["--version"], ["quota", "--help"], ["verify-token", "--help"]])
+@pytest.mark.parametrize(
+    "arguments",
+    [["--help"], ["--version"], *([*name.split(), "--help"] for name in ("quota", "verify-token", "secrets check"))],
+)
 def test_help_loads_no_heavy_library(arguments: list[str]) -> None:
     """Clients, terminals and cryptography are loaded by the commands that use them."""
     program = (

@@ -75,7 +75,13 @@ class Run:
 
 
 def command(
-    app: typer.Typer, name: str, *, backend: bool = False, identity: bool | None = None, examples: str = ""
+    app: typer.Typer,
+    name: str,
+    *,
+    backend: bool = False,
+    identity: bool | None = None,
+    examples: str = "",
+    env_files: str = "An env file to read instead of services/.env, services/keys.env, .env and keys.env; repeatable.",
 ) -> Callable[[Command], Command]:
     """Register a command that takes a `Run` first; adds the common options.
 
@@ -85,13 +91,15 @@ def command(
         backend: whether it has `--backend`.
         identity: whether it has `--as`; unless said otherwise, where there is a backend.
         examples: shown at the end of the command's help, one a line.
+        env_files: what the help says of `--env-file`.
     """
     absent = set() if backend else {"backend"}
     absent |= set() if (backend if identity is None else identity) else {"identity"}
 
     def register(function: Command) -> Command:
         own = list(signature(function, eval_str=True).parameters.values())[1:]
-        common = [option for option in _COMMON if option.name not in absent]
+        files = _option("env_file", list[Path] | None, None, "--env-file", text=env_files)
+        common = [option for option in (*_BEFORE, files, *_AFTER) if option.name not in absent]
 
         @wraps(function)
         def run_command(**options: Any) -> int:
@@ -130,17 +138,12 @@ def _option(name: str, kind: Any, default: object, *flags: str, text: str) -> Pa
     return Parameter(name, Parameter.KEYWORD_ONLY, default=default, annotation=Annotated[kind, option])
 
 
-_COMMON = (
+_BEFORE = (
     _option("json", bool, False, "--json", text="Answer with one JSON document on stdout."),
     _option("quiet", bool, False, "--quiet", "-q", text="Leave only the answer and errors."),
     _option("no_color", bool, False, "--no-color", text="No colours; NO_COLOR works as well."),
-    _option(
-        "env_file",
-        list[Path] | None,
-        None,
-        "--env-file",
-        text="An env file to read instead of services/.env, services/keys.env, .env and keys.env; repeatable.",
-    ),
+)
+_AFTER = (
     _option(
         "backend",
         BackendName,

@@ -1,9 +1,11 @@
 """The options that several commands share."""
 
-from typing import Annotated
+from typing import Annotated, Final
 
 import typer
 
+PUSHED_FILES: Final = "An env file to push instead of services/.env and services/keys.env; repeatable."
+"""What `--env-file` means to commands that compare or push."""
 _PANEL = "Where"
 
 
@@ -29,7 +31,8 @@ TaskDefinitions = Annotated[
 Containers = Annotated[
     list[str] | None,
     _where(
-        "--container", text="Container that gets the keys; unless given, those that refer to the secret; repeatable."
+        "--container",
+        text="Container that gets the keys, unless those that refer to the secret or the only one; repeatable.",
     ),
 ]
 AllowShell = Annotated[
@@ -42,5 +45,7 @@ AllowShell = Annotated[
     ),
 ]
 Wait = Annotated[bool, typer.Option("--wait/--no-wait", help="Follow deployments to their end.")]
-Timeout = Annotated[float, typer.Option("--timeout", help="Seconds to follow deployments.", min=0)]
-Poll = Annotated[float, typer.Option("--poll", help="Seconds between two looks at a deployment.", min=0)]
+Timeout = Annotated[float, typer.Option("--timeout", help="Seconds to follow deployments.", metavar="SECONDS", min=0)]
+Poll = Annotated[
+    float, typer.Option("--poll", help="Seconds between two looks at a deployment.", metavar="SECONDS", min=0)
+]

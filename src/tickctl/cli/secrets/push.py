@@ -10,6 +10,7 @@ from tickctl.cli.confirm import AssumeYes, DryRun, confirm
 from tickctl.cli.exit_codes import ExitCode
 from tickctl.cli.run import Run, command
 from tickctl.cli.secrets.options import (
+    PUSHED_FILES,
     AllowShell,
     Cluster,
     Containers,
@@ -60,6 +61,7 @@ def register(app: typer.Typer) -> None:
     command(
         app,
         "push",
+        env_files=PUSHED_FILES,
         examples=f"{add} --secret-id gateway/production --dry-run\n"
         f"{add} --env-name production --yes\n"
         f"{add} --secret-id gateway/production --cluster main --service gateway\n"
