@@ -57,11 +57,12 @@ def policy(
         typer.Option("--create", help="The secret may still have to be made; a pusher may then make it, and tag it."),
     ] = False,
 ) -> None:
-    """Print the least IAM policy, as JSON: no value is in it, and nothing is changed.
+    """Print the least IAM policy that suffices.
 
-    An execution role fetches the secret when a task starts. A puller runs list, diff, status, pull and exec. A pusher
-    runs push and rollback as well. AWS is asked for what neither options nor files say: it isn't with a full ARN as
-    --secret-id, and --task-definition and --role-arn for what is deployed.
+    It is JSON without any value, and nothing is changed. An execution role fetches the secret when a task starts. A
+    puller runs list, diff, status, pull and exec. A pusher runs push and rollback as well. AWS is asked for what
+    neither options nor files say: not with a full ARN as --secret-id, and --task-definition and --role-arn for what is
+    deployed.
     """
     from tickctl.cli.secrets.target import target
     from tickctl.core.secrets import iam
