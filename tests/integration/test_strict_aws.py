@@ -83,10 +83,20 @@ class TestSecrets:
             secrets.create_secret(Name=NAME, SecretString=text)
         secrets.create_secret(Name=NAME, SecretString=text[: 65_536 // len(text[0].encode())])
 
-    def test_an_empty_value_is_refused(self, secrets: Any) -> None:
-        """A secret without a text isn't made."""
+    def test_a_secret_may_get_its_value_later(self, secrets: Any) -> None:
+        """It is made without one, as Terraform does; a version isn't, and there is nothing to get."""
+        secrets.create_secret(Name=NAME)
         with refused("InvalidParameterException"):
-            secrets.create_secret(Name=NAME)
+            secrets.put_secret_value(SecretId=NAME)
+        with refused("ResourceNotFoundException", "staging label: AWSCURRENT"):
+            secrets.get_secret_value(SecretId=NAME)
+        secrets.put_secret_value(SecretId=NAME, SecretString="x")
+        assert secrets.get_secret_value(SecretId=NAME)["SecretString"] == "x"
+
+    def test_an_empty_value_is_refused(self, secrets: Any) -> None:
+        """Nor is a secret made with one."""
+        with refused("InvalidParameterException"):
+            secrets.create_secret(Name=NAME, SecretString="")
 
     @pytest.mark.parametrize("name", ["a b", "a:b", "a*", "ä"])
     def test_a_name_has_only_the_characters_that_aws_allows(self, secrets: Any, name: str) -> None:

@@ -62,7 +62,8 @@ class SecretsManager:
         _check_length("name", name, 512)
         if not _NAME.fullmatch(name):
             raise AwsError("ValidationException", _BAD_NAME)
-        _check_value(asked)
+        if valued := "SecretString" in asked or "SecretBinary" in asked:  # a secret may get its first value later
+            _check_value(asked)
         secret = _find(question, name)
         if secret is not None and secret.is_deleted():
             raise AwsError("InvalidRequestException", _SCHEDULED)
@@ -71,7 +72,8 @@ class SecretsManager:
         result = moto.asked(question)
         if not known:
             self._secret(question, result["ARN"]).created_date = self._clock.now()  # type: ignore[assignment]
-            self._touch(question, result["ARN"], result["VersionId"])
+            if valued:
+                self._touch(question, result["ARN"], result["VersionId"])
         return result
 
     def _put(self, question: Question) -> dict[str, Any]:

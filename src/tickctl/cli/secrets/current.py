@@ -101,7 +101,7 @@ def read(run: Run, aws: "Aws", target: "Target", version: str | None = None) -> 
         version: an id, `current` or `previous`; None is the current one.
 
     Raises:
-        NotFoundError: there is no such secret or version.
+        NotFoundError: there is no such secret or version, or no value yet.
         InvalidInputError: that can't be a version's id.
     """
     from tickctl.cli.secrets.aws import where
@@ -109,7 +109,10 @@ def read(run: Run, aws: "Aws", target: "Target", version: str | None = None) -> 
     state = existing(aws, target)
     place = where(aws, target, state.arn)
     run.output.notice(f"reading {place}")
-    return held(aws, state, place, version)
+    found = held(aws, state, place, version)
+    if found.version_id is None:
+        raise NotFoundError(f"{place} has no value yet", hint="'tickctl secrets push' gives it one")
+    return found
 
 
 def held(aws: "Aws", state: "SecretState", place: str, version: str | None = None) -> Held:

@@ -55,9 +55,8 @@ def _keys(run: Run, aws: "Aws", target: "Target") -> None:
             {"secret_id": target.secret_id, "arn": held.state.arn, "version_id": held.version_id, "keys": keys}
         )
         return
-    run.output.table(["key"], [[key] for key in keys], empty="the secret holds no keys yet")
-    if held.version_id:
-        run.output.notice(f"{len(keys)} {'key' if len(keys) == 1 else 'keys'} in version {held.version_id}")
+    run.output.table(["key"], [[key] for key in keys], empty="the secret holds no keys")
+    run.output.notice(f"{len(keys)} {'key' if len(keys) == 1 else 'keys'} in version {held.version_id}")
 
 
 def _versions(run: Run, aws: "Aws", target: "Target") -> None:
