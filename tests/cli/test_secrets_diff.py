@@ -36,7 +36,7 @@ def test_drift_is_named_and_never_shown(operator: Operator) -> None:
     result = operator.here("diff", *TO)
     assert result.code == 1
     lines = result.out.splitlines()
-    assert {"changed\tSUPABASE_JWT_SECRET", "added\tSUPABASE_URL", "kept\tLEFT_OVER"} <= set(lines)
+    assert {"changed\tSUPABASE_JWT_SECRET", "added\tSUPABASE_URL", "only_in_aws\tLEFT_OVER"} <= set(lines)
     assert "differs from version" in result.err
     shown = result.out + result.err
     assert not any(value in shown for value in ("another-value", "an-old-value", "q8$Wm2", "supabase.co"))
@@ -64,7 +64,7 @@ def test_json_has_names_only(operator: Operator) -> None:
     assert "SUPABASE_JWT_SECRET" in document["unchanged"]
 
 
-@pytest.mark.parametrize(("options", "code", "fate"), [([], 0, "kept"), (["--prune"], 1, "removed")])
+@pytest.mark.parametrize(("options", "code", "fate"), [([], 0, "only_in_aws"), (["--prune"], 1, "removed")])
 def test_keys_that_only_aws_has_are_drift_where_they_would_be_pruned(
     operator: Operator, options: list[str], code: int, fate: str
 ) -> None:
