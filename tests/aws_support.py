@@ -5,14 +5,17 @@ import re
 import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, Final
 
 import pytest
+from botocore.loaders import JSONFileLoader
 
 from cli_support import Result, environment, run_tickctl
-from strict_aws import CLUSTER, StrictAws
+from strict_aws import CLUSTER, StrictAws, given_service
+from strict_aws.arranged import definition
 from tickctl.cli.main import run
 
 EXAMPLE: Final = Path(__file__).parents[1] / "docs" / "examples" / "gateway"
@@ -32,6 +35,21 @@ FILLED: Final = {
     "TICKCTL_GATEWAY_PASSWORD": "'correct horse \"battery\" staple'",
     "RABBITMQ_URL": "amqps://gateway:p%40ss%2Fword@rabbitmq.internal:5671/",
 }
+# The same as a container gets it.
+VALUES: Final = {name: value.strip("'") for name, value in FILLED.items()}
+
+
+_load: Final = JSONFileLoader.load_file
+
+
+@cache
+def _read_once(path: str) -> Any:
+    return _load(JSONFileLoader(), path)
+
+
+def _loaded(_: JSONFileLoader, path: str) -> Any:
+    """Read AWS's descriptions of its services once for all commands in this process; they are megabytes."""
+    return _read_once(path)
 
 
 def fill(folder: Path, values: Mapping[str, str] = FILLED) -> None:
@@ -73,6 +91,7 @@ class Operator:
     def here(self, *arguments: str, env: Mapping[str, str] | None = None) -> Result:
         """Run `tickctl secrets` in this process, where waiting between attempts takes no time."""
         with self.monkeypatch.context() as patch:
+            patch.setattr("botocore.loaders.JSONFileLoader.load_file", _loaded)
             for name in ("AWS_PROFILE", "AWS_DEFAULT_REGION", "AWS_SESSION_TOKEN", "TICKCTL_DEBUG"):
                 patch.delenv(name, raising=False)
             for name, value in (self.environ | dict(env or {})).items():
@@ -92,6 +111,15 @@ class Operator:
             text, found = re.subn(rf"^{key}=.*$", lambda _, k=key, v=value: f"{k}={v}", text, flags=re.MULTILINE)
             text += "" if found else f"{key}={value}\n"
         file.write_text(text)
+
+    def have_pushed(self, values: Mapping[str, str] = VALUES) -> None:
+        """Arrange what a push of the files leaves: the secret, and a service that refers to all its keys."""
+        client = self.aws.client("secretsmanager")
+        arn = client.create_secret(Name=SECRET, SecretString=json.dumps(values))["ARN"]
+        document = definition()
+        references = [{"name": name, "valueFrom": f"{arn}:{name}::"} for name in sorted(values)]
+        document["containerDefinitions"][0]["secrets"] = references
+        given_service(self.aws, document=document)
 
     def stored(self, **which: str) -> dict[str, str]:
         """Return what the secret holds."""

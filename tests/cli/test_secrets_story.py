@@ -5,15 +5,11 @@ import shutil
 
 import pytest
 
-from aws_support import EXAMPLE, FILLED, QUICK, SECRET, SERVICE, TO, Operator
+from aws_support import EXAMPLE, QUICK, SECRET, SERVICE, TO, VALUES, Operator
 from strict_aws import ROLE, Step, StrictAws, given_service
 from strict_aws.arranged import definition
 
 READING = ("Describe", "Get", "List")
-PLAIN = FILLED | {
-    "SUPABASE_JWT_SECRET": "q8$Wm2!vT5#zR7nB4xK9pL3sD6fG1hJ0",
-    "TICKCTL_GATEWAY_PASSWORD": 'correct horse "battery" staple',
-}
 
 
 def test_the_whole_road(aws: StrictAws, operator: Operator) -> None:
@@ -33,8 +29,8 @@ def test_the_whole_road(aws: StrictAws, operator: Operator) -> None:
 
     pushed = operator.process("push", *target)
     assert pushed.code == 0, pushed.err
-    assert operator.stored() == PLAIN
-    assert aws.running("gateway") == [{"LOG_LEVEL": "info", **PLAIN}] * 2
+    assert operator.stored() == VALUES
+    assert aws.running("gateway") == [{"LOG_LEVEL": "info", **VALUES}] * 2
     assert operator.process("diff", *TO).code == 0
     status = operator.process("status", *TO, *SERVICE, "--json")
     assert status.code == 0, status.err
@@ -48,8 +44,8 @@ def test_the_whole_road(aws: StrictAws, operator: Operator) -> None:
 
     back = operator.process("rollback", *target, "--yes")
     assert back.code == 0, back.err
-    assert operator.stored() == PLAIN
-    assert aws.running("gateway") == [{"LOG_LEVEL": "info", **PLAIN}] * 2
+    assert operator.stored() == VALUES
+    assert aws.running("gateway") == [{"LOG_LEVEL": "info", **VALUES}] * 2
     assert operator.process("diff", *TO).code == 1
 
 
@@ -62,7 +58,7 @@ def test_the_example_s_task_definition_is_completed(aws: StrictAws, operator: Op
     pushed = operator.process("push", *TO, *SERVICE, *QUICK, "--task-definition", file.name, "--container", "gateway")
     assert pushed.code == 0, pushed.err
     assert operator.service()["taskDefinition"].endswith(f"{document['family']}:2")
-    assert all(PLAIN.items() <= each.items() for each in aws.running("gateway"))
+    assert all(VALUES.items() <= each.items() for each in aws.running("gateway"))
 
 
 def test_a_task_definition_of_a_family_is_completed_without_a_service(aws: StrictAws, operator: Operator) -> None:
@@ -78,7 +74,7 @@ def test_a_task_definition_of_a_family_is_completed_without_a_service(aws: Stric
         {"name": name, "valueFrom": f"{arn}:{name}::"}
         for name in [each["name"] for each in found["containerDefinitions"][0]["secrets"]]
     ]
-    assert {each["name"] for each in found["containerDefinitions"][0]["secrets"]} == set(PLAIN)
+    assert {each["name"] for each in found["containerDefinitions"][0]["secrets"]} == set(VALUES)
 
 
 def test_several_services_share_one_secret(aws: StrictAws, operator: Operator) -> None:
@@ -88,7 +84,7 @@ def test_several_services_share_one_secret(aws: StrictAws, operator: Operator) -
     pushed = operator.here("push", *TO, *SERVICE, "--service", "worker", *QUICK)
     assert pushed.code == 0, pushed.err
     for service in ("gateway", "worker"):
-        assert all(each == PLAIN for each in aws.running(service))
+        assert all(each == VALUES for each in aws.running(service))
     looks = [call.parameters["services"] for call in aws.calls if call.operation == "DescribeServices"]
     assert looks[0] == ["gateway", "worker"]
 
@@ -99,9 +95,7 @@ class TestRollout:
     @pytest.fixture
     def rolling(self, aws: StrictAws, operator: Operator) -> Operator:
         """An operator whose service runs the secret, and who has changed a key."""
-        given_service(aws)
-        assert operator.here("push", *TO, *SERVICE, *QUICK).code == 0
-        aws.all_well()
+        operator.have_pushed()
         operator.write(TICKCTL_GATEWAY_PASSWORD="another-password")
         return operator
 
@@ -122,14 +116,14 @@ class TestRollout:
         pushed = rolling.here("push", *TO, *SERVICE, *QUICK, "--yes", "--json")
         assert pushed.code == 1, pushed.err
         assert "tasks failed to start" in pushed.err
-        assert json.loads(pushed.out)["services"][0]["state"] == "failed"
+        assert json.loads(pushed.out)["services"][0]["outcome"] == "failed"
 
     def test_a_deployment_of_somebody_else_is_told(self, aws: StrictAws, rolling: Operator) -> None:
         """Another deployment in the place of ours isn't ours."""
         aws.roll_out("gateway", Step.REPLACED)
         pushed = rolling.here("push", *TO, *SERVICE, *QUICK, "--yes", "--json")
         assert pushed.code == 1, pushed.err
-        assert json.loads(pushed.out)["services"][0]["state"] == "replaced"
+        assert json.loads(pushed.out)["services"][0]["outcome"] == "replaced"
 
     def test_a_deployment_that_takes_too_long_is_left_alone(self, aws: StrictAws, rolling: Operator) -> None:
         """Exit code 5: how it ends isn't known; the same command follows it later."""
@@ -157,7 +151,7 @@ class TestRollout:
         assert all("NEW_KEY" in each for each in aws.running("gateway"))
         back = rolling.here("rollback", *TO, *SERVICE, *QUICK, "--yes")
         assert back.code == 0, back.err
-        assert aws.running("gateway") == [PLAIN] * 2
+        assert aws.running("gateway") == [VALUES] * 2
 
 
 class TestThrift:
@@ -173,7 +167,7 @@ class TestThrift:
         """A push of 500 changed keys, and one of none: no version, no revision, no deployment."""
         given_service(aws)
         # 500 references fit into a task definition only if the names are short.
-        keys = {f"K{number}": f"value-{number}" for number in range(500 - len(FILLED))}
+        keys = {f"K{number}": f"value-{number}" for number in range(500 - len(VALUES))}
         assert operator.here("push", *TO).code == 0
         operator.write(**keys)
         operator.write(TICKCTL_GATEWAY_PASSWORD="another-password")
@@ -212,9 +206,9 @@ class TestThrift:
         """--prune removes them, after asking."""
         assert operator.here("push", *TO).code == 0
         aws = operator.aws.client("secretsmanager")
-        aws.put_secret_value(SecretId=SECRET, SecretString=json.dumps(PLAIN | {"OF_OLD": "x"}))
+        aws.put_secret_value(SecretId=SECRET, SecretString=json.dumps(VALUES | {"OF_OLD": "x"}))
         kept = operator.here("push", *TO, "--json")
         assert (kept.code, json.loads(kept.out)["action"]) == (0, "none")
         assert operator.here("push", *TO, "--prune").code == 2
         assert operator.here("push", *TO, "--prune", "--yes").code == 0
-        assert operator.stored() == PLAIN
+        assert operator.stored() == VALUES
