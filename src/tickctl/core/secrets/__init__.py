@@ -1,4 +1,4 @@
-"""Secret values and, later, the files and plans that carry them."""
+"""Secret values, the files that they come from, and plans of where they go."""
 
 from tickctl.core.secrets.masked import Secret
 
