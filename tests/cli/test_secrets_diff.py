@@ -217,5 +217,5 @@ def test_terminal_gets_paragraphs(operator: Operator) -> None:
     files = ["--env-file", str(services / ".env"), "--env-file", str(services / "keys.env")]
     result = converse(["secrets", "diff", *TO, *files], {}, operator.environ)
     assert result.code == 1
-    assert "added      SUPABASE_URL\n" in result.out
-    assert "unchanged  7 keys\n" in result.out
+    assert "added       SUPABASE_URL\n" in result.out
+    assert "unchanged   7 keys\n" in result.out

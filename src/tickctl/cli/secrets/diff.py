@@ -7,7 +7,7 @@ import typer
 from tickctl.cli.exit_codes import ExitCode
 from tickctl.cli.run import Run, command
 from tickctl.cli.secrets.changes import show_changes
-from tickctl.cli.secrets.options import AllowShell, EnvName, Region, SecretId
+from tickctl.cli.secrets.options import PUSHED_FILES, AllowShell, EnvName, Region, SecretId
 
 
 def register(app: typer.Typer) -> None:
@@ -16,6 +16,7 @@ def register(app: typer.Typer) -> None:
     command(
         app,
         "diff",
+        env_files=PUSHED_FILES,
         examples=f"{add} --secret-id gateway/production\n"
         f"{add} --env-name production --json\n"
         f"{add} --env-name staging --prune || echo drift",

@@ -43,11 +43,11 @@ def execute(
     region: Region = None,
     version: VersionId = None,
 ) -> int:
-    """Run a command with the values of the secret over its environment; nothing is written to disk.
+    """Run a command with the secret's values.
 
-    The command takes the place of tickctl, so that signals and its exit code are its own. A command that isn't there
-    is exit code 127, one that can't be run 126; tickctl's own errors have their usual codes. AWS's variables stay in
-    the environment.
+    They go before its environment, AWS's variables stay in it, and nothing is written to disk. The command takes the
+    place of tickctl, so that signals and its exit code are its own. A command that isn't there is exit code 127, one
+    that can't be run 126; tickctl's own errors have their usual codes.
     """
     from tickctl.cli.secrets import current
     from tickctl.cli.secrets.aws import open_target

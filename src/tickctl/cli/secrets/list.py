@@ -30,9 +30,9 @@ def list_secret(
         bool, typer.Option("--versions", help="List the versions that are left, the latest first, instead of keys.")
     ] = False,
 ) -> None:
-    """List the keys that the secret in AWS holds, or its versions.
+    """List the keys of the secret, or its versions.
 
-    AWS removes versions without a stage by and by, so nobody should count on those.
+    No value is shown. AWS removes versions without a stage by and by, so nobody should count on those.
     """
     from tickctl.cli.secrets.aws import open_target
     from tickctl.cli.secrets.target import target

@@ -36,7 +36,7 @@ def pull(
     dry_run: DryRun = False,
     yes: AssumeYes = False,
 ) -> None:
-    """Write what the secret in AWS holds into an env file, which nobody else may read.
+    """Write what the secret holds into a private env file.
 
     The file reads back as exactly these values. It is written whole or not at all; an existing one is left alone
     without --force, and a symlink always. Values never go to standard output: 'tickctl secrets exec' hands them to a
