@@ -9,19 +9,23 @@ import json
 import os
 import stat
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 from tickctl.adapters.env_files import load_env_files
+from tickctl.adapters.examples import expectations
 from tickctl.cli.boundary import open_closed_streams, report, require_stdout
 from tickctl.cli.files import private_file
 from tickctl.cli.secrets.files import DEFAULT_FILES
 from tickctl.core.ecs.references import block, full_arn
 from tickctl.core.secrets import Secret
-from tickctl.core.secrets.env_files import read, values
+from tickctl.core.secrets.checks import unsafe
+from tickctl.core.secrets.env_files import Entry, read, values
 from tickctl.core.secrets.payload import encode
 from tickctl.core.secrets.plan import plan_push
 from tickctl.core.secrets.store import Phase, SecretState
-from tickctl.errors import InvalidInputError
+from tickctl.core.secrets.target import Target
+from tickctl.errors import ConfigurationError, InvalidInputError
 
 STDOUT = "-"
 
@@ -35,7 +39,10 @@ def main() -> None:
         require_pipe()
     arn = full_arn(options.secret_arn)
     shell = {name: Secret(os.environ[name]) for name in options.allow_shell if name in os.environ}
-    wanted = values(read(load_env_files(options.env_file), shell=os.environ.keys(), allowed=shell))
+    entries = read(load_env_files(options.env_file), shell=os.environ.keys(), allowed=shell)
+    wanted = values(entries)
+    if options.payload:
+        refuse_unsafe(options.env_file, entries, force=options.force_insecure)
     name = arn.split(":", 6)[-1].rpartition("-")[0]
     plan_push(SecretState(name, Phase.ABSENT), {}, wanted, prune=False)  # refuses what AWS would refuse
     references = json.dumps(block(arn, wanted), indent=2) + "\n"
@@ -67,6 +74,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument(
         "--allow-shell", action="append", default=[], metavar="NAME", help="a variable to take from the shell"
     )
+    parser.add_argument("--force-insecure", action="store_true", help="take what 'tickctl secrets push' refuses")
     options = parser.parse_args()
     if not options.env_file:
         there = [Path(name) for name in DEFAULT_FILES if Path(name).exists()]
@@ -74,6 +82,18 @@ def parse() -> argparse.Namespace:
     if options.block is None and options.payload != STDOUT:
         options.block = STDOUT
     return options
+
+
+def refuse_unsafe(paths: Sequence[Path], entries: Sequence[Entry], *, force: bool) -> None:
+    """Name what `tickctl secrets push` would refuse, and refuse it as well unless it is forced."""
+    findings = unsafe(entries, expectations(Target(), paths))
+    for finding in findings:
+        sys.stderr.write(f"warning: {finding.message}" + (f" ({finding.mend})\n" if finding.mend else "\n"))
+    if findings and not force:
+        raise ConfigurationError(
+            "no payload was written: the files are not fit for production",
+            hint="mend what is named above, or add --force-insecure if it is meant",
+        )
 
 
 def require_pipe() -> None:

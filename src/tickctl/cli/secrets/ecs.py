@@ -9,7 +9,7 @@ import typer
 
 from tickctl.cli.confirm import DryRun
 from tickctl.cli.run import Run, command
-from tickctl.cli.secrets.options import AllowShell, Containers, EnvName, Region, SecretId
+from tickctl.cli.secrets.options import PUSHED_FILES, AllowShell, Containers, EnvName, Region, SecretId
 from tickctl.errors import ConfigurationError, InvalidInputError, NotFoundError
 
 if TYPE_CHECKING:
@@ -24,6 +24,7 @@ def register(app: typer.Typer) -> None:
     command(
         app,
         "ecs",
+        env_files=PUSHED_FILES,
         examples=f"{add} --secret-id gateway/production\n"
         f"{add} --secret-arn arn:aws:secretsmanager:eu-west-1:123456789012:secret:gateway/production-AbCdEf\n"
         f"{add} --env-name production --task-definition task.json --container gateway --in-place",

@@ -8,7 +8,7 @@ import typer
 
 from tickctl.cli.exit_codes import ExitCode
 from tickctl.cli.run import Run, command
-from tickctl.cli.secrets.options import AllowShell, Cluster, EnvName, Region, SecretId, Services
+from tickctl.cli.secrets.options import PUSHED_FILES, AllowShell, Cluster, EnvName, Region, SecretId, Services
 from tickctl.errors import ConfigurationError, NotFoundError, TickctlError
 
 if TYPE_CHECKING:
@@ -25,6 +25,7 @@ def register(app: typer.Typer) -> None:
     command(
         app,
         "status",
+        env_files=PUSHED_FILES,
         examples=f"{add} --env-name production\n"
         f"{add} --secret-id gateway/production --cluster main --service gateway\n"
         f"{add} --env-name production --json | jq '.keys[] | select(.state != \"deployed\")'",
@@ -215,7 +216,8 @@ def _service_line(observed: "Observed", held: "Held") -> str:
         return f"{name}; how its tasks are can't be told"
     older = observed.older(held.state.changed_at)
     age = "how old they are can't be told" if older is None else f"{older} from before the secret changed last"
-    return f"{name} in {len(observed.tasks)} tasks, {age}"
+    tasks = "1 task" if len(observed.tasks) == 1 else f"{len(observed.tasks)} tasks"
+    return f"{name} in {tasks}, {age}"
 
 
 def _sum_up(run: Run, keys: "Sequence[KeyStatus]") -> None:
@@ -227,10 +229,14 @@ def _sum_up(run: Run, keys: "Sequence[KeyStatus]") -> None:
         waiting = all(one.state in {KeyState.STAGED, KeyState.PARTIAL} for one in open_keys)
         mend = "a deployment that is under way finishes it, or 'tickctl secrets push' does" if waiting else ""
         run.output.notice(
-            f"{len(open_keys)} of {len(keys)} keys are not where they belong; "
-            + (mend or "'tickctl secrets push' brings them there")
+            f"{len(open_keys)} of {_keys(len(keys))} {'is' if len(open_keys) == 1 else 'are'} not in place; "
+            + (mend or "'tickctl secrets push' mends that")
         )
     if unknown:
-        run.output.notice(f"{unknown} of {len(keys)} keys can't be told")
-    if not (open_keys or unknown):
-        run.output.notice(f"all {len(keys)} keys are where they belong")
+        run.output.notice(f"how it is with {unknown} of {_keys(len(keys))} can't be told")
+    if keys and not (open_keys or unknown):
+        run.output.notice(f"{_keys(len(keys))}: all in place")
+
+
+def _keys(number: int) -> str:
+    return "1 key" if number == 1 else f"{number} keys"
