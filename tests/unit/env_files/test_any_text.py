@@ -14,9 +14,31 @@ GRAMMAR = st.lists(
     max_size=60,
 ).map("".join)
 
+# No piece has a colon or an equals sign behind letters: those would be a name, as in any file.
 SECRETS = st.text(st.sampled_from("qxzj79"), min_size=4, max_size=12)
 PIECES = st.sampled_from(
-    [" ", " #", "#", "$", "$$", "${", "}", ":-", ":?", "+", "'", '"', "\\", "\n", "\\n", "\t", "%", "/", "\0", "\\0"]
+    [
+        " ",
+        " #",
+        "#",
+        "$",
+        "$$",
+        "${",
+        "}",
+        "${K:-",
+        "${N:?",
+        "${K+",
+        "'",
+        '"',
+        "\\",
+        "\n",
+        "\\n",
+        "\t",
+        "%",
+        "/",
+        "\0",
+        "\\0",
+    ]
 )
 BODIES = st.lists(SECRETS | PIECES, min_size=1, max_size=12)
 ASSIGNMENTS = st.tuples(

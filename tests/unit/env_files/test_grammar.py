@@ -91,6 +91,7 @@ def test_backslash_means_what_it_means_to_compose(written: str, value: str) -> N
         ("\u2003\n\nK%", 3),
         ("K=1\n'A'=2", 2),
         ("A\u0300=2", 1),
+        ("A\u2003=2", 1),
         ("A\0=2", 1),
         ("A=1\nK='a\nb", 2),
         ('A=1\nK="a\\"\nB=2', 2),

@@ -43,6 +43,19 @@ def test_values_are_those_of_the_last_assignments() -> None:
     assert values(entries("A=$NONE\nB=1\nA=2\nB=3")) == {"A": Secret("2"), "B": Secret("3")}
 
 
+@pytest.mark.parametrize("text", ["A=${B:?}\nA=1", "A=$C${B?}\nA=1"])
+def test_missing_requirement_refuses_everything(text: str) -> None:
+    """Compose gives no value at all then, even where a later assignment overrides this one."""
+    with pytest.raises(ConfigurationError, match=r"^x\.env:1: A requires a variable"):
+        values(entries(text))
+
+
+def test_lines_without_a_name_are_counted_one_by_one() -> None:
+    """They may all be pieces of one secret."""
+    with pytest.raises(ConfigurationError, match=r"^x\.env:2: a name has no '='.*, and 1 more"):
+        values(entries("A=begin\nmiddle\nend\n"))
+
+
 def test_all_refused_assignments_are_counted() -> None:
     """Nobody mends one after the other without knowing how many there are."""
     with pytest.raises(ConfigurationError, match=r"^x\.env:1: A .*, and 2 more; 'tickctl secrets check' lists them$"):

@@ -94,7 +94,7 @@ class _Parser:
     def _statement(self) -> Statement:
         line = self._line
         self._skip(_EXPORT)
-        name = self._checked(self._skip(_NAME).rstrip(SPACES))
+        name = self._checked(self._skip(_NAME).rstrip(_IN_LINE))
         if self._text[self._position : self._position + 1] not in {"=", ":"}:
             return Statement(line, name, Form.MISSING)
         self._position += 1

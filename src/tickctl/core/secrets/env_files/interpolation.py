@@ -80,6 +80,8 @@ def interpolated(text: str, scope: Scope) -> str | Refusal:
         MalformedError: Compose would refuse the file, or its versions disagree.
     """
     value, refusals = _Template(text, scope).whole()
+    # The worst first: for want of a required variable Compose refuses everything.
+    refusals.sort(key=lambda refusal: refusal.kind is not RefusalKind.REQUIRED)
     return refusals[0] if refusals else value
 
 

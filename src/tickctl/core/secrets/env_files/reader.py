@@ -48,8 +48,6 @@ def _entry(statement: Statement, file: str, scope: Scope) -> Entry:
 
 
 def _outcome(statement: Statement, file: str, scope: Scope) -> str | Refusal:
-    if not statement.name and statement.form is not Form.MISSING:
-        return Refusal(RefusalKind.UNUSABLE)
     match statement.form:
         case Form.MISSING:
             inherited = scope.inherited(statement.name)
@@ -64,7 +62,9 @@ def _outcome(statement: Statement, file: str, scope: Scope) -> str | Refusal:
                 raise unreadable(
                     file, statement.line, f"the value of {statement.name} has {error.problem}", error.mend
                 ) from None
-    return Refusal(RefusalKind.UNUSABLE) if isinstance(outcome, str) and _NO_TEXT.search(outcome) else outcome
+    if isinstance(outcome, str) and (not statement.name or _NO_TEXT.search(outcome)):
+        return Refusal(RefusalKind.UNUSABLE)
+    return outcome
 
 
 def _discreet(entry: Entry, known: Collection[str]) -> Entry:
@@ -90,11 +90,19 @@ def values(entries: Iterable[Entry]) -> dict[str, Secret]:
     """Return what a container would get.
 
     Raises:
-        ConfigurationError: an entry that counts is refused; names file, line and key, and how many more there are.
+        ConfigurationError: an entry that counts is refused, or one for which Compose refuses everything; names file,
+            line and key, and how many more there are.
     """
+    entries = tuple(entries)
     counting = effective(entries)
-    if refused := [(entry.refusal, entry) for entry in counting.values() if entry.refusal]:
+    if refused := [(entry.refusal, entry) for entry in entries if entry.refusal and _matters(entry, counting)]:
         message, mend = describe(*refused[0])
         more = f", and {len(refused) - 1} more; 'tickctl secrets check' lists them" if len(refused) > 1 else ""
         raise ConfigurationError(message + more, hint=mend)
     return {name: entry.value for name, entry in counting.items() if entry.value is not None}
+
+
+def _matters(entry: Entry, counting: Mapping[str, Entry]) -> bool:
+    required = entry.refusal is not None and entry.refusal.kind is RefusalKind.REQUIRED
+    # Names that are not shown are the same empty one.
+    return required or not entry.name or counting[entry.name] is entry
