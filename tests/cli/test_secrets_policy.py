@@ -57,6 +57,14 @@ def test_a_full_arn_needs_no_aws(offline: Policy) -> None:
     assert "--kms-key" in result.err
 
 
+def test_the_arn_has_an_option_of_its_own(offline: Policy) -> None:
+    """As with 'secrets ecs'; naming the secret twice is a mistake, and so is half an ARN."""
+    result = offline("--for", "puller", "--secret-arn", ARN)
+    assert result.json == offline("--for", "puller", "--secret-id", ARN).json
+    assert offline("--for", "puller", "--secret-arn", ARN, "--secret-id", SECRET).code == 2
+    assert offline("--for", "puller", "--secret-arn", ARN.removesuffix("-AbC1dE")).code == 3
+
+
 def test_json_is_one_line(offline: Policy) -> None:
     """As every command's, and the same document."""
     plain = offline("--for", "puller", "--secret-id", ARN)

@@ -88,6 +88,8 @@ def _store(settings: Settings, timeout: float) -> "tuple[AsyncApiFunctions | Asy
 def _warn(settings: Settings, policy: Policy) -> None:
     if settings.allow_unconfirmed:
         _log.warning("SUPABASE_ALLOW_UNCONFIRMED lets users in whose e-mail is not confirmed")
+    if settings.jwt_secret_previous:
+        _log.warning("tokens of SUPABASE_JWT_SECRET_PREVIOUS are accepted: take it away when the last of them is over")
     if policy.issuer is None:
         _log.warning("the issuer of tokens is not checked: set SUPABASE_URL or SUPABASE_JWT_ISSUER")
     over_the_api = settings.supabase_url and settings.anon_key

@@ -54,6 +54,7 @@ def test_the_api_goes_before_a_connection_string(caplog: pytest.LogCaptureFixtur
         ("SUPABASE_SECRET_KEY", "sb_secret_abc", "take it away"),
         ("TICKCTL_ADMIN_TOKEN", "abc", "take it away"),
         ("SUPABASE_ALLOW_UNCONFIRMED", "true", "not confirmed"),
+        ("SUPABASE_JWT_SECRET_PREVIOUS", "another HS256 secret of more than 32 bytes", "take it away"),
         ("SUPABASE_JWT_ISSUER", "", "issuer"),
     ],
 )

@@ -10,7 +10,7 @@ import typer
 from tickctl.cli.run import Run, command
 from tickctl.cli.secrets.options import Cluster, EnvName, Region, SecretId, Services, TaskDefinitions
 from tickctl.core.secrets.iam import Holder
-from tickctl.errors import NotFoundError
+from tickctl.errors import InvalidInputError, NotFoundError
 
 if TYPE_CHECKING:
     from tickctl.adapters.aws import Aws
@@ -36,6 +36,10 @@ def policy(
     holder: Annotated[Holder, typer.Option("--for", help="Whose policy it is.")],
     env_name: EnvName = None,
     secret_id: SecretId = None,
+    secret_arn: Annotated[
+        str | None,
+        typer.Option("--secret-arn", help="The secret's full ARN; then AWS isn't asked for it.", show_default=False),
+    ] = None,
     region: Region = None,
     cluster: Cluster = None,
     service: Services = None,
@@ -61,8 +65,7 @@ def policy(
 
     It is JSON without any value, and nothing is changed. An execution role fetches the secret when a task starts. A
     puller runs list, diff, status, pull and exec. A pusher runs push and rollback as well. AWS is asked for what
-    neither options nor files say: not with a full ARN as --secret-id, and --task-definition and --role-arn for what is
-    deployed.
+    neither options nor files say: not with --secret-arn, and --task-definition and --role-arn for what is deployed.
     """
     from tickctl.cli.secrets.target import target
     from tickctl.core.secrets import iam
@@ -70,7 +73,7 @@ def policy(
     where = target(
         run,
         env_name=env_name,
-        secret_id=secret_id,
+        secret_id=_named(secret_id, secret_arn),
         region=region,
         cluster=cluster,
         services=service,
@@ -86,6 +89,22 @@ def policy(
         run.output.document(document)
     else:
         run.output.text(json.dumps(document, indent=2))
+
+
+def _named(secret_id: str | None, secret_arn: str | None) -> str | None:
+    """Return how options name the secret; an ARN may be given as either.
+
+    Raises:
+        InvalidInputError: both are given.
+        ConfigurationError: the ARN is no full one.
+    """
+    from tickctl.core.ecs.references import full_arn
+
+    if secret_arn is None:
+        return secret_id
+    if secret_id is not None:
+        raise InvalidInputError("the secret is named twice", hint="give --secret-id or --secret-arn")
+    return full_arn(secret_arn)
 
 
 class _Access:
