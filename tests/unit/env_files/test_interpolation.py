@@ -94,6 +94,8 @@ def test_reference_gives_what_compose_gives(written: str, value: str) -> None:
         ("${EMPTY:?m}", RefusalKind.REQUIRED),
         ("${SET:-${NONE:?m}}", RefusalKind.REQUIRED),
         ("${EMPTY:+${NONE?m}}", RefusalKind.REQUIRED),
+        ("${SET:?${NONE?m}}", RefusalKind.REQUIRED),
+        ("$NONE${NONE?m}", RefusalKind.REQUIRED),
     ],
 )
 def test_reference_to_nothing_is_refused(written: str, kind: RefusalKind) -> None:
