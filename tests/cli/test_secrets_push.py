@@ -248,6 +248,21 @@ class TestRollback:
         """There is nothing to go back to."""
         assert operator.here("rollback", *TO, "--yes").code == 6
 
+    @pytest.mark.parametrize("when", ["before", "after"])
+    def test_a_move_whose_answer_is_lost_is_finished_by_naming_the_version(
+        self, aws: StrictAws, pushed: Operator, when: str
+    ) -> None:
+        """Without it, a second rollback would go forward again where the first was carried out."""
+        [version] = pushed.state()["VersionIdsToStages"]
+        assert pushed.here("push", *TO, "--yes").code == 0
+        aws.cut("UpdateSecretVersionStage", when=when, times=100)
+        cut = pushed.here("rollback", *TO, "--yes")
+        assert cut.code == 5
+        assert f"--to {version}" in cut.err
+        aws.all_well()
+        assert pushed.here("rollback", *TO, "--to", version, "--yes").code == 0
+        assert pushed.state()["VersionIdsToStages"][version] == ["AWSCURRENT"]
+
     def test_a_cut_after_the_move_says_how_to_go_on(self, aws: StrictAws, pushed: Operator) -> None:
         """The version is named, and the same rollback by its id deploys what is left."""
         given_service(aws)
@@ -256,7 +271,7 @@ class TestRollback:
         cut = pushed.here("rollback", *TO, *SERVICE, *QUICK, "--yes")
         assert cut.code == 4
         version = next(v for v, stages in pushed.state()["VersionIdsToStages"].items() if "AWSCURRENT" in stages)
-        assert f"rollback --to {version}" in cut.err
+        assert f"--to {version} goes on" in cut.err
         assert pushed.here("rollback", *TO, *SERVICE, *QUICK, "--to", version, "--yes").code == 0
         current = pushed.stored()["TICKCTL_GATEWAY_PASSWORD"]
         assert [each["TICKCTL_GATEWAY_PASSWORD"] for each in aws.running("gateway")] == [current] * 2

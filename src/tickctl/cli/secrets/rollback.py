@@ -10,7 +10,7 @@ from tickctl.cli.confirm import AssumeYes, DryRun, confirm
 from tickctl.cli.exit_codes import ExitCode
 from tickctl.cli.run import Run, command
 from tickctl.cli.secrets.options import Cluster, EnvName, Poll, Region, SecretId, Services, Timeout, Wait
-from tickctl.errors import NotFoundError
+from tickctl.errors import NotFoundError, UnreachableError
 
 if TYPE_CHECKING:
     from tickctl.adapters.aws import Aws
@@ -150,14 +150,19 @@ def _carry_out(run: Run, aws: "Aws", plan: _Plan, *, wait: bool, timeout: float,
     from tickctl.cli.secrets import rollout
 
     if plan.moves:
-        aws.secrets.move_current(plan.arn, to=plan.to, away_from=plan.current)
+        try:
+            aws.secrets.move_current(plan.arn, to=plan.to, away_from=plan.current)
+        except UnreachableError as error:
+            # Without a version, the same command would go forward again, if it was carried out.
+            error.hint = f"run the same command again with --to {plan.to}: it looks first, and finishes what is missing"
+            raise
         run.output.notice(f"version {plan.to} of {plan.place} is the current one")
     try:
         report = rollout.carry_out(
             run, aws.containers, plan.tasks, arn=plan.arn, secret=plan.place, wait=wait, timeout=timeout, poll=poll
         )
     except BaseException:
-        run.output.warning(f"{plan.place} stands at version {plan.to}; 'rollback --to {plan.to}' goes on from here")
+        run.output.warning(f"{plan.place} stands at version {plan.to}; the same command with --to {plan.to} goes on")
         raise
     _answer(run, plan, done=True, tasks=rollout.report_json(report))
     return report.code
