@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from standin.http import Answer, LoopbackServer
 from strict_aws import REGION, StrictAws
 from tickctl.adapters.aws import Aws, open_aws
 from tickctl.adapters.aws.session import call
@@ -269,6 +270,39 @@ def test_every_operation_tells_refusal_from_outage(
     assert refused.value.__context__ is refused.value.__cause__ is None
     if code == "AccessDeniedException":
         assert f"secretsmanager:{operation}" in refused.value.message
+
+
+@pytest.mark.parametrize("status", [200, 403, 404])
+@pytest.mark.parametrize("body", [b"<html>Sign in to the network</html>", b"{}", b"[1]", b""])
+def test_whoever_answers_instead_of_aws_is_a_stranger(
+    opened: Aws, monkeypatch: pytest.MonkeyPatch, status: int, body: bytes
+) -> None:
+    """A proxy's page is neither a secret nor an absent one, and no refusal by AWS."""
+    page = Answer(status, [("Content-Type", "text/html")], body)
+    with LoopbackServer(lambda _request: page, "proxy") as proxy:
+        monkeypatch.setenv("AWS_ENDPOINT_URL", proxy.url)
+        there = open_aws(region=REGION)
+        actions = {name: action for name, action in OPERATIONS.items() if name != "TagResource"}  # answers nothing
+        for action in [*actions.values(), Aws.account]:
+            with pytest.raises(UnreachableError, match="isn't AWS"):
+                action(there)
+
+
+def test_session_token_and_profile_come_from_what_is_given(
+    aws: StrictAws, opened: Aws, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Env files may hold temporary credentials."""
+    account = opened.account()
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_REGION"):
+        monkeypatch.delenv(name)
+    given = {"AWS_ACCESS_KEY_ID": "AKIAGIVEN", "AWS_SECRET_ACCESS_KEY": "made-up", "AWS_SESSION_TOKEN": "made-up"}
+    there = open_aws(region=None, credentials={k: Secret(v) for k, v in (given | {"AWS_REGION": REGION}).items()})
+    assert there.region == REGION
+    assert there.account() == account
+    credentials = there._session.get_credentials()
+    assert (credentials.access_key, credentials.token) == ("AKIAGIVEN", "made-up")
+    without = open_aws(region=REGION, credentials={k: Secret(v) for k, v in given.items() if "TOKEN" not in k})
+    assert without._session.get_credentials().token is None
 
 
 def test_account_is_asked_for_once(aws: StrictAws, opened: Aws) -> None:

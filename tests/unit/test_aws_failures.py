@@ -109,6 +109,13 @@ def test_of_a_change_without_an_answer_nobody_knows(error: Exception, said: str)
     assert "password" not in explanation.message
 
 
+def test_of_a_move_without_an_answer_nobody_is_told_to_repeat_it() -> None:
+    """'Back to the previous version' done twice is where it began."""
+    error = explained(library.ReadTimeoutError(endpoint_url="https://x"), request("UpdateSecretVersionStage"))
+    assert "whether UpdateSecretVersionStage was carried out is not known" in error.message
+    assert str(error.hint).startswith("look with 'tickctl secrets list --versions'")
+
+
 @pytest.mark.parametrize(
     ("operation", "code", "message"),
     [

@@ -27,6 +27,8 @@ CAUGHT: Final = (library.BotoCoreError, library.ClientError, ResponseParserError
 _NAMES: Final = {"secretsmanager": "Secrets Manager", "ecs": "ECS", "sts": "STS"}
 _READING: Final = ("Describe", "Get", "List")
 _AGAIN: Final = "run the same command again: it looks first, and finishes what is missing"
+_LOOK: Final = "look with 'tickctl secrets list --versions' which version is current"
+"""A move of a stage is no state to come to: the same command might move it back."""
 
 _EXPIRED: Final = frozenset({"ExpiredToken", "ExpiredTokenException", "RequestExpired", "TokenRefreshRequired"})
 _UNKNOWN_KEY: Final = frozenset({
@@ -150,9 +152,16 @@ class Request:
 
 
 def explained(error: Exception, request: Request | None) -> TickctlError:
-    """Return our error for one of the library's; without a request, a client or session was to be made."""
+    """Return our error for one of the library's.
+
+    Args:
+        error: the library's; of another kind where it stumbled over an answer that it couldn't read.
+        request: None where a client or a session was to be made.
+    """
     if isinstance(error, library.ClientError) and request is not None:
         return _answered(error.response, request)
+    if request is not None and not isinstance(error, CAUGHT):
+        return stranger(request.name)
     return _local(error) or _no_answer(error, request)
 
 
@@ -268,7 +277,8 @@ def _uncertain(request: Request, reason: str, *, hint: str = "try again later") 
     """
     if not request.changes:
         return UnreachableError(reason, hint=hint)
-    return UnreachableError(f"{reason}; whether {request.operation} was carried out is not known", hint=_AGAIN)
+    again = _LOOK if request.operation == "UpdateSecretVersionStage" else _AGAIN
+    return UnreachableError(f"{reason}; whether {request.operation} was carried out is not known", hint=again)
 
 
 def _subject(request: Request) -> str:

@@ -89,7 +89,7 @@ def call(client: Any, operation: str, **parameters: Any) -> Mapping[str, Any]:
     request = Request.of(client, operation, parameters)
     try:
         answer: Mapping[str, Any] = getattr(client, operation)(**parameters)
-    except CAUGHT as error:
+    except Exception as error:  # noqa: BLE001 - its parsers stumble in many ways over what isn't AWS's
         failure = explained(error, request)
     else:
         return answer
