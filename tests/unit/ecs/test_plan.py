@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from ecs_support import ARN, Platform, at, deployment, document, revision_arn, service
+from ecs_support import ARN, Platform, at, deployment, document, revision_arn, service, task
 from tickctl.core.ecs.plan import Action, RolloutPlan, Wanted, plan
 from tickctl.core.ecs.port import Deployment
 from tickctl.core.ecs.registration import DefinitionFile, registration
@@ -83,6 +83,24 @@ def test_same_definition_is_deployed_again_only_where_it_must(
     assert made.changes is (action is Action.REDEPLOY)
     assert made.follows is (action is not Action.NONE)
     assert not made.definitions[0].register
+
+
+@pytest.mark.parametrize("age", [at(-30), at(0), None])
+def test_tasks_of_before_are_replaced_though_the_deployment_is_young(platform: Platform, age: datetime | None) -> None:
+    """A rollback by the circuit breaker leaves such: its deployment is new, and its tasks never stopped."""
+    platform.found["gateway"] = service("gateway", deployment(created_at=at(20)))
+    platform.running["gateway"] = [task(created=at(30)), task(created=age)]
+    assert actions(decide(platform, changed_at=at(0))) == {"gateway": Action.REDEPLOY}
+    platform.running["gateway"] = [task(created=at(30))]
+    assert actions(decide(platform, changed_at=at(0))) == {"gateway": Action.NONE}
+
+
+def test_way_back_of_the_circuit_breaker_is_not_followed(platform: Platform) -> None:
+    """It leads to what was before; this run is to try again."""
+    failed = deployment("ecs-svc/2", status="ACTIVE", rollout_state="FAILED")
+    back = deployment(rollout_state="IN_PROGRESS", created_at=at(20))
+    platform.found["gateway"] = service("gateway", back, failed)
+    assert actions(decide(platform, changed_at=at(0))) == {"gateway": Action.REDEPLOY}
 
 
 def test_new_key_means_a_new_revision(platform: Platform) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from tickctl.cli.run import Run
-from tickctl.errors import ConfigurationError, ConflictError
+from tickctl.errors import ConfigurationError, ConflictError, UnreachableError
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -198,6 +198,8 @@ class _Done:
     plan: "RolloutPlan"
     registered: "dict[str, TaskDefinition]" = field(default_factory=dict)
     started: "list[Started]" = field(default_factory=list)
+    uncertain: str | None = None
+    """A service that AWS was asked to deploy, without an answer."""
 
     @property
     def lines(self) -> list[str]:
@@ -211,7 +213,9 @@ class _Done:
         ]
         begun = {one.service for one in self.started}
         left = [
-            f"service {one.service.name} was not deployed"
+            f"whether service {one.service.name} is being deployed is not known"
+            if one.service.name == self.uncertain
+            else f"service {one.service.name} was not deployed"
             for definition in self.plan.definitions
             for one in definition.services
             if one.action != "none" and one.service.name not in begun
@@ -265,7 +269,11 @@ def _deploy(
         return
     if plan.action != "follow":
         # Forced always: where somebody has just deployed this very revision, its tasks may have the values of before.
-        now = platform.deploy(cluster, now.name, task_definition=revision.arn, force=True)
+        try:
+            now = platform.deploy(cluster, now.name, task_definition=revision.arn, force=True)
+        except (UnreachableError, KeyboardInterrupt):
+            done.uncertain = now.name
+            raise
     if now.primary is None:
         raise stranger("ECS")
     done.started.append(Started(now.name, now.primary))

@@ -6,11 +6,12 @@ from typing import TYPE_CHECKING, Final
 
 from tickctl.cli.run import Run
 from tickctl.cli.secrets.rollout_report import Outcome, Report, ServiceReport, short
+from tickctl.core.ecs.plan import Action, older_tasks
 from tickctl.core.ecs.rollout import Ending, Progress, RolloutState, Started, events_since, follow, reasons
 from tickctl.errors import TickctlError
 
 if TYPE_CHECKING:
-    from tickctl.core.ecs.plan import RolloutPlan
+    from tickctl.core.ecs.plan import RolloutPlan, ServicePlan
     from tickctl.core.ecs.port import ContainerPlatform, TaskDefinition
 
 Tell = Callable[[Sequence[Progress]], None]
@@ -142,33 +143,47 @@ def ended(
     for one in (one for definition in plan.definitions for one in definition.services):
         name = one.service.name
         if name in followed:
-            reports.append(_judged(run, platform, plan, followed[name], ending))
+            reports.append(_judged(run, platform, plan, one, followed[name], ending))
         elif name in begun:
             reports.append(ServiceReport(name, Outcome.NOT_FOLLOWED, begun[name].deployment.id))
             run.output.notice(f"service {name}: deployment {begun[name].deployment.id} goes on and is not followed")
         else:
             reports.append(ServiceReport(name, Outcome.UNCHANGED))
-    report = Report(plan, registered, reports)
-    if any(one.outcome in {Outcome.FAILED, Outcome.REPLACED} for one in reports):
+    outcomes = {one.outcome for one in reports}
+    if outcomes & {Outcome.FAILED, Outcome.REPLACED}:
         run.output.notice(
             f"{secret} keeps the version that it has now; 'tickctl secrets rollback' brings back the one before"
         )
-    return report
+    if Outcome.TIMED_OUT in outcomes:
+        run.output.notice("the same command again goes on following; 'tickctl secrets status' shows how far it is")
+    return Report(plan, registered, reports)
 
 
 def _judged(
-    run: Run, platform: "ContainerPlatform", plan: "RolloutPlan", progress: Progress, ending: Ending | None
+    run: Run,
+    platform: "ContainerPlatform",
+    plan: "RolloutPlan",
+    planned: "ServicePlan",
+    progress: Progress,
+    ending: Ending | None,
 ) -> ServiceReport:
     """Tell how one deployment ended; if not well, with what AWS says of it."""
     name, now = progress.started.service, progress.now
     outcome = _OUTCOMES[progress.state]
+    if outcome is Outcome.COMPLETED and planned.action is Action.FOLLOW:
+        # Somebody else began it, or a run that was cut off. It may even be the way back to tasks that never stopped.
+        older = older_tasks(platform, planned.service, plan.changed_at)
+        if older:
+            stale = f"{older} of its tasks are from before the secret changed last"
+            run.output.warning(f"service {name}: deployment {now.id} is through, but {stale}")
+            return ServiceReport(name, Outcome.REPLACED, now.id, stale)
     if outcome is Outcome.COMPLETED:
         if run.output.style.progress:  # otherwise it has been said, and stands there still
             run.output.notice(f"service {name}: {_line(progress)}")
         return ServiceReport(name, outcome, now.id)
     reason = now.rollout_reason
-    if outcome is Outcome.TIMED_OUT and ending and ending.unreachable:
-        reason = ending.unreachable.message
+    if outcome is Outcome.TIMED_OUT:
+        reason = ending.unreachable.message if ending and ending.unreachable else None
     run.output.warning(f"service {name}: {_headline(outcome, progress)}" + (f": {reason}" if reason else ""))
     events = events_since(progress.service, progress.started.deployment.created_at) if progress.service else ()
     stopped, unread = _stopped(platform, plan, progress)
@@ -186,10 +201,10 @@ def _headline(outcome: Outcome, progress: Progress) -> str:
     if outcome is Outcome.TIMED_OUT:
         return f"{what} has not ended in time, and goes on"
     primary = progress.service.primary if progress.service else None
-    instead = f"; the service goes to {short(primary.task_definition)}" if primary and primary.id != now.id else ""
+    other = f"deployment {primary.id} of {short(primary.task_definition)}" if primary else "nothing"
     if outcome is Outcome.REPLACED:
-        return f"{what} was replaced by another deployment{instead}"
-    return f"{what} failed{instead}"
+        return f"{what} was replaced by {other}"
+    return f"{what} failed" + (f", and {other} has its place" if primary and primary.id != now.id else "")
 
 
 def _stopped(

@@ -66,7 +66,10 @@ def lines(plan: RolloutPlan) -> Iterator[str]:
 def _revision_line(definition: DefinitionPlan) -> str:
     if definition.existing is None:
         return f"a new revision of {definition.family} is registered"
-    return f"{definition.existing.family}:{definition.existing.revision} is what is wanted"
+    revision = short(definition.existing.arn)
+    if any(one.action is Action.UPDATE for one in definition.services):
+        return f"{revision} is used, which is registered already"
+    return f"{revision} needs no change"
 
 
 def change_line(change: "ContainerChange") -> str:
@@ -95,7 +98,7 @@ def _service_line(definition: DefinitionPlan, plan: ServicePlan) -> str:
         case Action.REDEPLOY:
             return f"is deployed anew with {running}, so that its tasks fetch the values"
         case Action.FOLLOW:
-            return f"is being deployed with {running} already, which is followed"
+            return f"is being deployed with {running} already"
         case _:
             return f"runs {running} with the values as they are"
 

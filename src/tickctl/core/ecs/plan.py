@@ -1,7 +1,7 @@
 """What has to be registered and deployed so that services run with the keys of a secret; reads only."""
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
@@ -87,7 +87,9 @@ class RolloutPlan:
     wanted: Wanted
     cluster: str | None = None
     definitions: tuple[DefinitionPlan, ...] = ()
-    warnings: tuple[str, ...] = field(default=())
+    warnings: tuple[str, ...] = ()
+    changed_at: datetime | None = None
+    """When the secret changed last, at the time of planning."""
 
     @property
     def asked(self) -> bool:
@@ -156,7 +158,13 @@ def plan(
         check_service(service)
     sources = _sources(platform, found, families, files)
     definitions = tuple(_definition(platform, wanted, source, changed_at, rewritten=rewritten) for source in sources)
-    return RolloutPlan(wanted, cluster, definitions, tuple(_warnings(found, wanted.arn)))
+    return RolloutPlan(wanted, cluster, definitions, tuple(_warnings(found, wanted.arn)), changed_at)
+
+
+def older_tasks(platform: ContainerPlatform, service: Service, changed_at: datetime | None) -> int:
+    """Return how many tasks of a service may have values from before a change; those of unknown age may."""
+    tasks = platform.tasks(service.cluster, service.name)
+    return sum(is_fresh(task, changed_at) is not True for task in tasks)
 
 
 def _sources(
@@ -236,7 +244,8 @@ def _definition(
         latest = _latest(platform, source.family)
         existing = latest if latest and _is(latest, change, tags) else None
     services = tuple(
-        ServicePlan(service, _action(service, existing, changed_at, rewritten=rewritten)) for service in source.services
+        ServicePlan(service, _action(platform, service, existing, changed_at, rewritten=rewritten))
+        for service in source.services
     )
     return DefinitionPlan(source.source, source.family, document, tags, change, existing, services)
 
@@ -255,18 +264,26 @@ def _is(registered: TaskDefinition, change: Rewrite, tags: Mapping[str, str]) ->
 
 
 def _action(
-    service: Service, existing: TaskDefinition | None, changed_at: datetime | None, *, rewritten: bool
+    platform: ContainerPlatform,
+    service: Service,
+    existing: TaskDefinition | None,
+    changed_at: datetime | None,
+    *,
+    rewritten: bool,
 ) -> Action:
     if existing is None or existing.arn != service.task_definition:
         return Action.UPDATE
     primary = service.primary
     if rewritten or primary is None or not is_fresh(primary, changed_at):
         return Action.REDEPLOY
+    # After a rollback by the circuit breaker the deployment may be young, and its tasks old: they never stopped.
+    if any(deployment.rollout_state == "FAILED" for deployment in service.deployments):
+        return Action.REDEPLOY
     match judge(service, primary.id):
-        case RolloutState.COMPLETED:
-            return Action.NONE
         case RolloutState.IN_PROGRESS:
             return Action.FOLLOW
+        case RolloutState.COMPLETED if not older_tasks(platform, service, changed_at):
+            return Action.NONE
         case _:
             return Action.REDEPLOY
 
