@@ -211,6 +211,7 @@ def test_a_profile_names_files_and_required_keys(check: Check, good: Put) -> Non
 
 def test_required_keys_come_from_a_named_file(check: Check, good: Put) -> None:
     """Then the examples beside the files don't count."""
+    good("services/keys.env.example", "ONLY_IN_THE_EXAMPLE=\n")
     good("other.example", "SUPABASE_URL=\nMISSING=\n#COMMENTED=\n")
     result = check("--required-from", "other.example", "--json")
     assert [finding["key"] for finding in result.json["findings"]] == ["MISSING"]

@@ -104,6 +104,7 @@ def test_names_are_names_and_no_patterns(project: Path, git: Git, name: str) -> 
     """A file called `*.env` is not tracked because another one is."""
     git("init")
     git("add", NAME)
+    (project / ".gitignore").write_text("/keys.env\n")
     (project / name).write_text("A=1\n")
     facts = look_up(project / name, ENVIRON)
     assert facts == GitFacts(repository=True, tracked=False, ignored=False, commit="")

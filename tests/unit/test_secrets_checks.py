@@ -240,6 +240,8 @@ def test_real_values_are_no_placeholders(value: str) -> None:
         (CURRENT, "your-super-secret-jwt-token-with-at-least-32-characters-long", Check.PLACEHOLDER),
         (CURRENT, DEMO, Check.DEMO_SECRET),
         (PREVIOUS, DEMO, Check.DEMO_SECRET),
+        (PREVIOUS, GOOD[:31], Check.WEAK_SECRET),
+        (SWITCH, "anything", Check.ALLOW_UNCONFIRMED),
         ("OTHER", DEMO, Check.DEMO_SECRET),
         ("SUPABASE_ANON_KEY", jwt(iss="supabase-demo", role="anon"), Check.DEMO_SECRET),
         (CURRENT, "ab" * 40, Check.WEAK_SECRET),
@@ -271,6 +273,13 @@ def test_ordinary_files_can_be_pushed() -> None:
     assert unsafe(both, Expectations(listed=("A",))) == ()
 
 
+def test_every_failure_of_a_value_stops_a_push() -> None:
+    """What is refused or can't be stored, the push finds out by itself."""
+    both = entries((CURRENT, GOOD), (PREVIOUS, GOOD), ("API_KEY", "abc"))
+    stopped = unsafe(both, Expectations(examples={"API_KEY": {Secret("abc")}}, required=("X",)))
+    assert {finding.check for finding in stopped} == {Check.PREVIOUS_SECRET_SAME, Check.EXAMPLE_VALUE, Check.REQUIRED}
+
+
 def test_only_values_that_count_are_judged() -> None:
     """A development switch that a later file takes back isn't pushed."""
     assert unsafe((*entries((SWITCH, "true"), file="a"), *entries((SWITCH, "false"), file="b"))) == ()
@@ -280,7 +289,9 @@ def test_all_refusals_are_listed() -> None:
     """Push names the first; here is the whole list, and what a later line overrides is but a warning."""
     lines = (*UNSET, Entry("", None, "x", 2, Refusal(RefusalKind.NO_VALUE)), Entry("A", None, "x", 3, UNSET[0].refusal))
     unnamed = Entry("", None, "x", 4, Refusal(RefusalKind.NO_VALUE))
-    listed = [finding for finding in check_entries((*lines, unnamed), Expectations()) if finding.check is Check.REFUSED]
+    findings = list(check_entries((*lines, unnamed), Expectations()))
+    listed = [finding for finding in findings if finding.check is Check.REFUSED]
+    assert [finding.key for finding in findings if finding.check is Check.DUPLICATE] == []
     assert [(finding.line, finding.key, finding.result.value) for finding in listed] == [
         (1, "A", "warning"),
         (2, None, "fail"),
@@ -382,6 +393,7 @@ def test_every_check_has_a_meaning_and_a_stable_code() -> None:
         ("services/**", "services/keys.env", True),
         ("service?", "services/keys.env", True),
         ("service?", "service/keys.env", False),
+        ("services?keys.env", "services/keys.env", False),
         ("[r-t]ervices", "services/keys.env", True),
         ("[^s]ervices", "services/keys.env", False),
         ("services/keys\\.env", "services/keys.env", True),

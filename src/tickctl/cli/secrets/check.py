@@ -34,6 +34,7 @@ def register(app: typer.Typer) -> None:
     command(
         app,
         "check",
+        env_files="An env file to check instead of services/.env and services/keys.env; repeatable.",
         examples="tickctl secrets check\n"
         "tickctl secrets check --env-name production --strict\n"
         "tickctl secrets check --env-file services/.env --for local\n"

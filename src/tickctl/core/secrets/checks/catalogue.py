@@ -12,7 +12,7 @@ class Check(StrEnum):
     REFUSED = "refused", "Compose would take the value from the operator's shell, or make it empty without a word"
     READ_DIFFERENTLY = "read-differently", "python-dotenv or docker run read another value than Compose does"
     DUPLICATE = "duplicate", "one file gives the key twice, and the last one counts"
-    OVERRIDDEN = "overridden", "a later file gives the key another value"
+    OVERRIDDEN = "overridden", "a later file gives the key again"
     PLACEHOLDER = "placeholder", "the value was never filled in"
     EXAMPLE_VALUE = "example-value", "the value of a secret is the one that the example file shows to everybody"
     REQUIRED = "required", "a key that must be there is missing or empty"
@@ -29,7 +29,7 @@ class Check(StrEnum):
     # Where the files lie.
     TRACKED = "tracked", "git has the file, so everybody who has the repository has it"
     NOT_IGNORED = "not-ignored", "the next 'git add .' takes the file in"
-    IN_HISTORY = "in-history", "a commit holds the file, though it is gone from the working tree's index"
+    IN_HISTORY = "in-history", "a commit holds the file, though git doesn't track it now"
     BUILD_CONTEXT = "build-context", "a docker build is sent the file and may copy it into an image"
     READABLE = "readable", "others on this machine may read the file"
     WRITABLE = "writable", "others on this machine may change what is pushed"

@@ -9,8 +9,6 @@ from tickctl.core.secrets.checks.finding import Finding, Purpose, Result, about
 from tickctl.core.secrets.env_files import Entry
 from tickctl.core.secrets.masked import Secret
 from tickctl.core.secrets.shapes import secret_shape
-from tickctl.core.tokens.encoding import EncodingError, decode_base64url, parse_object
-from tickctl.core.tokens.hmac_secret import hmac_secret
 from tickctl.errors import ConfigurationError
 
 _SWITCH: Final = "SUPABASE_ALLOW_UNCONFIRMED"
@@ -56,6 +54,8 @@ def _switch(entry: Entry, value: Secret, purpose: Purpose) -> Iterator[Finding]:
 
 
 def _jwt_secret(entry: Entry, value: Secret, purpose: Purpose) -> Iterator[Finding]:
+    from tickctl.core.tokens.hmac_secret import hmac_secret  # noqa: PLC0415 - loads cryptography, which --help can spare
+
     if value.reveal().strip() in _PUBLIC:
         message = f"{entry.name} is the public demo secret of local set-ups: anybody can sign tokens with it"
         mend = "put the project's own JWT secret there"
@@ -107,6 +107,8 @@ def _rotation(effective: Mapping[str, Entry]) -> Iterator[Finding]:
 
 def _claims(value: Secret) -> JsonObject:
     """Return the claims of a legacy API key, which is a JWT; nothing of it is verified."""
+    from tickctl.core.tokens.encoding import EncodingError, decode_base64url, parse_object  # noqa: PLC0415 - as above
+
     parts = value.reveal().strip().split(".")
     if len(parts) != 3:  # noqa: PLR2004 - RFC 7515 section 7.1
         return {}

@@ -7,7 +7,7 @@ from tickctl.core.secrets.checks.catalogue import Check
 from tickctl.core.secrets.checks.content import missing, refused, repeated, unfilled, unstorable
 from tickctl.core.secrets.checks.credentials import judged
 from tickctl.core.secrets.checks.expectations import Expectations
-from tickctl.core.secrets.checks.finding import Finding, Purpose, Result
+from tickctl.core.secrets.checks.finding import Finding, Purpose
 from tickctl.core.secrets.env_files import Entry, effective
 
 _STOPS_A_PUSH: Final = frozenset(
@@ -44,4 +44,4 @@ def unsafe(entries: Sequence[Entry], expectations: Expectations | None = None) -
     Refused entries aren't among them: `values` refuses those by itself.
     """
     findings = check_entries(entries, expectations or Expectations())
-    return tuple(found for found in findings if found.result is Result.FAIL and found.check in _STOPS_A_PUSH)
+    return tuple(found for found in findings if found.check in _STOPS_A_PUSH)

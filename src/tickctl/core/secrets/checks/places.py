@@ -99,7 +99,7 @@ def _in_git(facts: FileFacts) -> Iterator[Finding]:
         message = "git tracks it, so everybody who has the repository has what is in it"
         mend = f"git rm --cached {name}, ignore it, and change the secrets that were in it"
         yield Finding(Check.TRACKED, Result.FAIL, message, mend, name)
-    elif git.tracked is False and git.ignored is False:
+    elif git.ignored is False:
         message = "git doesn't ignore it: the next 'git add .' takes it in"
         yield Finding(Check.NOT_IGNORED, Result.FAIL, message, f"add it to .gitignore: {name}", name)
     if git.commit and not git.tracked:
