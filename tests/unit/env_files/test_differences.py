@@ -74,6 +74,13 @@ def test_reader_that_gives_up_differs_where_it_does() -> None:
     assert difference.mend == "docker run --env-file can't read it alike, however it is written"
 
 
+def test_reader_may_give_up_on_the_line_of_the_name() -> None:
+    """A space before the equals sign."""
+    (difference,) = found("A=1\nK =2\nL=3\n")
+    assert (difference.entry.name, difference.readers) == ("K", (DOCKER,))
+    assert difference.mend == "write 'K=' and the value itself, without quotes"
+
+
 def test_only_what_counts_is_compared() -> None:
     """Overridden and refused assignments say nothing."""
     assert found("K='a b'\nL=$NONE\nM\n", "K=1") == ()

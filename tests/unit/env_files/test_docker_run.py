@@ -15,7 +15,9 @@ def test_lines_are_taken_literally() -> None:
     assert reading.values == {"A": Secret("'1' # c"), "B": Secret("2"), "C": None, "D": Secret("\t3 ")}
 
 
-@pytest.mark.parametrize("line", ["A B=1", "A =1", "A\t=1", "A B", "=1", "K=" + "x" * (LONGEST_LINE - 1)])
+@pytest.mark.parametrize(
+    "line", ["A B=1", "A =1", "A\t=1", "A B", "=1", "K=" + "x" * (LONGEST_LINE - 1), "K=" + "\u00e9" * 40000]
+)
 def test_line_that_docker_refuses_refuses_everything(line: str) -> None:
     """White space in a name, no name, and a line longer than Go's scanner takes."""
     reading = docker_run([EnvFile("a.env", "A=1"), EnvFile("b.env", f"#c\n{line}\nB=1")])
@@ -25,5 +27,6 @@ def test_line_that_docker_refuses_refuses_everything(line: str) -> None:
 
 def test_longest_line_is_read() -> None:
     """Bytes count, not characters."""
-    value = "\u00e9" * ((LONGEST_LINE - 2) // 2)
+    value = "x" + "\u00e9" * ((LONGEST_LINE - 3) // 2)
+    assert len(f"K={value}".encode()) == LONGEST_LINE
     assert docker_run([EnvFile("a.env", f"K={value}")]).values == {"K": Secret(value)}

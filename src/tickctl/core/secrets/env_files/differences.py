@@ -7,7 +7,7 @@ from typing import Final
 
 from tickctl.core.secrets.env_files.model import Entry, EnvFile, Reading
 from tickctl.core.secrets.env_files.reader import effective, read
-from tickctl.core.secrets.env_files.writer import FORMS, SINGLE
+from tickctl.core.secrets.env_files.writer import FORMS
 from tickctl.core.secrets.masked import Secret
 from tickctl.errors import ConfigurationError
 
@@ -74,7 +74,7 @@ def _at(place: tuple[str, int], entries: Sequence[Entry]) -> Entry | None:
 def _mend(name: str, value: Secret, differing: Collection[OtherReader], readers: Mapping[OtherReader, Read]) -> str:
     """Find the way of writing that most readers understand alike, by letting them read it."""
     best, pleased = FORMS[0], set[OtherReader]()
-    for form in sorted(FORMS, key=lambda form: form is not SINGLE):
+    for form in FORMS:
         text = f"{name}={form.write(value.reveal())}\n"
         files = [EnvFile(name, text)]
         if not _compose_reads(files, name, value):

@@ -16,7 +16,6 @@ _UNWRITABLE: Final = re.compile("[\0\ud800-\udfff]")
 # Compose drops a backslash before the quote only, python-dotenv before a backslash too; neither of them reads
 # one that stands before the closing quote.
 _NOT_IN_SINGLE: Final = re.compile(r"\r|\\(?:'|\Z)")
-_NOT_ALIKE_IN_SINGLE: Final = re.compile(r"\\\\|\$\{")
 _IN_DOUBLE: Final = str.maketrans({"\\": "\\\\", '"': '\\"', "$": "$$", "\n": "\\n", "\r": "\\r", "\t": "\\t"})
 
 
@@ -27,7 +26,7 @@ class Form(NamedTuple):
     fits: Callable[[str], bool]
     """Whether Compose reads the value back."""
     alike: Callable[[str], bool]
-    """Whether python-dotenv does, if it fits."""
+    """Whether python-dotenv does too; `${...}`, which it replaces everywhere, is left out of account."""
     write: Callable[[str], str]
 
 
@@ -35,7 +34,7 @@ PLAIN: Final = Form("without quotes", lambda value: bool(_PLAIN.fullmatch(value)
 SINGLE: Final = Form(
     "between single quotes",
     lambda value: not _NOT_IN_SINGLE.search(value),
-    lambda value: not _NOT_ALIKE_IN_SINGLE.search(value),
+    lambda value: "\\\\" not in value,
     lambda value: "'" + value.replace("'", "\\'") + "'",
 )
 DOUBLE: Final = Form(
