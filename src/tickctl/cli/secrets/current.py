@@ -106,6 +106,7 @@ def read(run: Run, aws: "Aws", target: "Target", version: str | None = None) -> 
     """
     from tickctl.cli.secrets.aws import where
 
+    _check_version(version)
     state = existing(aws, target)
     place = where(aws, target, state.arn)
     run.output.notice(f"reading {place}")
@@ -136,8 +137,11 @@ def _version_id(state: "SecretState", text: str | None) -> str | None:
                 f"{state.name} has no {text} version", hint="'tickctl secrets list --versions' shows those there are"
             )
         return found
-    if not _SHORTEST <= len(text) <= _LONGEST:
+    return text
+
+
+def _check_version(text: str | None) -> None:
+    if text is not None and text not in _WORDS and not _SHORTEST <= len(text) <= _LONGEST:
         raise InvalidInputError(
             "that is no version's id", hint="'tickctl secrets list --versions' shows them; 'previous' works as well"
         )
-    return text
