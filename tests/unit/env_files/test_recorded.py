@@ -16,7 +16,7 @@ SHELL = {"FROMENV": "penv"}
 """What the shell had when the answers were recorded."""
 
 REFUSED = {
-    "key only (no =)": {"K": RefusalKind.NO_VALUE},
+    "key only (no =)": {"": RefusalKind.NO_VALUE},
     "key only, set in env": {"FROMENV": RefusalKind.NO_VALUE},
     "unset $VAR": {"K": RefusalKind.UNSET},
     "forward ref": {"K": RefusalKind.UNSET},

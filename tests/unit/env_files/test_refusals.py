@@ -15,7 +15,7 @@ def entries(text: str, *having: str) -> tuple[Entry, ...]:
 @pytest.mark.parametrize(
     ("text", "message", "mend"),
     [
-        ("K", "x.env:1: K has no '='", "write K=value"),
+        ("A_KEY", "x.env:1: A_KEY has no '='", "write A_KEY=value"),
         ("k9x", "x.env:1: a name has no '='", "write NAME=value"),
         ("\nK=$HOME", "x.env:2: K refers to HOME, and Docker Compose", "--allow-shell HOME"),
         ("K=$nope", "x.env:1: K refers to a variable that is not set before", "single quotes"),
@@ -74,7 +74,7 @@ def test_part_of_a_password_behind_a_dollar_is_not_repeated(text: str) -> None:
         assert "word9x" not in str(describe(entry.refusal, entry))
 
 
-@pytest.mark.parametrize("piece", ["word9x", "Word", "A" * 40, "w_x"])
+@pytest.mark.parametrize("piece", ["word9x", "Word", "JBSWY3DPEHPK3PXP", "A" * 40, "w_x", "A__B", "_A"])
 def test_line_of_an_unquoted_value_is_not_taken_for_a_name(piece: str) -> None:
     """The second line of a secret without quotes has no `=`; it is refused without being shown."""
     entry = entries(f"K=begin\n{piece}\n")[1]
@@ -83,7 +83,7 @@ def test_line_of_an_unquoted_value_is_not_taken_for_a_name(piece: str) -> None:
 
 @pytest.mark.parametrize("text", ["API_KEY_2\n", "low\nlow=1", "home\n"])
 def test_name_that_is_known_or_looks_like_one_is_shown(text: str) -> None:
-    """Names in capital letters, those of other assignments, and those of the shell."""
+    """Words in capital letters with underscores between them, names of other assignments, and those of the shell."""
     entry = entries(text, "home")[0]
     assert entry.name == text.partition("\n")[0]
     assert entry.refusal == Refusal(RefusalKind.NO_VALUE)

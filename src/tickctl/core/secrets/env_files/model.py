@@ -47,7 +47,8 @@ class EnvFile:
 class Entry:
     """One assignment: `value` is there unless it is refused. `line` counts from 1, where the name stands.
 
-    A line without `=` may be a piece of a value that was not quoted: unless it looks like a name, `name` is empty.
+    A line without `=` may be a piece of a value that was not quoted: unless it is the name of something else or looks
+    like `A_NAME`, `name` is empty.
     """
 
     name: str

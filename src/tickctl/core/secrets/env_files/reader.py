@@ -13,8 +13,8 @@ from tickctl.core.secrets.env_files.refusals import describe
 from tickctl.core.secrets.masked import Secret
 from tickctl.errors import ConfigurationError
 
-# What may be shown of a line without `=`.
-_LIKE_A_NAME: Final = re.compile(r"[A-Z][A-Z0-9]{0,30}(?:_[A-Z0-9]{1,30})*")
+# What may be shown of a line without `=`; without an underscore it may be a key in base32.
+_LIKE_A_NAME: Final = re.compile(r"[A-Z][A-Z0-9]{0,30}(?:_[A-Z0-9]{1,30})+")
 
 # No process can have a NUL in its environment; lone surrogates come from a shell's variable that isn't UTF-8.
 _NO_TEXT: Final = re.compile("[\0\ud800-\udfff]")
