@@ -1,6 +1,7 @@
 """Trouble on request: refusals, throttling, cut connections, and requests that are held until all have come."""
 
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -12,13 +13,17 @@ ANY = "*"
 
 @dataclass
 class Trouble:
-    """What happens to requests of one operation: after `skip` of them, to `times`."""
+    """What happens to requests of one operation: after `skip` of them, to `times`.
+
+    With `meanwhile`, something is done before the request is answered as ever.
+    """
 
     operation: str
     times: int
     skip: int = 0
     error: AwsError | None = None
     cut: When | None = None
+    meanwhile: Callable[[], object] | None = None
 
     def meets(self, operation: str) -> bool:
         """Whether this request is one of those; counts it."""

@@ -1,7 +1,7 @@
 """The server: AWS's endpoints on loopback, for clients in this process and in others."""
 
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -100,6 +100,10 @@ class StrictAws:
         """Let that many requests of an operation wait for each other."""
         self.troubles.hold(operation, parties)
 
+    def meanwhile(self, operation: str, action: Callable[[], object], *, after: int = 0) -> None:
+        """Let somebody else do something once, between the arrival of a request and what AWS does with it."""
+        self.troubles.add(Trouble(operation, 1, after, meanwhile=action))
+
     def all_well(self) -> None:
         """End all trouble, and forget the calls."""
         self.troubles.clear()
@@ -131,6 +135,9 @@ class StrictAws:
             return self._answer(question, watching=False)
         self.troubles.wait(question)
         trouble = self.troubles.take(question)
+        if trouble is not None and trouble.meanwhile is not None:
+            trouble.meanwhile()
+            trouble = None
         if trouble is not None and trouble.error is not None:
             self._record(question, trouble.error.code)
             return question.error(question.quoted_in(trouble.error))
