@@ -214,7 +214,7 @@ def test_replaced_deployment_is_no_success(capsys: pytest.CaptureFixture[str]) -
     platform = Rolling(lambda _: other)
     report = carry_out(platform, plan(platform))
     assert (report.code, report.services[0].outcome) == (ExitCode.NO, "replaced")
-    assert "was replaced by deployment ecs-svc/other of gateway:9" in capsys.readouterr().err
+    assert "was replaced by another deployment, ecs-svc/other of gateway:9" in capsys.readouterr().err
 
 
 def test_time_out_says_how_to_go_on(capsys: pytest.CaptureFixture[str]) -> None:

@@ -201,10 +201,10 @@ def _headline(outcome: Outcome, progress: Progress) -> str:
     if outcome is Outcome.TIMED_OUT:
         return f"{what} has not ended in time, and goes on"
     primary = progress.service.primary if progress.service else None
-    other = f"deployment {primary.id} of {short(primary.task_definition)}" if primary else "nothing"
+    other = f"{primary.id} of {short(primary.task_definition)}" if primary and primary.id != now.id else None
     if outcome is Outcome.REPLACED:
-        return f"{what} was replaced by {other}"
-    return f"{what} failed" + (f", and {other} has its place" if primary and primary.id != now.id else "")
+        return f"{what} was replaced by another deployment" + (f", {other}" if other else "")
+    return f"{what} failed" + (f", and {other} has its place" if other else "")
 
 
 def _stopped(
