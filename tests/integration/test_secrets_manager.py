@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from standin.http import Answer, LoopbackServer
+from standin.http import Answer, LoopbackServer, json_answer
 from strict_aws import REGION, StrictAws
 from tickctl.adapters.aws import Aws, open_aws
 from tickctl.adapters.aws.session import call
@@ -193,6 +193,18 @@ def test_missing_versions_are_not_found(opened: Aws, secret: str) -> None:
         opened.secrets.move_current(secret, to="9" * 36, away_from=TOKEN)
     with pytest.raises(NotFoundError, match="doesn't exist"):
         opened.secrets.get("another")
+
+
+@pytest.mark.parametrize(("region", "primary"), [(REGION, None), ("us-east-1", REGION)])
+def test_replica_is_told_from_its_original(
+    opened: Aws, monkeypatch: pytest.MonkeyPatch, region: str, primary: str | None
+) -> None:
+    """Of both, AWS says where the original is; only that can be changed."""
+    arn = f"arn:aws:secretsmanager:{region}:123456789012:secret:{NAME}-AbCdEf"
+    described = json_answer(200, {"ARN": arn, "Name": NAME, "PrimaryRegion": REGION})
+    with LoopbackServer(lambda _request: described, "replica") as server:
+        monkeypatch.setenv("AWS_ENDPOINT_URL", server.url)
+        assert open_aws(region=region).secrets.describe(NAME).primary_region == primary
 
 
 def test_scheduled_deletion_is_seen_and_taken_back(aws: StrictAws, opened: Aws, secret: str) -> None:

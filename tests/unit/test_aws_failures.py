@@ -157,6 +157,17 @@ def test_what_aws_quotes_of_a_written_secret_is_not_repeated() -> None:
     assert error.message == f"AWS Secrets Manager rejects PutSecretValue for the secret {ARN} (ValidationException)"
 
 
+def test_what_aws_says_of_a_secret_s_state_is_shown_without_values() -> None:
+    """That a secret is managed elsewhere, for instance; whole values and their words are masked all the same."""
+    text = '{"A":"correct horse","N":5,"B":"x"}'
+    error = explained(
+        answer("InvalidRequestException", "You can't modify it: correct horse, horse, x, " + text),
+        request("PutSecretValue", SecretId="gateway", SecretString=text),
+    )
+    assert error.message.endswith(f"(InvalidRequestException): You can't modify it: {MASK}, {MASK}, x, {MASK}")
+    assert text not in repr(request("PutSecretValue", SecretString=text))
+
+
 def test_ecs_s_words_are_shown_without_plain_values() -> None:
     """They say what is wrong with a task definition; a container's plain values are not in them."""
     document = {"containerDefinitions": [{"name": "web", "environment": [{"name": "DB", "value": VALUE}]}]}

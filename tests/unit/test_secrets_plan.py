@@ -83,6 +83,7 @@ def test_plan_shows_no_value() -> None:
         ),
         (replace(LIVE, phase=Phase.SCHEDULED_FOR_DELETION), ConflictError, "is to be deleted"),
         (replace(LIVE, owner="rds"), ConfigurationError, "managed by the AWS service rds"),
+        (replace(LIVE, primary_region="us-east-1"), ConfigurationError, "replica of the one in us-east-1"),
         (replace(LIVE, rotates=True), ConfigurationError, "rotation function"),
         (replace(ABSENT, name=ARN), NotFoundError, "there is no secret arn:aws"),
         (replace(ABSENT, name="with space"), ConfigurationError, "1 to 512 letters"),
@@ -158,6 +159,8 @@ def test_token_is_the_state_s() -> None:
     there = CHANGED.astimezone(timezone(timedelta(hours=9)))
     assert client_token(replace(LIVE, changed_at=there, stages=dict(reversed(LIVE.stages.items())))) == token
     assert client_token(replace(LIVE, stages={**LIVE.stages, "v2": ["AWSCURRENT"]})) == token
+    both = ("AWSCURRENT", "MINE")
+    assert client_token(replace(LIVE, stages={"v2": both})) == client_token(replace(LIVE, stages={"v2": both[::-1]}))
     others = [
         replace(LIVE, arn=ARN.replace("production", "staging")),
         replace(LIVE, changed_at=CHANGED + timedelta(milliseconds=1)),

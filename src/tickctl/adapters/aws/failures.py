@@ -4,7 +4,7 @@ Codes and conditions are those of the API references of Secrets Manager, ECS and
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 from urllib.parse import urlsplit
 
@@ -53,6 +53,7 @@ _MISSING: Final = frozenset({
 _CONFLICTS: Final = frozenset({
     "ResourceExistsException", "ConflictException", "ConcurrentModificationException", "UpdateInProgressException",
 })  # fmt: skip
+_VALIDATION: Final = frozenset({"ValidationException", "ValidationError", "InvalidParameterException"})
 _SERVER_ERROR: Final = 500
 _FORBIDDEN: Final = 403
 
@@ -131,7 +132,7 @@ class Request:
     operation: str
     region: str
     endpoint: str
-    parameters: Mapping[str, Any]
+    parameters: Mapping[str, Any] = field(repr=False)
 
     @classmethod
     def of(cls, client: Any, method: str, parameters: Mapping[str, Any]) -> "Request":
@@ -236,8 +237,9 @@ def _rejected(code: str, message: str, request: Request) -> TickctlError:
             f"{request.operation} would exceed a quota of AWS {request.name}",
             hint="look at the service's quotas in the AWS console",
         )
-    # Secrets Manager's validation may quote what it was sent; ECS's words are needed, and hold no value by now.
-    quoted = f": {message}" if message and not (request.service == "secretsmanager" and request.changes) else ""
+    # AWS's words are needed, and hold no value by now; but its validation may quote any piece of a secret.
+    quotes = "SecretString" in request.parameters and code in _VALIDATION
+    quoted = f": {message}" if message and not quotes else ""
     return ConfigurationError(f"AWS {request.name} rejects {request.operation} for {subject} ({code}){quoted}")
 
 

@@ -30,7 +30,7 @@ class SecretsManager:
             answer = call(self._client, "describe_secret", SecretId=secret_id)
         except NotFoundError:
             return SecretState(name=secret_id, phase=Phase.ABSENT)
-        deletion = answer.get("DeletedDate")
+        deletion, primary = answer.get("DeletedDate"), answer.get("PrimaryRegion")
         return SecretState(
             name=_text(answer, "Name"),
             phase=Phase.LIVE if deletion is None else Phase.SCHEDULED_FOR_DELETION,
@@ -42,6 +42,7 @@ class SecretsManager:
             tags={tag["Key"]: tag.get("Value", "") for tag in answer.get("Tags", ())},
             owner=answer.get("OwningService"),
             rotates=bool(answer.get("RotationEnabled")),
+            primary_region=primary if primary != self._client.meta.region_name else None,
         )
 
     def get(self, secret_id: str, *, version_id: str | None = None) -> SecretVersion:

@@ -1,5 +1,6 @@
 """AWS's own words, as far as they may be repeated: denials, and messages without values of requests."""
 
+import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
@@ -7,6 +8,8 @@ from typing import Any, Final
 from tickctl.core.secrets.masked import MASK
 
 _LONGEST: Final = 400
+_SHORTEST: Final = 4
+"""Characters of a part that is masked; shorter ones would blank out ordinary words."""
 # IAM user guide, "Troubleshoot access denied error messages".
 _DENIED: Final = re.compile(
     r"User: (?P<who>arn:\S+) is not authorized to perform: (?P<action>[\w-]+:\w+)"
@@ -43,10 +46,23 @@ def _values(member: object, *, inside: bool = False) -> Iterator[str]:
         case str():
             if inside and member.strip():
                 yield member
-                yield from member.split()
+                yield from (part for part in _parts(member) if len(part) >= _SHORTEST)
         case Mapping():
             for name, part in member.items():
                 yield from _values(part, inside=inside or name in _VALUES)
         case Sequence():
             for part in member:
                 yield from _values(part, inside=inside)
+
+
+def _parts(text: str) -> Iterator[str]:
+    """Yield the words of a value; of a JSON object, as a secret's text is one, also its values and their words."""
+    yield from text.split()
+    try:
+        members = json.loads(text)
+    except (ValueError, RecursionError):
+        return
+    for value in members.values() if isinstance(members, dict) else ():
+        if isinstance(value, str):
+            yield value
+            yield from value.split()

@@ -11,7 +11,7 @@ from uuid import UUID, uuid5
 
 from tickctl.core.secrets.masked import Secret
 from tickctl.core.secrets.payload import LARGEST, encode, listed
-from tickctl.core.secrets.store import CURRENT, Phase, SecretState
+from tickctl.core.secrets.store import Phase, SecretState
 from tickctl.errors import ConfigurationError, ConflictError, NotFoundError
 
 # CreateSecret, Name. AWS ends its ARNs with a hyphen and six characters, and takes such a name for part of an ARN.
@@ -84,7 +84,7 @@ def plan_push(
 
     Raises:
         ConfigurationError: a key or value that can't be written or referred to; all of them are named, by key. Or
-            somebody else looks after the secret: a service of AWS, or a rotation function.
+            somebody else looks after the secret: a service of AWS, a rotation function, its original.
         ConflictError: the secret is scheduled for deletion.
         NotFoundError: there is no secret with this ARN, and none can be made with it.
     """
@@ -100,10 +100,8 @@ def plan_push(
     changes = compare(wanted, current, prune=prune)
     if state.phase is Phase.ABSENT:
         action = Action.CREATE
-    elif changes.any or state.version_of(CURRENT) is None:
-        action = Action.PUT
     else:
-        action = Action.NONE
+        action = Action.PUT if changes.any else Action.NONE
     return PushPlan(base=state, action=action, changes=changes, values=values)
 
 
@@ -134,6 +132,11 @@ def _check_state(state: SecretState) -> None:
         raise ConfigurationError(
             f"the secret {state.name} is managed by the AWS service {state.owner}",
             hint="tickctl needs a secret of its own; name another one",
+        )
+    if state.primary_region:
+        raise ConfigurationError(
+            f"the secret {state.name} is a replica of the one in {state.primary_region} here",
+            hint=f"push there, with --region {state.primary_region}; AWS brings it here",
         )
     if state.rotates:
         raise ConfigurationError(

@@ -42,6 +42,8 @@ class SecretState:
     """The AWS service that manages this secret, if one does."""
     rotates: bool = False
     """Whether a rotation function changes it by itself."""
+    primary_region: str | None = None
+    """Where it is changed, if this is a replica."""
 
     def version_of(self, stage: str) -> str | None:
         """Return the id of the version that has a stage."""
