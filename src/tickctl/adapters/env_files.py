@@ -1,10 +1,14 @@
-"""Loads env files for the secrets commands."""
+"""Loads env files for the secrets commands, and looks at what Docker Compose would read beside them."""
 
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Final
 
-from tickctl.core.secrets.env_files import EnvFile
+from tickctl.core.secrets.env_files import EnvFile, read
 from tickctl.settings import read_env_file
+
+_COMPOSE_FILES: Final = ("compose.yaml", "compose.yml", "docker-compose.yml", "docker-compose.yaml")
 
 
 def load_env_files(paths: Sequence[Path]) -> tuple[EnvFile, ...]:
@@ -14,3 +18,28 @@ def load_env_files(paths: Sequence[Path]) -> tuple[EnvFile, ...]:
         ConfigurationError: one of them can't be read, or can't be an env file.
     """
     return tuple(read_env_file(path) for path in paths)
+
+
+def project_variables(files: Sequence[EnvFile]) -> frozenset[str]:
+    """Return the names for which Compose would take another value than these files set, as it does from the shell.
+
+    For references, a `.env` in the folder that one works in or beside the compose file goes before all env files. Where
+    it is one of them itself, that matters for names that are assigned more than once.
+
+    Raises:
+        ConfigurationError: one of the files can't be read.
+    """
+    paths = [Path(file.name) for file in files]
+    composed = {folder for folder in (Path(), *(path.parent for path in paths)) if _has_compose_file(folder)}
+    assigned = Counter(entry.name for entry in read(files))
+    names: set[str] = set()
+    for own in (folder / ".env" for folder in {Path(), *composed} if composed):
+        if own.is_file():
+            given = any(path.resolve() == own.resolve() for path in paths)
+            held = {entry.name for entry in read(load_env_files([own]))} - {""}
+            names |= {name for name in held if not given or assigned[name] > 1}
+    return frozenset(names)
+
+
+def _has_compose_file(folder: Path) -> bool:
+    return any((folder / name).is_file() for name in _COMPOSE_FILES)

@@ -73,6 +73,31 @@ def test_files_are_read_together_and_without_the_shell(monkeypatch: pytest.Monke
     assert allowed[2].value == Secret("shell")
 
 
+def refused_names() -> set[str]:
+    """Return the names whose references are refused for what Compose reads beside the files of the services."""
+    entries = read_files(a_run(), Target())
+    return {entry.name for entry in entries if entry.refusal and entry.refusal.kind is RefusalKind.SHELL}
+
+
+@pytest.mark.parametrize("compose", ["compose.yaml", "docker-compose.yml", "services/compose.yml"])
+def test_env_file_of_the_compose_project_goes_before_these_files(compose: str) -> None:
+    """Compose lets it decide what references mean, though it gives nothing of it to the container."""
+    Path("services/.env").write_text("A=1\nB=1\nX=$A\nY=$B\n")
+    Path(".env").write_text("A=2\nlow\n")
+    assert refused_names() == set()
+    Path(compose).write_text("")
+    assert refused_names() == {"X"}
+
+
+def test_env_file_of_the_project_may_be_one_of_them() -> None:
+    """Then only what is assigned again means something else to Compose."""
+    Path("services/compose.yaml").write_text("")
+    Path("services/.env").write_text("A=1\nB=1\nX=$A\nY=$B\n")
+    assert refused_names() == set()
+    Path("services/keys.env").write_text("A=2\nZ=$A\n")
+    assert refused_names() == {"X", "Z"}
+
+
 def test_byte_order_mark_is_kept_for_the_reader() -> None:
     """Other readers of the same text have rules of their own for it."""
     Path("x.env").write_bytes(b"\xef\xbb\xbfA=1\r\n")

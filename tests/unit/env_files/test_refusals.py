@@ -17,7 +17,7 @@ def entries(text: str, *having: str) -> tuple[Entry, ...]:
     [
         ("A_KEY", "x.env:1: A_KEY has no '='", "write A_KEY=value"),
         ("k9x", "x.env:1: a name has no '='", "write NAME=value"),
-        ("\nK=$HOME", "x.env:2: K refers to HOME, and Docker Compose", "--allow-shell HOME"),
+        ("\nK=$HOME", "x.env:2: K refers to HOME: Docker Compose takes", "--allow-shell HOME"),
         ("K=$nope", "x.env:1: K refers to a variable that is not set before", "single quotes"),
         ("K=$L\nL=1", "x.env:1: K refers to L that is not set before", "above this line"),
         ("K=${L:?}\nL=1", "x.env:1: K requires L that is not set before", "above this line"),

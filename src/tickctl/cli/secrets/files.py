@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
-from tickctl.adapters.env_files import load_env_files
+from tickctl.adapters.env_files import load_env_files, project_variables
 from tickctl.cli.run import Run
 from tickctl.core.secrets import Secret
 from tickctl.core.secrets.env_files import Entry, EnvFile, read
@@ -57,7 +57,7 @@ def read_entries(files: Sequence[EnvFile], *, allow_shell: Sequence[str] = ()) -
         ConfigurationError: Compose would not read a file.
     """
     allowed = {name: Secret(os.environ[name]) for name in allow_shell if name in os.environ}
-    return read(files, shell=os.environ.keys(), allowed=allowed)
+    return read(files, shell=os.environ.keys() | project_variables(files), allowed=allowed)
 
 
 def read_files(run: Run, target: Target, *, allow_shell: Sequence[str] = ()) -> tuple[Entry, ...]:

@@ -14,7 +14,8 @@ class RefusalKind(StrEnum):
     NO_VALUE = "no_value"
     """A name without `=`: Compose takes the value of the operator's shell, if there is one."""
     SHELL = "shell"
-    """It refers to a variable that the operator's shell has; Compose takes that one, whatever the files say."""
+    """It refers to a variable that the operator's shell has, or the `.env` beside the compose file; Compose takes that
+    one, whatever the files say."""
     UNSET = "unset"
     """It refers to a variable that nothing sets before: Compose puts an empty string in its place."""
     REQUIRED = "required"

@@ -12,7 +12,9 @@ def describe(refusal: Refusal, entry: Entry) -> tuple[str, str]:
             problem = f"{name or 'a name'} has no '=': Docker Compose would look for its value in your shell"
             mend = f"write {name or 'NAME'}=value, or remove the line"
         case RefusalKind.SHELL:
-            problem = f"{name} refers to {referent}, and Docker Compose would take the value that your shell has for it"
+            problem = (
+                f"{name} refers to {referent}: Docker Compose takes the value of your shell or of the project's .env"
+            )
             mend = (
                 "write the value itself; for a literal dollar put the value between single quotes; "
                 f"--allow-shell {variable or 'NAME'} takes the shell's value"
