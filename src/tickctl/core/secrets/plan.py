@@ -98,11 +98,8 @@ def plan_push(
             f"can't push: {'; '.join(problems)}", hint="nothing was written; mend the files and run it again"
         )
     changes = compare(wanted, current, prune=prune)
-    if state.phase is Phase.ABSENT:
-        action = Action.CREATE
-    else:
-        action = Action.PUT if changes.any else Action.NONE
-    return PushPlan(base=state, action=action, changes=changes, values=values)
+    writing = Action.CREATE if state.phase is Phase.ABSENT else Action.PUT
+    return PushPlan(base=state, action=writing if changes.any else Action.NONE, changes=changes, values=values)
 
 
 def client_token(base: SecretState) -> str:
