@@ -173,6 +173,17 @@ def test_a_rollback_by_the_circuit_breaker_looks_as_on_the_page(reader: Reader) 
     assert [line for line in plain(block.splitlines()) if line not in plain(said)] == []
 
 
+def test_the_readme_shows_what_the_page_shows() -> None:
+    """So that its lines are real ones, too."""
+    readme = (ROOT / "README.md").read_text()
+    section = readme[readme.index("## Secrets to ECS") :]
+    [block, *_] = re.findall(r"```console\n(.*?)```", section, flags=re.DOTALL)
+    answers = [line for line in block.splitlines() if not line.startswith("$ ")]
+    assert len(answers) > 5
+    known = plain(PAGE.splitlines())
+    assert [line for line in plain(answers) if line not in known] == []
+
+
 def said() -> str:
     """Return every text that stands in the program, each on its own."""
     nodes = (
