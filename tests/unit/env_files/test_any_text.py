@@ -1,6 +1,6 @@
 """Whatever a file says, reading it fails in one way only, and says nothing of the values."""
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tickctl.core.secrets.env_files import EnvFile, describe, read
@@ -46,6 +46,7 @@ ASSIGNMENTS = st.tuples(
 )
 
 
+@settings(deadline=None)
 @given(st.lists(st.text() | GRAMMAR, min_size=1, max_size=3))
 def test_only_one_kind_of_error_comes_out(texts: list[str]) -> None:
     """Arbitrary text, and text made of what means something."""
@@ -59,6 +60,7 @@ def test_only_one_kind_of_error_comes_out(texts: list[str]) -> None:
         assert 1 <= entry.line <= texts[int(entry.file.removesuffix(".env"))].count("\n") + 1
 
 
+@settings(deadline=None)
 @given(st.lists(ASSIGNMENTS, min_size=1, max_size=5))
 def test_no_part_of_a_value_is_shown(assignments: list[tuple[str, str, list[str], bool]]) -> None:
     """Neither in errors nor in entries nor in what is said of refused ones, however badly the file is written."""

@@ -1,7 +1,7 @@
 """What is written reads back."""
 
 import pytest
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from tickctl.adapters.python_dotenv import python_dotenv
@@ -27,6 +27,7 @@ def dotenv(text: str) -> dict[str, str | None]:
     return {name: None if value is None else value.reveal() for name, value in values.items()}
 
 
+@settings(deadline=None)
 @given(st.dictionaries(NAMES, VALUES))
 @example({"export": "\\", "K": "\\'", "L": "\\\\'$", "M": "it's $5 ${x}"})
 def test_any_value_reads_back_exactly(wanted: dict[str, str]) -> None:

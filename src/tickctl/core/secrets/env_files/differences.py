@@ -19,11 +19,7 @@ class OtherReader(StrEnum):
     DOCKER_RUN = "docker run --env-file"
 
 
-_HOPELESS: Final = {
-    OtherReader.PYTHON_DOTENV: "python-dotenv can't read it alike, however it is written, unless the program loads the "
-    "file with interpolate=False",
-    OtherReader.DOCKER_RUN: "docker run --env-file can't read it alike, however it is written",
-}
+_HOPELESS: Final = "can't read it alike, however it is written"
 Read = Callable[[Sequence[EnvFile]], Reading]
 
 
@@ -83,10 +79,10 @@ def _mend(name: str, value: Secret, differing: Collection[OtherReader], readers:
         if (len(happy & set(differing)), len(happy)) > (len(pleased & set(differing)), len(pleased)):
             best, pleased = form, happy
     if not pleased & set(differing):
-        return "; ".join(_HOPELESS[reader] for reader in differing)
-    rest = "".join(
-        f"; {reader} can't read it alike, however it is written" for reader in readers if reader not in pleased
-    )
+        braces = OtherReader.PYTHON_DOTENV in differing and "${" in value.reveal()
+        why = "; python-dotenv replaces ${...} in any quotes, unless it is told interpolate=False" if braces else ""
+        return f"{' and '.join(differing)} {_HOPELESS}{why}"
+    rest = "".join(f"; {reader} {_HOPELESS}" for reader in readers if reader not in pleased)
     return f"write '{name}=' and the value itself, {best.name}{rest}"
 
 
