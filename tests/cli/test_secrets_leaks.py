@@ -7,8 +7,9 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import quote, quote_plus
@@ -58,12 +59,19 @@ def spellings(value: str) -> Iterator[str]:
             yield hashlib.new(kind, data).hexdigest()
 
 
+@cache
+def _needles(values: tuple[str, ...]) -> frozenset[str]:
+    forms = frozenset(form for value in values for form in spellings(value))
+    assert all(len(form) >= 8 for form in forms)
+    return forms
+
+
 @dataclass
 class Watch:
     """Looks for values in everything that a command leaves."""
 
     folder: Path
-    values: Sequence[str]
+    values: tuple[str, ...]
     spared: set[Path] = field(default_factory=set)
     """Files that are meant to hold values."""
     children: list[str] = field(default_factory=list)
@@ -75,8 +83,7 @@ class Watch:
         for file in self.folder.rglob("*"):
             if file.is_file() and file not in self.spared:
                 places[str(file)] = file.read_bytes().decode(errors="replace")
-        needles = {form for value in self.values for form in spellings(value)}
-        assert all(len(form) >= 8 for form in needles)
+        needles = _needles(self.values)
         found = {place: form for place, text in places.items() for form in needles if form in text}
         assert found == {}
 
@@ -146,6 +153,8 @@ COMMANDS: Final[Mapping[str, tuple[str, ...]]] = {
     "ecs": ("ecs", *TO),
     "policy": ("policy", "--for", "execution-role", *TO),
 }
+# Files and AWS differ before a push, files can be better than they are, and nobody is there to be asked.
+CODES: Final = {"check": {0, 1}, "diff": {1}, "diff, pruned": {1}, "status": {1}, "push, unconfirmed": {2}}
 WAYS: Final[Mapping[str, tuple[tuple[str, ...], dict[str, str]]]] = {
     "plain": ((), {}),
     "json": (("--json",), {}),
@@ -160,14 +169,16 @@ def test_no_command_shows_a_value(stored: Operator, watch: Watch, name: str, way
     more, env = WAYS[way]
     watch.spared.add(stored.folder / "pulled.env")
     result = stored.here(*COMMANDS[name], *more, env=env)
-    assert result.code in {0, 1, 2}, result.err
+    assert result.code in CODES.get(name, {0}), result.err
     watch.look(result)
 
 
+# What is plain is in the output with tracebacks as well.
+ALL_WORDS: Final = ("json", "debug")
 QUOTING: Final = ("DescribeSecret", "GetSecretValue", "PutSecretValue", "RegisterTaskDefinition", "UpdateService")
 
 
-@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("way", ALL_WORDS)
 @pytest.mark.parametrize("code", ["ValidationException", "AccessDeniedException", "InternalServiceError"])
 @pytest.mark.parametrize("operation", QUOTING)
 def test_an_error_of_aws_that_quotes_what_was_sent_is_not_repeated(
@@ -209,8 +220,8 @@ def test_a_file_that_cannot_be_read_is_not_quoted(stored: Operator, watch: Watch
     value = AWKWARD["ORDINARY"][1]
     with (stored.folder / "services" / "keys.env").open("a") as file:
         file.write(BROKEN[kind].format(value=value) + "\n")
-    for _, env in WAYS.values():
-        result = stored.here(*COMMANDS[command], env=env)
+    for more, env in (WAYS[way] for way in ALL_WORDS):
+        result = stored.here(*COMMANDS[command], *more, env=env)
         assert result.code in {1, 3}, result.err
         watch.look(result)
 
@@ -235,7 +246,7 @@ def test_a_secret_of_another_shape_is_not_quoted(
     aws.client("secretsmanager").put_secret_value(
         SecretId=SECRET, SecretString=text.format(value="KEY_NAME" if key else value)
     )
-    for more, env in WAYS.values():
+    for more, env in (WAYS[way] for way in ALL_WORDS):
         result = stored.here(*COMMANDS[command], *more, env=env)
         assert result.code in {0, 3, 5}, result.err
         watch.look(result)
