@@ -16,11 +16,10 @@ from tickctl.adapters.env_files import load_env_files
 from tickctl.adapters.examples import expectations
 from tickctl.cli.boundary import open_closed_streams, report, require_stdout
 from tickctl.cli.files import private_file
-from tickctl.cli.secrets.files import DEFAULT_FILES
+from tickctl.cli.secrets.files import DEFAULT_FILES, read_entries
 from tickctl.core.ecs.references import block, full_arn
-from tickctl.core.secrets import Secret
 from tickctl.core.secrets.checks import unsafe
-from tickctl.core.secrets.env_files import Entry, read, values
+from tickctl.core.secrets.env_files import Entry, values
 from tickctl.core.secrets.payload import encode
 from tickctl.core.secrets.plan import plan_push
 from tickctl.core.secrets.store import Phase, SecretState
@@ -38,8 +37,7 @@ def main() -> None:
     if options.payload == STDOUT:
         require_pipe()
     arn = full_arn(options.secret_arn)
-    shell = {name: Secret(os.environ[name]) for name in options.allow_shell if name in os.environ}
-    entries = read(load_env_files(options.env_file), shell=os.environ.keys(), allowed=shell)
+    entries = read_entries(load_env_files(options.env_file), allow_shell=options.allow_shell)
     wanted = values(entries)
     if options.payload:
         refuse_unsafe(options.env_file, entries, force=options.force_insecure)

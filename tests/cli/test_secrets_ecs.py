@@ -111,9 +111,10 @@ def test_file_is_completed_in_place_once(operator: Operator, task: Path) -> None
     assert (dry.code, "would write task.json" in dry.err) == (0, True)
     assert "secrets" not in task.read_text()
     assert operator.here(*arguments).code == 0
-    completed = task.read_text()
-    assert "secrets" in completed
+    assert "secrets" in task.read_text()
     assert task.stat().st_mode & 0o777 == 0o640
+    completed = json.dumps(json.loads(task.read_text()))  # the same, otherwise written
+    task.write_text(completed)
     again = operator.here(*arguments)
     assert "nothing differs" in again.err
     assert task.read_text() == completed
@@ -131,3 +132,19 @@ def test_link_is_replaced_and_not_followed(operator: Operator, task: Path) -> No
     assert result.code == 0
     assert elsewhere.read_text() == "stays"
     assert not (operator.folder / "out.json").is_symlink()
+
+
+def test_file_that_can_t_be_written_leaves_nothing_behind(
+    operator: Operator, task: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A full disk, for instance: the file stays as it was."""
+    before = task.read_text()
+
+    def full(_descriptor: int, _mode: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("os.fchmod", full)
+    result = operator.here("ecs", *BY_ARN, "--task-definition", "task.json", "--container", "log", "--in-place")
+    assert (result.code, "No space left on device" in result.err) == (3, True)
+    assert task.read_text() == before
+    assert [path.name for path in operator.folder.iterdir() if path.name.startswith(".tick")] == []

@@ -1,5 +1,7 @@
 """The ECS adapter, against AWS's stand-in."""
 
+from collections import defaultdict
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -7,6 +9,7 @@ import pytest
 from strict_aws import CLUSTER, REGION, Step, StrictAws, given_service
 from strict_aws.arranged import definition
 from tickctl.adapters.aws import open_aws
+from tickctl.adapters.aws.ecs import Ecs
 from tickctl.core.ecs.port import ContainerPlatform
 from tickctl.core.ecs.rollout import RolloutState, judge
 from tickctl.errors import ConfigurationError, CredentialsRefusedError, NotFoundError, UnreachableError
@@ -187,3 +190,39 @@ def test_trouble_is_told_apart(
     aws.fail(operation, code, "no", status=500 if error is UnreachableError else 400, times=100)
     with pytest.raises(error):
         platform.services(CLUSTER, ["gateway"])
+
+
+@pytest.mark.parametrize("call", ["definition", "services", "deploy"])
+def test_answer_that_isn_t_ecs_s_is_no_answer(call: str) -> None:
+    """A proxy may answer anything."""
+
+    class Stranger:
+        def __init__(self) -> None:
+            self.meta = SimpleNamespace(
+                method_to_api_mapping=defaultdict(str),
+                service_model=SimpleNamespace(service_name="ecs"),
+                region_name=REGION,
+                endpoint_url="https://ecs.eu-west-1.amazonaws.com",
+            )
+
+        def __getattr__(self, name: str) -> Any:
+            return lambda **_: {"services": [{}], "service": {}}
+
+    platform = Ecs(Stranger())
+    calls: dict[str, Any] = {
+        "definition": lambda: platform.definition("gateway"),
+        "services": lambda: platform.services("main", ["gateway"]),
+        "deploy": lambda: platform.deploy("main", "gateway", task_definition="gateway:1", force=True),
+    }
+    with pytest.raises(UnreachableError, match="isn't AWS"):
+        calls[call]()
+
+
+def test_service_of_task_sets_has_no_definition_of_its_own(aws: StrictAws, platform: ContainerPlatform) -> None:
+    """Whatever deploys it from outside has to do it."""
+    client = aws.client("ecs")
+    client.create_service(
+        cluster=CLUSTER, serviceName="outside", desiredCount=1, deploymentController={"type": "EXTERNAL"}
+    )
+    with pytest.raises(ConfigurationError, match="service outside has no task definition of its own"):
+        platform.services(CLUSTER, ["outside"])

@@ -10,7 +10,7 @@ import typer
 from tickctl.cli.confirm import DryRun
 from tickctl.cli.run import Run, command
 from tickctl.cli.secrets.options import PUSHED_FILES, AllowShell, Containers, EnvName, Region, SecretId
-from tickctl.errors import ConfigurationError, InvalidInputError, NotFoundError
+from tickctl.errors import ConfigurationError, InvalidInputError
 
 if TYPE_CHECKING:
     from tickctl.core.ecs.registration import DefinitionFile
@@ -81,6 +81,8 @@ def ecs(
     destination = task_definition if in_place else output
     if destination is None:
         _print(run, _document(file, change))
+    elif in_place and not change.changes:
+        run.output.notice(f"left {destination} as it is")
     elif dry_run:
         run.output.notice(f"would write {destination}")
     else:
@@ -111,10 +113,7 @@ def _arn(run: Run, target: "Target", given: str | None) -> str:
     from tickctl.cli.secrets.aws import open_target
     from tickctl.cli.secrets.current import existing
 
-    arn = existing(open_target(run, target), target).arn
-    if arn is None:
-        raise NotFoundError("the secret has no ARN", hint="'tickctl secrets push' makes it")
-    return full_arn(arn)
+    return full_arn(existing(open_target(run, target), target).arn or "")
 
 
 def _tell(run: Run, change: "Rewrite") -> None:
@@ -148,7 +147,7 @@ def _write(path: Path, document: object, *, like: Path) -> None:
         handle, name = tempfile.mkstemp(prefix=".tickctl-", dir=path.parent)
         try:
             with os.fdopen(handle, "w", encoding="utf-8") as stream:
-                stream.write(json.dumps(document, indent=2) + "\n")
+                stream.write(json.dumps(document, indent=2, ensure_ascii=False) + "\n")
                 os.fchmod(stream.fileno(), mode)
             Path(name).replace(path)
         except BaseException:
