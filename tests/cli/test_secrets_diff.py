@@ -165,6 +165,14 @@ def test_nothing_says_which_secret(operator: Operator) -> None:
         ({"AWS_ACCESS_KEY_ID": "", "AWS_SECRET_ACCESS_KEY": ""}, 3, "there are no AWS credentials"),
         ({"AWS_SECRET_ACCESS_KEY": ""}, 3, "incomplete"),
         ({"AWS_PROFILE": "nowhere"}, 3, "the profile that AWS_PROFILE names doesn't exist"),
+        (
+            {"AWS_PROFILE": "nowhere", "AWS_REGION": ""},
+            3,
+            "the profile that AWS_PROFILE names doesn't exist",
+        ),
+        ({"AWS_CONFIG_FILE": "services/.env", "AWS_REGION": ""}, 3, "AWS's own configuration can't be read"),
+        ({"AWS_CONFIG_FILE": "services/.env"}, 3, "AWS's own configuration can't be read"),
+        ({"AWS_MAX_ATTEMPTS": "many"}, 3, "AWS's library can't go on"),
         ({"AWS_ENDPOINT_URL": "http://198.51.100.7"}, 3, "the AWS endpoint is not https"),
         ({"AWS_ENDPOINT_URL": "not a url"}, 3, "AWS's library can't go on"),
         (

@@ -4,8 +4,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from tickctl.adapters.aws.failures import stranger
-from tickctl.adapters.aws.session import call, new_client, new_session
-from tickctl.errors import ConfigurationError
+from tickctl.adapters.aws.session import call, new_client, new_session, region_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -33,14 +32,9 @@ class Aws:
         """The region, such as eu-west-1.
 
         Raises:
-            ConfigurationError: none is configured anywhere.
+            ConfigurationError: none is configured anywhere, or what is configured can't be read.
         """
-        region: str | None = self._session.region_name
-        if not region:
-            raise ConfigurationError(
-                "no AWS region is configured", hint="give --region, or set AWS_REGION, or put 'region' into the profile"
-            )
-        return region
+        return region_of(self._session)
 
     @cached_property
     def secrets(self) -> "SecretStore":

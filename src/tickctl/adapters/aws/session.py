@@ -6,6 +6,7 @@ from urllib.parse import urlsplit
 
 import boto3
 from botocore.config import Config
+from botocore.exceptions import NoRegionError
 
 from tickctl.adapters.aws import logs
 from tickctl.adapters.aws.failures import CAUGHT, Request, explained
@@ -54,6 +55,23 @@ def new_session(region: str | None, given: Mapping[str, Secret]) -> Any:
         return boto3.Session(**options)
     except CAUGHT as error:
         failure = explained(error, None)
+    raise failure
+
+
+def region_of(session: Any) -> str:
+    """Return the region of a session.
+
+    Raises:
+        ConfigurationError: none is configured anywhere, or what is configured can't be read.
+    """
+    try:
+        region: str | None = session.region_name
+    except CAUGHT as error:
+        failure = explained(error, None)
+    else:
+        if region:
+            return region
+        failure = explained(NoRegionError(), None)
     raise failure
 
 
