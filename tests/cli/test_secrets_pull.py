@@ -11,6 +11,7 @@ import pytest
 from aws_support import SECRET, TO, Operator
 from terminal_support import converse
 from tickctl.cli.files import private_file
+from tickctl.core.secrets.checks import GitFacts
 from tickctl.core.secrets.env_files import EnvFile, read, values
 from tickctl.errors import InvalidInputError
 
@@ -185,6 +186,20 @@ def test_git_that_cannot_tell_is_warned_about(stored: Operator) -> None:
     result = stored.here("pull", *TO, "-o", "pulled.env", env={"PATH": str(stored.folder)})
     assert result.code == 0
     assert "can't tell whether git ignores pulled.env" in result.err
+
+
+def test_file_that_appears_while_aws_is_asked_is_left_alone(stored: Operator, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The look at the beginning is for the person; what counts is the moment of writing."""
+    file = stored.folder / "pulled.env"
+
+    def meanwhile(*_arguments: object) -> GitFacts:
+        file.write_text("theirs")
+        return GitFacts(repository=False)
+
+    monkeypatch.setattr("tickctl.adapters.git.look_up", meanwhile)
+    result = stored.here("pull", *TO, "--output", "pulled.env")
+    assert (result.code, file.read_text()) == (2, "theirs")
+    assert "pulled.env exists already; it was left as it is" in result.err
 
 
 @pytest.mark.parametrize("kind", ["file", "link"])
