@@ -16,7 +16,8 @@ def test_lines_are_taken_literally() -> None:
 
 
 @pytest.mark.parametrize(
-    "line", ["A B=1", "A =1", "A\t=1", "A B", "=1", "K=" + "x" * (LONGEST_LINE - 1), "K=" + "\u00e9" * 40000]
+    "line",
+    ["A B=1", "A =1", "A\t=1", "A B", "=1", "K=" + "x" * (LONGEST_LINE - 1), "K=" + "\u00e9" * 40000, "#" * 70000],
 )
 def test_line_that_docker_refuses_refuses_everything(line: str) -> None:
     """White space in a name, no name, and a line longer than Go's scanner takes."""
@@ -29,4 +30,5 @@ def test_longest_line_is_read() -> None:
     """Bytes count, not characters."""
     value = "x" + "\u00e9" * ((LONGEST_LINE - 3) // 2)
     assert len(f"K={value}".encode()) == LONGEST_LINE
-    assert docker_run([EnvFile("a.env", f"K={value}")]).values == {"K": Secret(value)}
+    assert docker_run([EnvFile("a.env", f"K={value}\n")]).values == {"K": Secret(value)}
+    assert docker_run([EnvFile("a.env", f"K={value}\r\n")]).refused == ("a.env", 1)

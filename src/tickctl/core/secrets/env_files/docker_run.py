@@ -12,22 +12,19 @@ from tickctl.core.secrets.env_files.model import EnvFile, Reading
 from tickctl.core.secrets.masked import Secret
 
 LONGEST_LINE: Final = 64 * 1024 - 1
-"""Bytes; the line reader of Go's bufio takes no more."""
+"""Bytes, a carriage return included; the line reader of Go's bufio takes no more."""
 
 
 def docker_run(files: Sequence[EnvFile]) -> Reading:
     """Return what a container of `docker run` would get from these files, given in this order."""
     values: dict[str, Secret | None] = {}
     for file in files:
-        for number, line in enumerate(_lines(file.text), start=1):
-            name, equals, value = line.lstrip(SPACES).partition("=")
-            if (not name and not equals) or name.startswith("#"):
-                continue
-            if not name or " " in name or "\t" in name or len(line.encode(errors="replace")) > LONGEST_LINE:
+        for number, line in enumerate(file.text.removeprefix("\ufeff").split("\n"), start=1):
+            name, equals, value = line.removesuffix("\r").lstrip(SPACES).partition("=")
+            ignored = (not name and not equals) or name.startswith("#")
+            unfit = not ignored and (not name or " " in name or "\t" in name)
+            if unfit or len(line.encode(errors="replace")) > LONGEST_LINE:
                 return Reading({}, refused=(file.name, number))
-            values[name] = Secret(value) if equals else None
+            if not ignored:
+                values[name] = Secret(value) if equals else None
     return Reading(values)
-
-
-def _lines(text: str) -> Sequence[str]:
-    return [line.removesuffix("\r") for line in text.removeprefix("\ufeff").split("\n")]
