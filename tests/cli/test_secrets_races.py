@@ -9,6 +9,7 @@ import pytest
 from aws_support import QUICK, SECRET, SERVICE, TO, VALUES, Operator, fill
 from cli_support import COMMAND, Result
 from strict_aws import Step, StrictAws, given_service
+from terminal_support import converse
 
 PUSH = ("push", *TO, "--yes")
 TO_SERVICE = (*PUSH, *SERVICE, *QUICK)
@@ -233,3 +234,18 @@ def test_interrupting_the_wait_leaves_the_deployment(aws: StrictAws, operator: O
         assert process.wait(timeout=60) == 130, told
     assert b"goes on" in told
     assert operator.stored() == VALUES
+
+
+def test_a_push_while_a_person_is_asked_is_a_conflict(aws: StrictAws, operator: Operator, rival: Operator) -> None:
+    """The question was about what is no longer there; nothing is written, however it was answered."""
+    operator.have_pushed()
+    operator.write(TICKCTL_GATEWAY_PASSWORD="our-password")
+    rival.write(TICKCTL_GATEWAY_PASSWORD="their-password")
+    aws.meanwhile("DescribeSecret", lambda: rival.process(*PUSH), after=1)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(operator.folder)
+        shown = converse(["secrets", "push", *TO], {"[y/N]: ": "y"}, operator.environ)
+    assert shown.code == 7, shown.out
+    assert "nothing was written" in shown.out
+    assert operator.stored()["TICKCTL_GATEWAY_PASSWORD"] == "their-password"
+    assert operator.versions() == 2
