@@ -1,6 +1,8 @@
 """Carrying out a rollout: what is done in which order, and what people and programs are told of it."""
 
 import json
+import signal
+import subprocess
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -8,6 +10,7 @@ from typing import Any
 import pytest
 
 from aws_support import TO, Operator
+from cli_support import COMMAND
 from ecs_support import ARN, Platform, at, deployment, document, revision_arn, service, task
 from strict_aws import CLUSTER, Step, given_service
 from terminal_support import converse
@@ -404,3 +407,36 @@ def test_terminal_shows_a_moving_line(operator: Operator, last: Step, code: int)
     assert "1/2 tasks, in progress" in result.out
     ended = "deployment of gateway:2 completed, 2 of 2 tasks run" if code == 0 else "of gateway:2 failed"
     assert ended in result.out.rpartition("\x1b[2K")[2]
+
+
+def test_ctrl_c_leaves_the_deployment_alone(operator: Operator) -> None:
+    """It goes on, which is said; the same command again follows it."""
+    given_service(operator.aws, "gateway")
+    operator.aws.roll_out("gateway", Step.IN_PROGRESS)
+    command = ["push", *TO, "--cluster", CLUSTER, "--service", "gateway", "--poll", "0.1", "--yes"]
+    process = subprocess.Popen(
+        [*COMMAND, "secrets", *command],
+        env=operator.environ,
+        cwd=operator.folder,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stderr
+    said = ""
+    with process.stderr as stream:
+        while "in progress" not in said:
+            line = stream.readline()
+            assert line, said
+            said += line
+        process.send_signal(signal.SIGINT)
+        said += stream.read()
+    assert process.wait(timeout=30) == 130
+    assert "has begun, and is not followed to its end" in said
+    [begun] = [one["id"] for one in operator.service()["deployments"] if one["status"] == "PRIMARY"]
+    assert begun in said
+    operator.aws.all_well()
+    again = operator.here(*command, "--json", "--timeout", "0")
+    assert "UpdateService" not in operator.aws.operations
+    assert again.json["services"][0]["action"] == "follow"
