@@ -1,6 +1,7 @@
 """What a run is about: options, environment and profile, and what happens where they disagree."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -8,7 +9,7 @@ from tickctl.cli.output import Output, Style
 from tickctl.cli.run import BackendName, IdentityName, Run
 from tickctl.cli.secrets.target import profile, secret_of, target
 from tickctl.core.secrets.target import Target
-from tickctl.errors import ConfigurationError
+from tickctl.errors import ConfigurationError, InvalidInputError
 
 ARN = "arn:aws:secretsmanager:eu-west-1:123456789012:secret:gateway/production-AbCdEf"
 PROFILES = """
@@ -109,6 +110,31 @@ def test_a_profile_and_an_environment_that_disagree_are_refused(
     assert caught.value.message.startswith(f"{variable} ")
     assert words in caught.value.message
     assert (".env" in caught.value.message) is (place == ".env")
+
+
+@pytest.mark.parametrize(
+    "option", ["env_name", "secret_id", "region", "cluster", "services", "task_definitions", "containers"]
+)
+@pytest.mark.parametrize(
+    "value",
+    ["eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJ4In0.c2lnbmF0dXJl", "sb_secret_hunter2hunter2", "hunter2-of-the-env-file"],
+)
+def test_a_secret_in_a_name_s_place_is_not_shown(folder: Path, option: str, value: str) -> None:
+    """People paste; and the names of things are shown to everybody."""
+    (folder / ".env").write_text("SUPABASE_JWT_SECRET=hunter2-of-the-env-file\n")
+    given: dict[str, Any] = {"env_name": None}
+    given[option] = [value] if option in {"services", "task_definitions", "containers"} else value
+    with pytest.raises(InvalidInputError) as caught:
+        target(run(), **given)
+    assert caught.value.message.startswith(f"--{option.replace('_', '-').removesuffix('s')} is given ")
+    assert value not in f"{caught.value.message} {caught.value.hint}"
+
+
+def test_a_secret_in_the_environment_s_names_is_not_shown_either(monkeypatch: pytest.MonkeyPatch) -> None:
+    """TICKCTL_SECRET_ID is a name, whatever it sounds like."""
+    monkeypatch.setenv("TICKCTL_SECRET_ID", "sb_secret_hunter2hunter2")
+    with pytest.raises(InvalidInputError, match="TICKCTL_SECRET_ID is given a Supabase secret key"):
+        target(run(), env_name=None)
 
 
 def test_an_environment_that_agrees_is_fine(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -57,7 +57,9 @@ def check(
     allow_shell: AllowShell = None,
     strict: Annotated[bool, typer.Option("--strict", help="Count warnings as failures.")] = False,
 ) -> ExitCode:
-    """Look for what may be wrong with env files, and with where they lie; names only.
+    """Look for what is wrong with env files.
+
+    That is what they say, and where they lie; only names are shown.
 
     Exit code 0: nothing that has to be mended. Exit code 1: something has to be. Exit code 5: nothing that could be
     seen, but something could not be found out. Keys that must be there are those of the profile or of

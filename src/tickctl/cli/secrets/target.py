@@ -1,14 +1,15 @@
 """What a run is about: the profile's words, and those of options and environment over them."""
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tickctl.cli.run import Run
+from tickctl.core.secrets import Secret
 from tickctl.core.secrets.target import Target
-from tickctl.errors import ConfigurationError
+from tickctl.errors import ConfigurationError, InvalidInputError
 
 if TYPE_CHECKING:
     from tickctl.core.secrets.profile import Profiles
@@ -32,9 +33,22 @@ def target(
 
     Raises:
         ConfigurationError: there is no such profile, or it can't be used, or the environment contradicts it.
+        InvalidInputError: a secret stands where a name belongs.
     """
     from tickctl.core.secrets.profile import region_of, same_secret
 
+    refuse_secrets(
+        run,
+        {
+            "--env-name": [env_name],
+            "--secret-id": [secret_id],
+            "--region": [region],
+            "--cluster": [cluster],
+            "--service": services,
+            "--task-definition": task_definitions,
+            "--container": containers,
+        },
+    )
     chosen = profile(run, env_name)
     environment = _environment(run)
     if not secret_id:
@@ -64,6 +78,28 @@ def target(
         task_definitions=tuple(task_definitions or chosen.task_definitions),
         containers=tuple(containers or chosen.containers),
     )
+
+
+def refuse_secrets(run: Run, names: Mapping[str, Iterable[str | None] | None]) -> None:
+    """Refuse what somebody has pasted into the wrong place, before it is shown as the name of something.
+
+    Args:
+        run: its settings say which secrets there are.
+        names: what was given, by option.
+
+    Raises:
+        InvalidInputError: one of them is a secret, or looks like one; it isn't repeated.
+    """
+    from tickctl.core.secrets.shapes import secret_shape
+
+    for option, given in names.items():
+        for value in filter(None, given or ()):
+            shape = secret_shape(value) or ("one of your secrets" if Secret(value) in run.settings.secrets else None)
+            if shape:
+                raise InvalidInputError(
+                    f"{option} is given {shape} instead of a name",
+                    hint="it is in the history of your shell now; change it if it is in use",
+                )
 
 
 def profile(run: Run, env_name: str | None) -> Target:
@@ -116,6 +152,7 @@ def _environment(run: Run) -> dict[str, str]:
     found |= {name: os.environ[name] for name in ("AWS_REGION", "AWS_DEFAULT_REGION") if os.environ.get(name)}
     if run.settings.secret_id:
         found["TICKCTL_SECRET_ID"] = run.settings.secret_id
+    refuse_secrets(run, {name: [value] for name, value in found.items()})
     return found
 
 
