@@ -187,6 +187,7 @@ def test_an_alias_of_a_key_is_refused(offline: Policy) -> None:
     assert "alias" in result.err
 
 
-def test_nobody_in_particular_is_a_wrong_usage(offline: Policy) -> None:
-    """The holder is named on purpose."""
-    assert offline("--secret-id", ARN).code == 2
+def test_the_execution_role_is_meant_unless_another_is_named(offline: Policy) -> None:
+    """It is the one that nothing works without, and the one with the fewest rights."""
+    assert offline("--secret-id", ARN).json == offline("--for", "execution-role", "--secret-id", ARN).json
+    assert offline("--for", "everybody", "--secret-id", ARN).code == 2

@@ -25,7 +25,7 @@ def register(app: typer.Typer) -> None:
     command(
         app,
         "policy",
-        examples=f"{add} --for execution-role --secret-id gateway/production > policy.json\n"
+        examples=f"{add} --secret-id gateway/production > policy.json\n"
         f"{add} --for pusher --env-name production --create\n"
         f"{add} --for pusher --secret-id gateway/production --task-definition task-definition.json",
     )(policy)
@@ -33,7 +33,7 @@ def register(app: typer.Typer) -> None:
 
 def policy(
     run: Run,
-    holder: Annotated[Holder, typer.Option("--for", help="Whose policy it is.")],
+    holder: Annotated[Holder, typer.Option("--for", help="Whose policy it is.")] = Holder.EXECUTION_ROLE,
     env_name: EnvName = None,
     secret_id: SecretId = None,
     secret_arn: Annotated[
