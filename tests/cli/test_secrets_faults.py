@@ -12,7 +12,7 @@ from cli_support import Result
 from strict_aws import CLUSTER, StrictAws, given_service
 from strict_aws.arranged import definition
 
-PUSH: Final = ("push", *TO, *SERVICE, "--poll", "0", "--timeout", "0.3", "--yes")
+PUSH: Final = ("push", *TO, *SERVICE, *QUICK, "--yes")
 # All calls of a push that changes one key and adds another. Reading comes before writing.
 READS: Final = (
     "DescribeSecret",
@@ -169,7 +169,7 @@ class TestEachCall:
         before, operation = Truth.of(operator), calls[number]
         aws.cut("*", when=when, after=number, times=1)
         aws.cut("*", when="before", after=number, times=ALWAYS)
-        result = operator.here(*PUSH, "--timeout", "0")
+        result = operator.here(*PUSH, "--timeout", "0.3")
         assert result.code == 5, result.err
         check_told(result, operation, before, Truth.of(operator))
         aws.all_well()
@@ -187,6 +187,29 @@ class TestEachCall:
         assert len(set(puts)) == 1
         assert len(puts) == (2 if CALLS[number] == "PutSecretValue" else 1)
         check_finished(changed, result, versions=2)
+
+
+@pytest.mark.parametrize(
+    ("operation", "states", "in_sync"),
+    [
+        ("PutSecretValue", {"NEW_KEY": "missing", "TICKCTL_GATEWAY_PASSWORD": "changed"}, False),
+        ("RegisterTaskDefinition", {"NEW_KEY": "unreferenced", "TICKCTL_GATEWAY_PASSWORD": "staged"}, True),
+        ("UpdateService", {"NEW_KEY": "unreferenced", "TICKCTL_GATEWAY_PASSWORD": "staged"}, True),
+    ],
+)
+def test_status_and_diff_tell_what_a_broken_push_has_left(
+    aws: StrictAws, changed: Operator, operation: str, states: Mapping[str, str], in_sync: bool
+) -> None:
+    """Which keys are in AWS, which ones tasks refer to, and which ones they have."""
+    aws.fail(operation, "AccessDeniedException")
+    assert changed.here(*PUSH).code == 4
+    status = changed.here("status", *TO, *SERVICE, "--json")
+    assert status.code == 1, status.err
+    told = {each["key"]: each["state"] for each in json.loads(status.out)["keys"]}
+    assert {name: told[name] for name in states} == states
+    assert changed.here("diff", *TO).code == (0 if in_sync else 1)
+    assert changed.here(*PUSH).code == 0
+    assert changed.here("status", *TO, *SERVICE).code == 0
 
 
 class TestRepetition:

@@ -136,6 +136,36 @@ class TestRollout:
         assert again.code == 0, again.err
         assert [each["id"] for each in rolling.service()["deployments"]] == [deployment]
 
+    def test_an_answer_from_before_the_deployment_is_not_its_end(self, aws: StrictAws, rolling: Operator) -> None:
+        """ECS may not know of a deployment yet that it has just begun; that isn't a rollback."""
+        aws.roll_out("gateway", Step.STALE, Step.STALE, Step.IN_PROGRESS, Step.COMPLETED)
+        pushed = rolling.here("push", *TO, *SERVICE, *QUICK, "--yes", "--json")
+        assert pushed.code == 0, pushed.err
+        assert json.loads(pushed.out)["services"][0]["outcome"] == "completed"
+
+    def test_after_a_rollback_of_the_circuit_breaker_the_same_push_deploys_again(
+        self, aws: StrictAws, rolling: Operator
+    ) -> None:
+        """The tasks that went back run without the new key: that isn't nothing to do."""
+        rolling.write(NEW_KEY="new")
+        aws.roll_out("gateway", Step.ROLLED_BACK)
+        assert rolling.here("push", *TO, *SERVICE, *QUICK, "--yes").code == 1
+        aws.roll_out("gateway", Step.COMPLETED)
+        assert rolling.here("status", *TO, *SERVICE).code == 1
+        again = rolling.here("push", *TO, *SERVICE, *QUICK, "--yes")
+        assert again.code == 0, again.err
+        assert aws.running("gateway") == [rolling.stored()] * 2
+        assert rolling.here("status", *TO, *SERVICE).code == 0
+
+    def test_a_stopped_task_tells_which_key_is_missing(self, aws: StrictAws, rolling: Operator) -> None:
+        """Somebody puts a value without a key while the deployment begins: ECS's reason is shown."""
+        client = aws.client("secretsmanager")
+        less = json.dumps({name: value for name, value in VALUES.items() if name != "RABBITMQ_URL"})
+        aws.meanwhile("UpdateService", lambda: client.put_secret_value(SecretId=SECRET, SecretString=less))
+        pushed = rolling.here("push", *TO, *SERVICE, *QUICK, "--yes")
+        assert pushed.code == 1, pushed.err
+        assert "did not contain json key RABBITMQ_URL" in pushed.err
+
     def test_nobody_has_to_wait(self, aws: StrictAws, rolling: Operator) -> None:
         """--no-wait begins the deployment and says that it wasn't followed."""
         pushed = rolling.here("push", *TO, *SERVICE, "--no-wait", "--yes")

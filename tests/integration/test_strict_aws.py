@@ -358,6 +358,16 @@ class TestServices:
         assert (primary["status"], primary["rolloutState"], primary["failedTasks"]) == ("PRIMARY", "FAILED", 3)
         assert self.look(client)["runningCount"] == 2
 
+    def test_an_answer_may_be_from_before_the_deployment(self, aws: StrictAws, operator: Any) -> None:
+        """The first look doesn't see it yet; the next one does."""
+        given_service(aws)
+        aws.roll_out("gateway", Step.STALE, Step.COMPLETED)
+        client = operator("ecs")
+        before = self.look(client)
+        [ours, _] = self.update(client, forceNewDeployment=True)["deployments"]
+        assert self.look(client)["deployments"] == before["deployments"]
+        assert [each["id"] for each in self.look(client)["deployments"]] == [ours["id"]]
+
     def test_somebody_else_may_begin_another_deployment(self, aws: StrictAws, operator: Any) -> None:
         """Ours is no longer primary then."""
         given_service(aws)

@@ -6,6 +6,7 @@ breaker detects failures"), and a task fetches its secrets when it starts, so th
 The words of events, reasons and stopped tasks are those that public reports of real deployments show.
 """
 
+import copy
 import uuid
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -26,6 +27,8 @@ class CannotStart(Exception):  # noqa: N818 - AWS's reason, not a mistake
 class Step(StrEnum):
     """What a look at a service finds of the deployment in progress."""
 
+    STALE = "stale"
+    """An answer from before the deployment: ECS's reads are eventually consistent."""
     IN_PROGRESS = "in progress"
     COMPLETED = "completed"
     FAILED = "failed"
@@ -82,6 +85,8 @@ class Rolling:
     tasks: list[Task] = field(default_factory=list)
     events: list[tuple[str, float, str]] = field(default_factory=list)
     script: Sequence[Step] = USUAL
+    _before: dict[str, Any] = field(default_factory=dict)
+    _stale: bool = False
 
     @property
     def primary(self) -> Deployment:
@@ -97,6 +102,7 @@ class Rolling:
         if self.deployments:
             if self.primary.definition == definition and not force:
                 return
+            self._before = self.documents()
             self.primary.status = "ACTIVE"
         now, identity = self.clock.now(), f"ecs-svc/{uuid.uuid4().int % 10**19:019d}"
         reason = reason or f"ECS deployment {identity} in progress."
@@ -108,6 +114,9 @@ class Rolling:
         if primary.state != "IN_PROGRESS" or not primary.steps:
             return
         step = primary.steps.pop(0) if len(primary.steps) > 1 else primary.steps[0]
+        self._stale = step is Step.STALE
+        if self._stale:
+            return
         primary.updated_at = self.clock.now()
         try:
             {
@@ -178,6 +187,8 @@ class Rolling:
 
     def documents(self) -> dict[str, Any]:
         """Return the fields of DescribeServices that are about deployments."""
+        if self._stale:
+            return copy.deepcopy(self._before)
         return {
             "desiredCount": self.desired,
             "runningCount": len(self.running()),
