@@ -14,6 +14,7 @@ from strict_aws.arranged import definition
 SECRET = "gateway/production"
 ARN = f"arn:aws:secretsmanager:{REGION}:{ACCOUNT}:secret:gateway/production-AbC1dE"
 OTHER_ROLE = "arn:aws:iam::123456789012:role/gateway-task"
+KEY_ID = "1b2c3d4e-5f60-7182-93a4-b5c6d7e8f901"
 Policy = Callable[..., Result]
 
 
@@ -88,13 +89,13 @@ def test_a_task_definition_file_tells_family_and_roles(offline: Policy, tmp_path
 def test_families_and_roles_in_the_options_need_no_aws(offline: Policy) -> None:
     """A whole pusher's policy without any credentials."""
     named = ("--cluster", CLUSTER, "--service", "gateway", "--task-definition", "gateway:7", "--role-arn", ROLE)
-    result = offline("--for", "pusher", "--secret-id", ARN, "--kms-key", "1b2c3d4e", *named)
+    result = offline("--for", "pusher", "--secret-id", ARN, "--kms-key", KEY_ID, *named)
     assert result.code == 0, result.err
     found = resources(result.json)
     assert found["ecs:UpdateService"] == {f"arn:aws:ecs:{REGION}:{ACCOUNT}:service/{CLUSTER}/gateway"}
     assert found["ecs:RegisterTaskDefinition"] == {f"arn:aws:ecs:{REGION}:{ACCOUNT}:task-definition/gateway:*"}
     assert found["iam:PassRole"] == {ROLE}
-    assert found["kms:Decrypt"] == {f"arn:aws:kms:{REGION}:{ACCOUNT}:key/1b2c3d4e"}
+    assert found["kms:Decrypt"] == {f"arn:aws:kms:{REGION}:{ACCOUNT}:key/{KEY_ID}"}
     assert result.err == ""
 
 
@@ -185,6 +186,16 @@ def test_an_alias_of_a_key_is_refused(offline: Policy) -> None:
     result = offline("--for", "puller", "--secret-id", ARN, "--kms-key", "alias/gateway")
     assert result.code == 3
     assert "alias" in result.err
+
+
+@pytest.mark.parametrize("option", ["--kms-key", "--role-arn", "--secret-arn", "--secret-id"])
+def test_a_secret_in_the_place_of_a_name_is_not_repeated(offline: Policy, option: str) -> None:
+    """Somebody has pasted the wrong thing."""
+    pasted = "sb_secret_" + "aB3dE5gH7jK9mN1pQ3sT"
+    secret = () if option.startswith("--secret") else ("--secret-id", ARN)
+    result = offline("--for", "pusher", *secret, "--task-definition", "gateway", option, pasted)
+    assert result.code in {2, 3}
+    assert pasted not in result.out + result.err
 
 
 def test_the_execution_role_is_meant_unless_another_is_named(offline: Policy) -> None:

@@ -10,7 +10,8 @@ from tickctl.core.secrets.iam import Deployment, Holder, SecretPlace, policy
 from tickctl.errors import ConfigurationError
 
 ARN = "arn:aws:secretsmanager:eu-west-1:123456789012:secret:gateway/production-AbC1dE"
-KEY = "arn:aws:kms:eu-west-1:123456789012:key/1b2c3d4e-5f60-7182-93a4-b5c6d7e8f901"
+KEY_ID = "1b2c3d4e-5f60-7182-93a4-b5c6d7e8f901"
+KEY = f"arn:aws:kms:eu-west-1:123456789012:key/{KEY_ID}"
 ROLES = ("arn:aws:iam::123456789012:role/gateway-execution", "arn:aws:iam::123456789012:role/gateway-task")
 SECRET = SecretPlace.of(ARN)
 GATEWAY = Deployment("eu-west-1", "production", ("gateway",), ("gateway",), ROLES)
@@ -141,7 +142,7 @@ def test_other_partitions_keep_their_names(region: str, partition: str, via: Any
     """Nothing of another partition stands in a policy."""
     place = SecretPlace.to_be_made("gateway", region=region, account="123456789012")
     document: Any = policy(
-        Holder.PUSHER, place, kms_key="1b2c3d4e", deployment=Deployment(region, "c", ("s",), ("f",)), create=True
+        Holder.PUSHER, place, kms_key=KEY_ID, deployment=Deployment(region, "c", ("s",), ("f",)), create=True
     )
     assert {arn.split(":")[1] for _, arn, _ in statements(document) if arn != "*"} == {partition}
     [used] = [each["Condition"] for each in document["Statement"] if each["Sid"] == "UseKeyForSecrets"]
@@ -185,17 +186,26 @@ def test_a_role_is_named_in_full(role: str) -> None:
         Deployment("eu-west-1", families=("gateway",), roles=(role,))
 
 
-@pytest.mark.parametrize("key", ["alias/gateway", "arn:aws:kms:eu-west-1:123456789012:alias/gateway", "*", "key/*"])
+@pytest.mark.parametrize(
+    "key", ["alias/gateway", "arn:aws:kms:eu-west-1:123456789012:alias/gateway", "*", "key/*", "hunter2"]
+)
 def test_an_alias_is_no_key(key: str) -> None:
     """IAM compares the key's own ARN."""
-    with pytest.raises(ConfigurationError, match="alias"):
+    with pytest.raises(ConfigurationError, match="alias") as caught:
         policy(Holder.PUSHER, SECRET, kms_key=key)
+    assert key == "*" or key not in caught.value.message
 
 
 def test_a_key_by_its_id_lies_where_the_secret_is() -> None:
     """AWS tells it that way."""
-    document = policy(Holder.PULLER, SECRET, kms_key="1b2c3d4e-5f60-7182-93a4-b5c6d7e8f901")
+    document = policy(Holder.PULLER, SECRET, kms_key=KEY_ID)
     assert ("kms:Decrypt", KEY) in {(action, resource) for action, resource, _ in statements(document)}
+
+
+def test_a_key_of_several_regions_is_one() -> None:
+    """Its id begins otherwise."""
+    document = policy(Holder.PULLER, SECRET, kms_key=f"mrk-{'0a' * 16}")
+    assert any(resource.endswith(f"key/mrk-{'0a' * 16}") for _, resource, _ in statements(document))
 
 
 def test_services_need_their_cluster() -> None:

@@ -67,9 +67,10 @@ def policy(
     puller runs list, diff, status, pull and exec. A pusher runs push and rollback as well. AWS is asked for what
     neither options nor files say: not with --secret-arn, and --task-definition and --role-arn for what is deployed.
     """
-    from tickctl.cli.secrets.target import target
+    from tickctl.cli.secrets.target import refuse_secrets, target
     from tickctl.core.secrets import iam
 
+    refuse_secrets(run, {"--kms-key": [kms_key], "--role-arn": role_arn or (), "--secret-arn": [secret_arn]})
     where = target(
         run,
         env_name=env_name,

@@ -15,7 +15,8 @@ from tickctl.core.json import Json, JsonObject
 from tickctl.errors import ConfigurationError
 
 _ARN: Final = r"arn:(aws[a-z-]*)"
-_KMS_KEY: Final = re.compile(rf"{_ARN}:kms:[a-z0-9-]+:[0-9]{{12}}:key/[A-Za-z0-9-]+")
+_KEY_ID: Final = r"mrk-[0-9a-f]{32}|[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}"
+_KMS_KEY: Final = re.compile(rf"{_ARN}:kms:[a-z0-9-]+:[0-9]{{12}}:key/(?:{_KEY_ID})")
 _IAM_ROLE: Final = re.compile(rf"{_ARN}:iam::[0-9]{{12}}:role/[A-Za-z0-9+=,.@_/-]+")
 _SECRET_NAME: Final = re.compile(r"[A-Za-z0-9/_+=.@-]{1,512}")
 _ECS_NAME: Final = re.compile(r"[A-Za-z0-9_-]{1,255}")
