@@ -26,6 +26,7 @@ class Became:
 
     arguments: list[str] = field(default_factory=list)
     environ: dict[str, str] = field(default_factory=dict)
+    signals: list[object] = field(default_factory=list)
 
 
 @pytest.fixture
@@ -44,7 +45,7 @@ def became(stored: Operator, monkeypatch: pytest.MonkeyPatch) -> Became:
 
     def execvpe(_file: str, arguments: list[str], environ: Mapping[str, str]) -> NoReturn:
         seen.arguments, seen.environ = arguments, dict(environ)
-        assert signal.getsignal(signal.SIGPIPE) is signal.SIG_DFL
+        seen.signals = [signal.getsignal(number) for number in (signal.SIGPIPE, signal.SIGXFSZ)]
         raise FileNotFoundError(2, "No such file or directory")
 
     monkeypatch.setattr("tickctl.cli.secrets.exec.os.execvpe", execvpe)
@@ -106,6 +107,7 @@ def test_values_go_before_the_environment(became: Became, stored: Operator) -> N
     """What runs is what the secret says; names only are said."""
     result = stored.here("exec", *TO, "--", "worker", env={"GREETING": "the shell's"})
     assert {name: became.environ[name] for name in HELD} == HELD
+    assert became.signals == [signal.SIG_DFL, signal.SIG_DFL], "Python ignores these, which a program would inherit"
     assert became.environ["HOME"] == str(stored.folder / "home")
     assert "running worker with 3 keys of version" in result.err
     assert "hunter2" not in result.err

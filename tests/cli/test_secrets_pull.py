@@ -170,6 +170,14 @@ def test_missing_versions(operator: Operator, version: str, code: int, said: str
     assert said in result.err
 
 
+def test_token_pasted_as_version_is_not_repeated(stored: Operator) -> None:
+    """It is as long as an id, and AWS's answer would quote it."""
+    result = stored.here("pull", *TO, "--version", "sb_secret_mN3vXq81tQw0Lr5KcYpZ000000000", "--output", "x.env")
+    assert result.code == 2
+    assert "mN3vXq81" not in result.err
+    assert stored.aws.calls == []
+
+
 def test_file_that_git_would_take_along_is_warned_about(stored: Operator) -> None:
     """Not ignored, or tracked already; an ignored one is fine."""
     subprocess.run(["git", "init", "-q", "."], cwd=stored.folder, check=True)

@@ -287,6 +287,10 @@ def test_denials_name_action_resource_identity_and_reason() -> None:
     assert access_denied(explicit, action="x:Y") == (
         "AWS doesn't allow ecs:UpdateService to arn:aws:iam::1:user/a with an explicit deny in a service control policy"
     )
+    boundary = DENIED.replace("identity-based policy", "permissions boundary")
+    assert access_denied(boundary, action="x:Y").endswith(
+        "because no permissions boundary allows the secretsmanager:PutSecretValue action"
+    )
     assert access_denied("Access denied.", action="ecs:ListTasks") == "AWS doesn't allow ecs:ListTasks"
 
 

@@ -197,7 +197,8 @@ def _refused(code: str, message: str, request: Request, status: int) -> TickctlE
     if code in _UNKNOWN_KEY:
         return CredentialsRefusedError(
             f"AWS doesn't know these credentials ({code})",
-            hint="check AWS_PROFILE or AWS_ACCESS_KEY_ID, and that AWS_SESSION_TOKEN belongs to them",
+            hint="check AWS_PROFILE or AWS_ACCESS_KEY_ID, that AWS_SESSION_TOKEN belongs to them, and that the account "
+            f"has enabled {request.region}",
         )
     if code in _SIGNATURE:
         return CredentialsRefusedError(

@@ -14,7 +14,7 @@ _SHORTEST: Final = 4
 _DENIED: Final = re.compile(
     r"User: (?P<who>arn:\S+) is not authorized to perform: (?P<action>[\w-]+:\w+)"
     r"(?: on resource: (?P<resource>\S+))?"
-    r"(?P<why> because no [\w -]+ policy allows the [\w:-]+ action| with an explicit deny(?: in an? [\w -]+ policy)?)?"
+    r"(?P<why> because no [\w -]+ allows the [\w:-]+ action| with an explicit deny(?: in an? [\w -]+)?)?"
 )
 # Members of requests that hold, or may hold, secret values: a secret's text, and a container's plain environment.
 _VALUES: Final = frozenset({"SecretString", "SecretBinary", "value"})

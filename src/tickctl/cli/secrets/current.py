@@ -102,10 +102,12 @@ def read(run: Run, aws: "Aws", target: "Target", version: str | None = None) -> 
 
     Raises:
         NotFoundError: there is no such secret or version, or no value yet.
-        InvalidInputError: that can't be a version's id.
+        InvalidInputError: that can't be a version's id, or it is a secret.
     """
     from tickctl.cli.secrets.aws import where
+    from tickctl.cli.secrets.target import refuse_secrets
 
+    refuse_secrets(run, {"--version": [version]})
     _check_version(version)
     state = existing(aws, target)
     place = where(aws, target, state.arn)
