@@ -188,6 +188,21 @@ class TestSafety:
         assert "SUPABASE_ALLOW_UNCONFIRMED" in refused.err
         assert aws.operations == []
 
+    @pytest.mark.parametrize(
+        "arguments",
+        [("push", "--kms-key"), ("push", "--tag"), ("rollback", "--to"), ("pull", "--output", "x", "--version")],
+        ids=" ".join,
+    )
+    def test_a_secret_in_the_place_of_a_name_is_not_repeated(
+        self, aws: StrictAws, operator: Operator, arguments: tuple[str, ...]
+    ) -> None:
+        """Neither what looks like one, nor what the files hold as one."""
+        for pasted in ("sb_secret_N7UND0UgjKTVK-Uodkm0Hg", "q8$Wm2!vT5#zR7nB4xK9pL3sD6fG1hJ0"):
+            refused = operator.here(*arguments, pasted, *TO)
+            assert refused.code == 2
+            assert pasted not in refused.out + refused.err
+        assert aws.operations == []
+
     def test_who_means_it_can_force_it(self, operator: Operator) -> None:
         """It is still named."""
         operator.write(SUPABASE_ALLOW_UNCONFIRMED="true")

@@ -109,9 +109,10 @@ def push(
     """
     from tickctl.cli.secrets import rollout
     from tickctl.cli.secrets.aws import open_target
-    from tickctl.cli.secrets.target import target
+    from tickctl.cli.secrets.target import refuse_secrets, target
     from tickctl.cli.secrets.writing import check_unmoved
 
+    refuse_secrets(run, {"--kms-key": [kms_key], "--tag": tag})
     where = target(
         run,
         env_name=env_name,

@@ -81,9 +81,10 @@ def rollback(
     """
     from tickctl.cli.secrets import rollout
     from tickctl.cli.secrets.aws import open_target
-    from tickctl.cli.secrets.target import target
+    from tickctl.cli.secrets.target import refuse_secrets, target
     from tickctl.cli.secrets.writing import check_unmoved
 
+    refuse_secrets(run, {"--to": [to]})
     where = target(run, env_name=env_name, secret_id=secret_id, region=region, cluster=cluster, services=service)
     aws = open_target(run, where)
     plan = _plan(aws, where, to)
