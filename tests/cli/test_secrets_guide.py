@@ -173,6 +173,20 @@ def test_a_rollback_by_the_circuit_breaker_looks_as_on_the_page(reader: Reader) 
     assert [line for line in plain(block.splitlines()) if line not in plain(said)] == []
 
 
+def test_the_example_s_way_to_production_can_be_gone(reader: Reader) -> None:
+    """Its commands look first, and need no profile."""
+    text = (EXAMPLE / "README.md").read_text()
+    section = text[text.index("## From Compose to production") :]
+    [block] = re.findall(r"```console\n(.*?)```", section, flags=re.DOTALL)
+    (reader.operator.folder / "tickctl.toml").unlink()
+    commands = [line.strip().removeprefix("$ ") for line in block.replace("\\\n", "").splitlines() if line.strip()]
+    assert [command.split()[2] for command in commands] == ["check", "push"]
+    for command in commands:
+        code, said = reader.type(command)
+        assert code == 0, said
+    assert reader.operator.versions() == 0
+
+
 def test_the_readme_shows_what_the_page_shows() -> None:
     """So that its lines are real ones, too."""
     readme = (ROOT / "README.md").read_text()
