@@ -178,6 +178,8 @@ def test_file_goes_before_what_a_service_runs(platform: Platform) -> None:
     assert [definition.source for definition in made.definitions] == ["file task.json", "service worker"]
     assert made.definitions[0].register
     assert made.definitions[0].rewrite.document["cpu"] == "512"
+    assert [call for call in platform.calls if call[0] == "check"] == [("check", "gateway")]
+    assert platform.calls.count(("definition", "gateway")) == 1
     assert actions(made) == {"gateway": Action.UPDATE, "worker": Action.NONE}
 
 

@@ -163,16 +163,19 @@ def test_refusal_ends_it() -> None:
         world([seen(ours())], CredentialsRefusedError("expired")).follow()
 
 
-def test_answer_from_before_the_deployment_is_no_replacement() -> None:
+@pytest.mark.parametrize("minutes", [0, 5])
+def test_answer_from_before_the_deployment_is_no_replacement(minutes: float) -> None:
     """ECS reads are eventually consistent: a first look may not know of it."""
-    made = world([seen(theirs())], [seen(ours(), theirs(status="ACTIVE"))], [seen(ours("COMPLETED"))])
+    made = world([seen(theirs(minutes=minutes))], [seen(ours(), theirs(status="ACTIVE"))], [seen(ours("COMPLETED"))])
     assert states(made.follow()) == [COMPLETED]
     assert made.told[0][0].now == ours()
 
 
 def test_old_answer_counts_once_the_deployment_was_seen() -> None:
     """Then it is gone: rolled back to a deployment of before."""
-    assert states(world([seen(ours())], [seen(theirs())]).follow()) == [REPLACED]
+    made = world([seen(ours())], [seen(theirs())])
+    assert states(made.follow()) == [REPLACED]
+    assert made.slept == [5]
 
 
 def test_deployment_that_is_never_seen_is_gone_after_a_while() -> None:

@@ -108,6 +108,14 @@ def test_plain_values_become_references_in_every_container() -> None:
     assert result.changes == (ContainerChange("gateway", moved=("B",)), ContainerChange("log", moved=("A",)))
 
 
+def test_key_that_stands_twice_in_a_file_is_told_as_moved() -> None:
+    """As a plain value and as a reference to something else: AWS would refuse the file, and it is mended."""
+    before = definition(container(secrets=[ref("A", OTHER)], environment=plain(A="1")))
+    result = rewrite(before, arn=ARN, keys=["A"], known=["A"])
+    assert of(result)["secrets"] == [ref("A")]
+    assert result.changes == (ContainerChange("gateway", moved=("A",)),)
+
+
 @pytest.mark.parametrize(
     "entry",
     [
