@@ -92,6 +92,9 @@ def test_answers_to_a_read(code: str, message: str, status: int, kind: type[Tick
     [
         (answer("InternalServiceError", status=500), "has trouble of its own"),
         (answer("ThrottlingException"), "asked too much"),
+        (answer("200", "<html>"), "isn't AWS"),
+        (KeyError("a parser's"), "isn't AWS"),
+        (ResponseParserError(VALUE), "isn't AWS"),
         (library.ReadTimeoutError(endpoint_url="https://x"), "gave no answer to PutSecretValue"),
         (library.ConnectionClosedError(endpoint_url="https://x"), "gave no answer to PutSecretValue"),
         (library.EndpointConnectionError(endpoint_url="https://x"), "can't connect to AWS Secrets Manager at secretsm"),

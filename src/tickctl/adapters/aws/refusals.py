@@ -1,0 +1,125 @@
+"""What AWS's refusals mean, in words that hold no value of a request.
+
+Codes and conditions are those of the API references of Secrets Manager, ECS and STS, "Common errors" included.
+"""
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from tickctl.adapters.aws.request import Request, stranger, uncertain
+from tickctl.adapters.aws.words import access_denied, aws_words
+from tickctl.errors import (
+    ConfigurationError,
+    ConflictError,
+    CredentialsRefusedError,
+    NotFoundError,
+    TickctlError,
+)
+
+_EXPIRED: Final = frozenset({"ExpiredToken", "ExpiredTokenException", "RequestExpired", "TokenRefreshRequired"})
+_UNKNOWN_KEY: Final = frozenset({
+    "UnrecognizedClientException", "InvalidClientTokenId", "InvalidAccessKeyId", "AuthFailure",
+    "MissingAuthenticationToken", "MissingAuthenticationTokenException", "OptInRequired",
+})  # fmt: skip
+_SIGNATURE: Final = frozenset({
+    "InvalidSignatureException", "SignatureDoesNotMatch", "IncompleteSignature", "IncompleteSignatureException",
+})  # fmt: skip
+_DENIED: Final = frozenset({
+    "AccessDeniedException", "AccessDenied", "UnauthorizedOperation", "NotAuthorized", "BlockedException",
+    "Blocked", "ForbiddenException",
+})  # fmt: skip
+_KMS: Final = frozenset({"EncryptionFailure", "DecryptionFailure"})
+_THROTTLED: Final = frozenset({
+    "ThrottlingException", "Throttling", "ThrottledException", "TooManyRequestsException", "RequestLimitExceeded",
+    "RequestThrottled", "RequestThrottledException", "SlowDown",
+})  # fmt: skip
+_MISSING: Final = frozenset({
+    "ResourceNotFoundException", "ClusterNotFoundException", "ServiceNotFoundException", "ServiceNotActiveException",
+})  # fmt: skip
+_CONFLICTS: Final = frozenset({
+    "ResourceExistsException", "ConflictException", "ConcurrentModificationException", "UpdateInProgressException",
+})  # fmt: skip
+_VALIDATION: Final = frozenset({"ValidationException", "ValidationError", "InvalidParameterException"})
+_SERVER_ERROR: Final = 500
+_FORBIDDEN: Final = 403
+
+
+def answered(answer: Mapping[str, Any], request: Request) -> TickctlError:
+    """Explain an answer that says no."""
+    code = str(answer.get("Error", {}).get("Code", ""))
+    status = int(answer.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
+    message = aws_words(answer.get("Error", {}).get("Message"), request.parameters)
+    if status >= _SERVER_ERROR:
+        return uncertain(request, f"AWS {request.name} has trouble of its own ({code or status})")
+    if not code or code.isdigit():
+        return stranger(request.name, request)
+    if code in _THROTTLED:
+        return uncertain(request, f"AWS {request.name} is asked too much at the moment ({code})")
+    return _refused(code, message, request, status) or _rejected(code, message, request)
+
+
+def _refused(code: str, message: str, request: Request, status: int) -> TickctlError | None:
+    """Explain the refusals that concern the one who asks."""
+    if code in _EXPIRED:
+        return CredentialsRefusedError(
+            "the AWS credentials have expired", hint="sign in again ('aws sso login'), or fetch new ones"
+        )
+    if code in _UNKNOWN_KEY:
+        return CredentialsRefusedError(
+            f"AWS doesn't know these credentials ({code})",
+            hint="check AWS_PROFILE or AWS_ACCESS_KEY_ID, that AWS_SESSION_TOKEN belongs to them, and that the account "
+            f"has enabled {request.region}",
+        )
+    if code in _SIGNATURE:
+        return CredentialsRefusedError(
+            f"AWS refuses the signature ({code})", hint="check AWS_SECRET_ACCESS_KEY, and this machine's clock"
+        )
+    if code in _KMS or (code in _DENIED and "KMS" in message):
+        use = "decrypt" if not request.changes or code == "DecryptionFailure" else "encrypt"
+        return CredentialsRefusedError(
+            f"AWS KMS doesn't {use} with the key of the secret ({code})",
+            hint="the key must be enabled, and these credentials need kms:Decrypt and, to write, kms:GenerateDataKey",
+        )
+    if code in _DENIED or status == _FORBIDDEN:
+        return CredentialsRefusedError(
+            access_denied(message, action=f"{request.service}:{request.operation}"),
+            hint="'tickctl secrets policy' prints policies that suffice",
+        )
+    return None
+
+
+def _rejected(code: str, message: str, request: Request) -> TickctlError:
+    """Explain the refusals that concern what was asked."""
+    subject = request.subject
+    if code in _MISSING or message.startswith("Unable to describe task definition"):
+        return NotFoundError(_absence(message, request), hint="check the name, the region and the account")
+    if "scheduled for deletion" in message or "marked for deletion" in message:
+        return ConflictError(
+            f"{subject} is scheduled for deletion",
+            hint="'tickctl secrets push --restore' takes the deletion back; a new one would have another ARN",
+        )
+    if code in _CONFLICTS or "RemoveFromVersionId" in message or "currently has the staging label" in message:
+        return ConflictError(
+            f"somebody else has changed {subject} in between; nothing was written",
+            hint="look with 'tickctl secrets diff', and run the command again",
+        )
+    if code == "LimitExceededException":
+        return ConfigurationError(
+            f"{request.operation} would exceed a quota of AWS {request.name}",
+            hint="look at the service's quotas in the AWS console",
+        )
+    # AWS's words are needed, and hold no value by now; but its validation may quote any piece of a secret.
+    quotes = "SecretString" in request.parameters and code in _VALIDATION
+    quoted = f": {message}" if message and not quotes else ""
+    return ConfigurationError(f"AWS {request.name} rejects {request.operation} for {subject} ({code}){quoted}")
+
+
+def _absence(message: str, request: Request) -> str:
+    where = f"in {request.region}"
+    if version := request.parameters.get("VersionId") or request.parameters.get("MoveToVersionId"):
+        return f"{request.subject} {where} has no version {version}"
+    if "staging label" in message:
+        return f"{request.subject} {where} has no value yet"
+    if message.startswith("Cluster not found"):
+        return f"the cluster {request.parameters.get('cluster', 'default')} {where} doesn't exist"
+    return f"{request.subject} {where} doesn't exist"
