@@ -241,6 +241,23 @@ def test_definition_that_is_named_twice_is_refused(platform: Platform, families:
         decide(platform, families=families, files=given)
 
 
+def test_containers_of_several_definitions_are_named_together(platform: Platform) -> None:
+    """Each definition has its own; a name that none has is a slip of the hand."""
+    platform.definitions.clear()
+    platform.given(document("gateway", containers=("gateway", "log")))
+    platform.given(document("worker", containers=("worker", "log")))
+    platform.found["worker"] = service("worker", definition="worker:1")
+    services = ["gateway", "worker"]
+    made = decide(platform, wanted=Wanted(ARN, ["A"], ["A"], ("gateway", "worker")), services=services)
+    changed = [change.container for one in made.definitions for change in one.rewrite.changes]
+    assert changed == ["gateway", "worker"]
+    with pytest.raises(ConfigurationError, match="no task definition has a container web") as refused:
+        decide(platform, wanted=Wanted(ARN, ["A"], ["A"], ("gateway", "web")), services=services)
+    assert refused.value.hint == "there are gateway, log, worker"
+    with pytest.raises(ConfigurationError, match="task definition worker has no container gateway"):
+        decide(platform, wanted=Wanted(ARN, ["A"], ["A"], ("gateway",)), services=services)
+
+
 def test_service_without_a_cluster_is_refused(platform: Platform) -> None:
     """AWS would look in a cluster called default."""
     with pytest.raises(ConfigurationError, match="not their cluster"):
@@ -279,7 +296,8 @@ def test_rollback_only_takes_references_away(platform: Platform) -> None:
     """Those to keys that the version before hadn't."""
     platform.definitions.clear()
     platform.given(document("gateway", "A", "B"))
-    made = decide(platform, wanted=Wanted(ARN, ["A", "C"]), rewritten=True)
+    # Which containers get keys doesn't matter then; a profile may name some of definitions that no service runs.
+    made = decide(platform, wanted=Wanted(ARN, ["A", "C"], containers=("nightly",)), rewritten=True)
     [change] = made.definitions[0].rewrite.changes
     assert (change.removed, change.added) == (("B",), ())
     same = decide(platform, wanted=Wanted(ARN, ["A", "B"]), rewritten=True)

@@ -7,7 +7,7 @@ from enum import StrEnum
 
 from tickctl.core.ecs.freshness import is_fresh
 from tickctl.core.ecs.port import ContainerPlatform, Service, TaskDefinition
-from tickctl.core.ecs.preflight import check_service
+from tickctl.core.ecs.preflight import check_service, container_names
 from tickctl.core.ecs.references import region_of
 from tickctl.core.ecs.registration import DefinitionFile, own_tags, same
 from tickctl.core.ecs.rollout import RolloutState, judge
@@ -39,6 +39,7 @@ class Wanted:
     keys: Collection[str] | None = None
     """Those that containers get; None adds nothing and only removes references to keys that there won't be."""
     containers: tuple[str, ...] = ()
+    """Each is in one definition at least."""
 
     def applied_to(self, document: JsonObject) -> Rewrite:
         """Return the rewritten document.
@@ -48,7 +49,9 @@ class Wanted:
         """
         if self.keys is None:
             return without_dangling(document, arn=self.arn, known=self.known)
-        return rewrite(document, arn=self.arn, keys=self.keys, containers=self.containers, known=self.known)
+        # Of several definitions each has some of the containers; one that has none of them is refused.
+        there = tuple(name for name in self.containers if name in container_names(document))
+        return rewrite(document, arn=self.arn, keys=self.keys, containers=there or self.containers, known=self.known)
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +121,11 @@ class _Source:
     services: tuple[Service, ...] = ()
     file: DefinitionFile | None = None
 
+    @property
+    def document(self) -> JsonObject:
+        """What is to be completed."""
+        return self.file.document if self.file else self.base.document if self.base else {}
+
 
 def plan(
     platform: ContainerPlatform,
@@ -157,6 +165,8 @@ def plan(
     for service in found:
         check_service(service)
     sources = _sources(platform, found, families, files)
+    if wanted.keys is not None:
+        _refuse_unknown(wanted.containers, sources)
     definitions = tuple(_definition(platform, wanted, source, changed_at, rewritten=rewritten) for source in sources)
     return RolloutPlan(wanted, cluster, definitions, tuple(_warnings(found, wanted.arn)), changed_at)
 
@@ -214,6 +224,15 @@ def _from_file(
     return _Source(f"file {name}", family, base, tuple(services), file)
 
 
+def _refuse_unknown(containers: Sequence[str], sources: Sequence[_Source]) -> None:
+    there = [name for source in sources for name in container_names(source.document)]
+    for name in containers:
+        if name not in there:
+            raise ConfigurationError(
+                f"no task definition has a container {name}", hint=f"there are {', '.join(dict.fromkeys(there))}"
+            )
+
+
 def _refuse_twice(families: Sequence[str]) -> None:
     for family in families:
         if families.count(family) > 1:
@@ -230,8 +249,7 @@ def _services_named(services: Sequence[Service]) -> str:
 def _definition(
     platform: ContainerPlatform, wanted: Wanted, source: _Source, changed_at: datetime | None, *, rewritten: bool
 ) -> DefinitionPlan:
-    base, file = source.base, source.file
-    document = file.document if file else base.document if base else {}
+    base, file, document = source.base, source.file, source.document
     tags = own_tags(base.tags if base else {})
     if file and file.tags is not None:
         tags = dict(file.tags)

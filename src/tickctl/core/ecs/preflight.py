@@ -17,6 +17,11 @@ def containers_of(document: JsonObject) -> list[JsonObject]:
     return objects(document, "containerDefinitions")
 
 
+def container_names(document: JsonObject) -> list[str]:
+    """Return the names of the containers of a task definition."""
+    return [text_of(container, "name") for container in containers_of(document)]
+
+
 def objects(document: JsonObject, member: str) -> list[JsonObject]:
     """Return the objects of a list in a document.
 

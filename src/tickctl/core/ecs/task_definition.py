@@ -3,7 +3,7 @@
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
-from tickctl.core.ecs.preflight import check_definition, containers_of, objects, text_of
+from tickctl.core.ecs.preflight import check_definition, container_names, containers_of, objects, text_of
 from tickctl.core.ecs.references import Reference, parse_value_from, value_from
 from tickctl.core.ecs.registration import registration
 from tickctl.core.json import JsonObject
@@ -74,7 +74,7 @@ def _reference(entry: JsonObject) -> Reference | None:
 
 
 def _choose(document: JsonObject, *, arn: str, containers: Sequence[str]) -> set[str]:
-    names = [text_of(container, "name") for container in containers_of(document)]
+    names = container_names(document)
     missing = [name for name in containers if name not in names]
     if missing:
         raise ConfigurationError(
