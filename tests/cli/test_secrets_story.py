@@ -110,6 +110,14 @@ class TestRollout:
         assert "tickctl secrets rollback" in pushed.err
         assert rolling.stored()["TICKCTL_GATEWAY_PASSWORD"] == "another-password"
 
+    def test_a_rollback_that_nobody_saw_is_a_failure_all_the_same(self, aws: StrictAws, rolling: Operator) -> None:
+        """Between two looks ECS may have gone back and be steady again; that is no success of ours."""
+        aws.roll_out("gateway", Step.IN_PROGRESS, Step.GONE)
+        pushed = rolling.here("push", *TO, *SERVICE, *QUICK, "--yes")
+        assert pushed.code == 1, pushed.err
+        assert "deployment failed: tasks failed to start." in pushed.err
+        assert "Essential container in task exited" in pushed.err
+
     def test_a_failed_deployment_without_rollback_is_a_failure(self, aws: StrictAws, rolling: Operator) -> None:
         """It stays primary, and is no success for that."""
         aws.roll_out("gateway", Step.FAILED)

@@ -348,6 +348,16 @@ class TestServices:
         [done] = self.look(client)["deployments"]
         assert (done["id"], done["rolloutState"]) == (back["id"], "COMPLETED")
 
+    def test_a_rollback_may_be_over_before_anybody_looks(self, aws: StrictAws, operator: Any) -> None:
+        """Then nothing is left of the failed deployment but its events and its stopped tasks."""
+        old = given_service(aws)
+        new = aws.client("ecs").register_task_definition(**definition())["taskDefinition"]["taskDefinitionArn"]
+        aws.roll_out("gateway", Step.GONE)
+        client = operator("ecs")
+        ours = self.update(client, taskDefinition=new)["deployments"][0]["id"]
+        [only] = self.look(client)["deployments"]
+        assert (only["id"] != ours, only["taskDefinition"], only["rolloutState"]) == (True, old, "COMPLETED")
+
     def test_a_failure_without_rollback_stays_primary(self, aws: StrictAws, operator: Any) -> None:
         """The deployment is FAILED, and the old tasks go on running."""
         given_service(aws)

@@ -35,6 +35,8 @@ class Step(StrEnum):
     """By the circuit breaker, without a rollback."""
     ROLLED_BACK = "rolled back"
     """By the circuit breaker, to the revision before."""
+    GONE = "gone"
+    """Rolled back, and that was done with, since somebody looked last."""
     REPLACED = "replaced"
     """Somebody else starts another deployment."""
 
@@ -124,6 +126,7 @@ class Rolling:
                 Step.COMPLETED: self.complete,
                 Step.FAILED: self._fail,
                 Step.ROLLED_BACK: self._roll_back,
+                Step.GONE: self._go,
                 Step.REPLACED: self._replace,
             }[step](primary)
         except CannotStart as problem:
@@ -165,6 +168,10 @@ class Rolling:
         self._say(f"rolling back to deployment {before.id}.")
         self.deploy(before.definition, force=True, reason=reason)
         self.primary.steps = [Step.COMPLETED]
+
+    def _go(self, deployment: Deployment) -> None:
+        self._roll_back(deployment)
+        self.complete(self.primary)
 
     def _replace(self, deployment: Deployment) -> None:
         self.deploy(deployment.definition, force=True)
