@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from tickctl.core.ecs.port import Deployment, Service, Task, TaskDefinition
 from tickctl.core.json import JsonObject
-from tickctl.errors import NotFoundError, TickctlError
+from tickctl.errors import NotFoundError
 
 NOON: Final = datetime(2026, 11, 23, 12, tzinfo=UTC)
 ARN: Final = "arn:aws:secretsmanager:eu-west-1:123456789012:secret:gateway/production-AbCdEf"
@@ -147,8 +147,3 @@ class Platform:
         """Return tasks."""
         self._called("tasks", cluster, service)
         return (self.stopped if stopped else self.running).get(service, ())
-
-
-def refusing(**errors: TickctlError) -> Platform:
-    """Return a platform whose calls of these names fail."""
-    return Platform(refuse=dict(errors))
