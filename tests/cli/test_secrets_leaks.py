@@ -179,7 +179,9 @@ QUOTING: Final = ("DescribeSecret", "GetSecretValue", "PutSecretValue", "Registe
 
 
 @pytest.mark.parametrize("way", ALL_WORDS)
-@pytest.mark.parametrize("code", ["ValidationException", "AccessDeniedException", "InternalServiceError"])
+@pytest.mark.parametrize(
+    "code", ["ValidationException", "InvalidRequestException", "AccessDeniedException", "InternalServiceError"]
+)
 @pytest.mark.parametrize("operation", QUOTING)
 def test_an_error_of_aws_that_quotes_what_was_sent_is_not_repeated(
     aws: StrictAws, stored: Operator, watch: Watch, operation: str, code: str, way: str

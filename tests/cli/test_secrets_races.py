@@ -1,5 +1,6 @@
 """Two people push at once, or somebody changes something in the middle: one wins, and the other is told."""
 
+import json
 import os
 import subprocess
 from collections.abc import Callable, Iterator
@@ -156,6 +157,19 @@ class TestMeanwhile:
         assert operator.here(*PUSH).code == 0
         assert operator.stored()["NEW_KEY"] == "ours"
         assert operator.versions() == 3
+
+    def test_another_tool_between_our_two_reads_is_a_conflict(self, aws: StrictAws, operator: Operator) -> None:
+        """Its token isn't ours, so we must notice ourselves that the value isn't of the version we were told of."""
+        operator.have_pushed()
+        operator.write(NEW_KEY="ours")
+        client, theirs = aws.client("secretsmanager"), VALUES | {"NEW_KEY": "theirs"}
+        aws.meanwhile(
+            "GetSecretValue", lambda: client.put_secret_value(SecretId=SECRET, SecretString=json.dumps(theirs))
+        )
+        result = operator.here(*PUSH)
+        assert result.code == 7, result.err
+        assert operator.stored() == theirs
+        assert "PutSecretValue" not in aws.operations
 
     def test_a_push_in_the_middle_of_a_rollback_is_a_conflict(
         self, aws: StrictAws, operator: Operator, rival: Operator
