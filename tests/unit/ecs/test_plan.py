@@ -241,6 +241,13 @@ def test_definition_that_is_named_twice_is_refused(platform: Platform, families:
         decide(platform, families=families, files=given)
 
 
+@pytest.mark.parametrize("name", ["gateway:1", revision_arn("gateway:1")])
+def test_revision_of_a_family_is_refused(platform: Platform, name: str) -> None:
+    """Going back to an old definition is no part of a push."""
+    with pytest.raises(ConfigurationError, match="more than the name of a family"):
+        decide(platform, families=[name])
+
+
 def test_containers_of_several_definitions_are_named_together(platform: Platform) -> None:
     """Each definition has its own; a name that none has is a slip of the hand."""
     platform.definitions.clear()

@@ -188,7 +188,7 @@ def _sources(
         running.setdefault(service.task_definition, []).append(service)
     bases = {arn: platform.definition(arn) for arn in running}
     from_files = [_from_file(platform, name, file, bases, running) for name, file in files.items()]
-    _refuse_twice([*(source.family for source in from_files), *families])
+    _check_families([*(source.family for source in from_files), *families])
     covered = {source.family for source in from_files}
     from_services = [
         _Source(_services_named(running[arn]), base.family, base, tuple(running[arn]))
@@ -233,8 +233,13 @@ def _refuse_unknown(containers: Sequence[str], sources: Sequence[_Source]) -> No
             )
 
 
-def _refuse_twice(families: Sequence[str]) -> None:
+def _check_families(families: Sequence[str]) -> None:
     for family in families:
+        if ":" in family:
+            raise ConfigurationError(
+                f"{family} is more than the name of a family",
+                hint="leave the revision out: the one that a service runs is taken, else the latest",
+            )
         if families.count(family) > 1:
             raise ConfigurationError(
                 f"the task definition {family} is named twice", hint="give the family or one file of it"
