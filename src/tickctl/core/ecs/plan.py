@@ -11,6 +11,7 @@ from tickctl.core.ecs.preflight import check_service, container_names
 from tickctl.core.ecs.references import region_of
 from tickctl.core.ecs.registration import DefinitionFile, own_tags, same
 from tickctl.core.ecs.rollout import RolloutState, judge
+from tickctl.core.ecs.sources import Source, check_containers, find_sources
 from tickctl.core.ecs.task_definition import Rewrite, rewrite, without_dangling
 from tickctl.core.json import JsonObject
 from tickctl.errors import ConfigurationError, NotFoundError
@@ -111,22 +112,6 @@ class RolloutPlan:
         return any(one.action is not Action.NONE for definition in self.definitions for one in definition.services)
 
 
-@dataclass(frozen=True, slots=True)
-class _Source:
-    """Where a definition comes from: `base` is what is registered, None if the family is new."""
-
-    source: str
-    family: str
-    base: TaskDefinition | None
-    services: tuple[Service, ...] = ()
-    file: DefinitionFile | None = None
-
-    @property
-    def document(self) -> JsonObject:
-        """What is to be completed."""
-        return self.file.document if self.file else self.base.document if self.base else {}
-
-
 def plan(
     platform: ContainerPlatform,
     wanted: Wanted,
@@ -164,9 +149,9 @@ def plan(
     found = platform.services(cluster, services) if cluster and services else ()
     for service in found:
         check_service(service)
-    sources = _sources(platform, found, families, files)
+    sources = find_sources(platform, found, families, files)
     if wanted.keys is not None:
-        _refuse_unknown(wanted.containers, sources)
+        check_containers(wanted.containers, sources)
     definitions = tuple(_definition(platform, wanted, source, changed_at, rewritten=rewritten) for source in sources)
     return RolloutPlan(wanted, cluster, definitions, tuple(_warnings(found, wanted.arn)), changed_at)
 
@@ -177,82 +162,8 @@ def older_tasks(platform: ContainerPlatform, service: Service, changed_at: datet
     return sum(is_fresh(task, changed_at) is not True for task in tasks)
 
 
-def _sources(
-    platform: ContainerPlatform,
-    services: Sequence[Service],
-    families: Sequence[str],
-    files: Mapping[str, DefinitionFile],
-) -> list[_Source]:
-    running: dict[str, list[Service]] = {}
-    for service in services:
-        running.setdefault(service.task_definition, []).append(service)
-    bases = {arn: platform.definition(arn) for arn in running}
-    from_files = [_from_file(platform, name, file, bases, running) for name, file in files.items()]
-    _check_families([*(source.family for source in from_files), *families])
-    covered = {source.family for source in from_files}
-    from_services = [
-        _Source(_services_named(running[arn]), base.family, base, tuple(running[arn]))
-        for arn, base in bases.items()
-        if base.family not in covered
-    ]
-    covered |= {source.family for source in from_services}
-    from_families = [
-        _Source(f"family {family}", family, platform.definition(family)) for family in families if family not in covered
-    ]
-    return [*from_files, *from_services, *from_families]
-
-
-def _from_file(
-    platform: ContainerPlatform,
-    name: str,
-    file: DefinitionFile,
-    bases: Mapping[str, TaskDefinition],
-    running: Mapping[str, Sequence[Service]],
-) -> _Source:
-    family = str(file.document["family"])
-    services = [service for arn, base in bases.items() if base.family == family for service in running[arn]]
-    if running and not services:
-        others = ", ".join(sorted({base.family for base in bases.values()}))
-        raise ConfigurationError(
-            f"{name} is of the family {family}, and no service that is named runs it: they run {others}",
-            hint="name the service that runs this family, or leave the services out to register it only",
-        )
-    try:
-        base = platform.definition(family)
-    except NotFoundError:
-        base = None
-    return _Source(f"file {name}", family, base, tuple(services), file)
-
-
-def _refuse_unknown(containers: Sequence[str], sources: Sequence[_Source]) -> None:
-    there = [name for source in sources for name in container_names(source.document)]
-    for name in containers:
-        if name not in there:
-            raise ConfigurationError(
-                f"no task definition has a container {name}", hint=f"there are {', '.join(dict.fromkeys(there))}"
-            )
-
-
-def _check_families(families: Sequence[str]) -> None:
-    for family in families:
-        if ":" in family:
-            raise ConfigurationError(
-                f"{family} is more than the name of a family",
-                hint="leave the revision out: the one that a service runs is taken, else the latest",
-            )
-        if families.count(family) > 1:
-            raise ConfigurationError(
-                f"the task definition {family} is named twice", hint="give the family or one file of it"
-            )
-
-
-def _services_named(services: Sequence[Service]) -> str:
-    names = [service.name for service in services]
-    return f"service {names[0]}" if len(names) == 1 else f"services {', '.join(names)}"
-
-
 def _definition(
-    platform: ContainerPlatform, wanted: Wanted, source: _Source, changed_at: datetime | None, *, rewritten: bool
+    platform: ContainerPlatform, wanted: Wanted, source: Source, changed_at: datetime | None, *, rewritten: bool
 ) -> DefinitionPlan:
     base, file, document = source.base, source.file, source.document
     tags = own_tags(base.tags if base else {})
