@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from tickctl.core.loopback import is_loopback
 from tickctl.core.secrets import Secret
 from tickctl.errors import ConfigurationError
 
@@ -231,15 +232,3 @@ def _url(name: str, value: str | None) -> str | None:
     if parts.scheme == "http" and not is_loopback(host):
         raise ConfigurationError(f"{name} is not https", hint="plain http is accepted on the loopback interface only")
     return value.rstrip("/")
-
-
-def is_loopback(host: str) -> bool:
-    """Whether a host name or address can only be this machine (RFC 6761 section 6.3, RFC 1122 section 3.2.1.3)."""
-    import ipaddress  # noqa: PLC0415 - only with a project configured
-
-    if host == "localhost" or host.endswith(".localhost"):
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False

@@ -5,9 +5,10 @@ from pathlib import Path
 
 import pytest
 
+from tickctl.core.loopback import is_loopback
 from tickctl.core.secrets import Secret
 from tickctl.errors import ConfigurationError
-from tickctl.settings import Settings, is_loopback, load
+from tickctl.settings import Settings, load
 
 
 def write(path: Path, text: str) -> Path:

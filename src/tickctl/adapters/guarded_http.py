@@ -12,8 +12,8 @@ from typing import Any, Final, Literal, Self
 from urllib.parse import urlsplit
 
 from tickctl.core.json import JsonObject
+from tickctl.core.loopback import is_loopback
 from tickctl.errors import ConfigurationError, InvalidInputError, UnreachableError
-from tickctl.settings import is_loopback
 
 TIMEOUT: Final = 5.0
 MAX_BYTES: Final = 256 * 1024

@@ -6,9 +6,10 @@ from urllib.parse import urlsplit
 
 from tickctl.adapters.auth_server import AuthServer
 from tickctl.adapters.jwks import DiskCopy, fetch_jwks
+from tickctl.core.loopback import is_loopback
 from tickctl.core.tokens import KeySet, KeySource, Policy, RemoteKeys, StaticKeys
 from tickctl.errors import ConfigurationError, UnreachableError
-from tickctl.settings import Settings, is_loopback
+from tickctl.settings import Settings
 
 LARGEST_JWKS_FILE: Final = 256 * 1024
 

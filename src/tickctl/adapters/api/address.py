@@ -6,8 +6,8 @@ from urllib.parse import SplitResult, urlsplit
 
 import httpx
 
+from tickctl.core.loopback import is_loopback
 from tickctl.errors import ConfigurationError
-from tickctl.settings import is_loopback
 
 _EXAMPLE: Final = "write it like https://<project-ref>.supabase.co"
 # A name or an IPv4 address, or an IPv6 address; a port.

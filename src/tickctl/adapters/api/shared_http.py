@@ -13,9 +13,9 @@ import httpx
 from postgrest import AsyncPostgrestClient
 
 from tickctl.core.json import JsonObject
+from tickctl.core.loopback import is_loopback
 from tickctl.core.quota.postgrest import ApiAnswer
 from tickctl.errors import ConfigurationError, InvalidInputError, TickctlError, UnreachableError
-from tickctl.settings import is_loopback
 
 LARGEST_ANSWER: Final = 4 * 1024 * 1024
 """Bytes; the longest answers are pages of 1000 users or log entries."""

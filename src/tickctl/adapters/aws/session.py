@@ -10,9 +10,9 @@ from botocore.exceptions import NoRegionError
 
 from tickctl.adapters.aws import logs
 from tickctl.adapters.aws.failures import CAUGHT, Request, explained
+from tickctl.core.loopback import is_loopback
 from tickctl.core.secrets import Secret
 from tickctl.errors import ConfigurationError
-from tickctl.settings import is_loopback
 
 IDENTITY: Final = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_PROFILE")
 """The variables of a file that say as whom. They belong together: never one of them with others from elsewhere."""
