@@ -119,6 +119,16 @@ def test_revision_is_registered_deployed_and_followed(capsys: pytest.CaptureFixt
     ]
 
 
+def test_one_revision_does_for_services_that_end_up_with_the_same() -> None:
+    """They ran different revisions of one family before."""
+    platform = Rolling(completed)
+    platform.given(document("gateway"))
+    platform.found["other"] = service("other", definition="gateway:2")
+    report = carry_out(platform, plan(platform))
+    assert [call for call in platform.writes if call[0] == "register"] == [("register", "gateway")]
+    assert {one["task_definition"] for one in rollout.report_json(report)["services"]} == {revision_arn("gateway:3")}  # type: ignore[attr-defined] # a list
+
+
 def test_secret_s_own_arn_is_used_once_it_has_one() -> None:
     """A first push is planned before there is any."""
     platform = Rolling(completed)

@@ -242,11 +242,18 @@ def _revision(
     arn: str,
     done: _Done,
 ) -> "TaskDefinition":
+    from tickctl.core.ecs.plan import matches
+
     if definition.existing:
         return definition.existing
     rewritten = definition.rewrite
     if arn != plan.wanted.arn:
         rewritten = replace(plan.wanted, arn=arn).applied_to(definition.document)
+    for made in done.registered.values():
+        # Services of one family that ran different revisions may end up with the same one.
+        if made.family == definition.family and matches(made, rewritten.document, definition.tags):
+            done.registered[definition.source] = made
+            return made
     revision = platform.register(rewritten.document, tags=definition.tags)
     done.registered[definition.source] = revision
     run.output.notice(f"registered {revision.family}:{revision.revision}")

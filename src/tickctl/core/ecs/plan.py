@@ -172,11 +172,11 @@ def _definition(
     change = wanted.applied_to(document)
     if file:
         platform.check(change.document)
-    existing = base if base and _is(base, change, tags) else None
+    existing = base if base and matches(base, change.document, tags) else None
     if existing is None and base and not file and source.services:
         # A run that was cut off may have registered it already.
         latest = _latest(platform, source.family)
-        existing = latest if latest and _is(latest, change, tags) else None
+        existing = latest if latest and matches(latest, change.document, tags) else None
     services = tuple(
         ServicePlan(service, _action(platform, service, existing, changed_at, rewritten=rewritten))
         for service in source.services
@@ -191,10 +191,11 @@ def _latest(platform: ContainerPlatform, family: str) -> TaskDefinition | None:
         return None
 
 
-def _is(registered: TaskDefinition, change: Rewrite, tags: Mapping[str, str]) -> bool:
+def matches(registered: TaskDefinition, document: JsonObject, tags: Mapping[str, str]) -> bool:
+    """Whether a revision is what would be registered, and can be run."""
     if registered.document.get("status") == "INACTIVE":
         return False  # deregistered: no service can be told to run it
-    return same(registered.document, change.document) and own_tags(registered.tags) == dict(tags)
+    return same(registered.document, document) and own_tags(registered.tags) == dict(tags)
 
 
 def _action(
