@@ -1,0 +1,343 @@
+"""What an AWS account says of itself, as far as an audit judges it.
+
+A read that failed is a value too: `Unread` stands where the answer would stand, never an empty list. So "there is
+none" and "it isn't known" can't be mistaken for each other.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from tickctl.core.secrets.masked import Secret
+from tickctl.core.secrets.store import SecretState
+
+
+@dataclass(frozen=True, slots=True)
+class Unread:
+    """What could not be found out, and why: refused, not there, or no answer. Both hold names only.
+
+    Attributes:
+        what: in words, such as `the tasks of service gateway`.
+        reason: one sentence without a full stop.
+    """
+
+    what: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Named:
+    """A name and its value: a variable of the environment, a label, an option."""
+
+    name: str
+    value: Secret
+
+
+@dataclass(frozen=True, slots=True)
+class Network:
+    """How tasks with an interface of their own (awsvpc) are to be connected."""
+
+    subnets: tuple[str, ...]
+    groups: tuple[str, ...]
+    """Ids of security groups; none means the default group of the VPC."""
+    public_ip: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ManagedVolume:
+    """An EBS volume that ECS makes for each task (ECS API reference, ServiceManagedEBSVolumeConfiguration).
+
+    `encrypted` is None where the service doesn't say: then the region's default decides.
+    """
+
+    name: str
+    encrypted: bool | None
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """A task that runs or is to run."""
+
+    id: str
+    definition: str
+    """ARN of the revision."""
+    created_at: datetime | None
+    interfaces: tuple[str, ...] = ()
+    subnets: tuple[str, ...] = ()
+    volumes: tuple[str, ...] = ()
+    """Ids of EBS volumes that ECS made for it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """A service, with all that its deployments and task sets name."""
+
+    name: str
+    arn: str
+    cluster: str
+    """Name of its cluster."""
+    launch_type: str | None
+    definitions: tuple[str, ...]
+    """ARNs of the revisions that it runs or is to run, the one that it is to run first."""
+    networks: tuple[Network, ...]
+    """Different ones only; none where tasks have no interface of their own."""
+    target_groups: tuple[str, ...]
+    classic_load_balancers: tuple[str, ...]
+    """Names of load balancers of the first generation, at which nobody looks."""
+    volumes: tuple[ManagedVolume, ...]
+    tasks: tuple[Task, ...] | Unread
+
+
+@dataclass(frozen=True, slots=True)
+class Container:
+    """A container of a task definition."""
+
+    name: str
+    image: str
+    environment: tuple[Named, ...] = ()
+    command: tuple[Secret, ...] = ()
+    """The words of `entryPoint`, `command` and the health check, in this order."""
+    labels: tuple[Named, ...] = ()
+    log_driver: str | None = None
+    log_options: tuple[Named, ...] = ()
+    secrets: tuple[tuple[str, str], ...] = ()
+    """Name and `valueFrom`, those of the log driver included."""
+    environment_files: int = 0
+    """How many files of S3 it takes variables from; nobody looks into them."""
+    user: str | None = None
+    privileged: bool = False
+    read_only_root: bool = False
+    added_capabilities: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class EfsMount:
+    """A volume of a task definition that lies on EFS."""
+
+    volume: str
+    file_system: str
+    transit_encryption: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Definition:
+    """A revision of a task definition."""
+
+    arn: str
+    family: str
+    revision: int
+    containers: tuple[Container, ...]
+    network_mode: str | None
+    """`awsvpc`, `bridge`, `host`, `none`; None is Docker's default."""
+    pid_mode: str | None = None
+    ipc_mode: str | None = None
+    execution_role: str | None = None
+    task_role: str | None = None
+    efs: tuple[EfsMount, ...] = ()
+    host_paths: tuple[tuple[str, str], ...] = ()
+    """Volume and the path of the host that it shows."""
+    launch_volumes: tuple[str, ...] = ()
+    """Volumes that the service configures when it starts a task: `Service.volumes`."""
+    other_volumes: tuple[str, ...] = ()
+    """Volumes of another kind, such as FSx or a Docker driver's, at which nobody looks."""
+
+    @property
+    def name(self) -> str:
+        """Family and revision, as people write it."""
+        return f"{self.family}:{self.revision}"
+
+
+@dataclass(frozen=True, slots=True)
+class SecretVersionFacts:
+    """What a version of a secret holds; `values` is None if it is no JSON object, so that it has no keys."""
+
+    id: str
+    values: Mapping[str, Secret] | None
+
+
+@dataclass(frozen=True, slots=True)
+class SecretFacts:
+    """A secret that is referred to.
+
+    Attributes:
+        state: `Phase.ABSENT` if it doesn't exist.
+        versions: what each version holds that is asked for, by its id. AWSCURRENT is always there if it exists.
+        has_policy: whether a resource policy is attached to it.
+    """
+
+    state: SecretState
+    versions: Mapping[str, SecretVersionFacts | Unread] = field(default_factory=dict)
+    has_policy: bool | Unread = False
+
+    def version(self, *, stage: str | None, version_id: str | None) -> SecretVersionFacts | Unread | None:
+        """Return the version that a reference means; None if there is none."""
+        wanted = version_id or self.state.version_of(stage or "AWSCURRENT")
+        if wanted is None or (version_id and stage and stage not in self.state.stages.get(version_id, ())):
+            return None
+        return self.versions.get(wanted)
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """Whether a role may read a secret: fetch its value, and decrypt it where it has a key of its own."""
+
+    role: str
+    secret: str
+    """As it is referred to, like the keys of `AccountFacts.secrets`."""
+    allowed: bool | Unread
+    why: str = ""
+    """What stands in the way, if it isn't allowed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """A way out of a subnet that leads through an internet gateway."""
+
+    destination: str
+    gateway: str
+
+
+@dataclass(frozen=True, slots=True)
+class Subnet:
+    """A subnet, and its ways to the internet; none makes it a private one."""
+
+    id: str
+    vpc: str
+    internet_routes: tuple[Route, ...] | Unread
+
+
+@dataclass(frozen=True, slots=True)
+class Ingress:
+    """A rule that lets something in: `ports` are None for all of them."""
+
+    protocol: str
+    """`tcp`, `udp`, `icmp`, a number, or `-1` for all."""
+    ports: tuple[int, int] | None
+    cidrs: tuple[str, ...] = ()
+    """Ranges of IPv4 and IPv6 addresses."""
+    groups: tuple[str, ...] = ()
+    prefix_lists: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class SecurityGroup:
+    """A security group and what it lets in."""
+
+    id: str
+    name: str
+    vpc: str
+    ingress: tuple[Ingress, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Interface:
+    """The network interface of a running task."""
+
+    id: str
+    public_ip: bool
+    groups: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Action:
+    """What a listener does with a request: `kind` is `forward`, `redirect`, `fixed-response` and so on.
+
+    `to_protocol` is where a redirect leads: HTTP, HTTPS or `#{protocol}`, the one that the request came by.
+    """
+
+    kind: str
+    to_protocol: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TlsPolicy:
+    """A security policy of listeners, and the protocols that it accepts, such as `TLSv1.2`."""
+
+    name: str
+    protocols: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Listener:
+    """A listener of a load balancer."""
+
+    arn: str
+    protocol: str
+    """HTTP, HTTPS, TCP, TLS, UDP, TCP_UDP or GENEVE."""
+    port: int
+    tls_policy: TlsPolicy | Unread | None
+    """None where the listener speaks no TLS."""
+    actions: tuple[Action, ...]
+    """Those that end the default: what comes before them, such as authentication, is left out."""
+    rules: tuple[Action, ...] | Unread = ()
+    """Those of the other rules; read for HTTP listeners only."""
+
+
+@dataclass(frozen=True, slots=True)
+class LoadBalancer:
+    """A load balancer in front of a service: `kind` is `application`, `network` or `gateway`."""
+
+    arn: str
+    name: str
+    kind: str
+    internet_facing: bool
+    groups: tuple[str, ...]
+    listeners: tuple[Listener, ...] | Unread
+
+
+@dataclass(frozen=True, slots=True)
+class Volume:
+    """An EBS volume that is in use."""
+
+    id: str
+    encrypted: bool
+    attached_to: tuple[str, ...] = ()
+    """Ids of instances; none where AWS doesn't say, as for Fargate's tasks."""
+
+
+@dataclass(frozen=True, slots=True)
+class FileSystem:
+    """A file system of EFS."""
+
+    id: str
+    encrypted: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Image:
+    """What is baked into an image: every platform of it, where it has several."""
+
+    environment: tuple[Named, ...]
+    command: tuple[Secret, ...]
+    labels: tuple[Named, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class AccountFacts:
+    """Everything that was read. The keys of a mapping are what the others refer to; what they refer to is there."""
+
+    region: str
+    services: tuple[Service, ...]
+    unlisted: tuple[Unread, ...]
+    """Lists that failed. If there is one, there may be more services than `services`."""
+    definitions: Mapping[str, Definition | Unread] = field(default_factory=dict)
+    """By ARN."""
+    secrets: Mapping[str, SecretFacts | Unread] = field(default_factory=dict)
+    """By ARN as `core.ecs.references.Reference.arn` has it, or by the name that was asked for."""
+    access: tuple[Access, ...] = ()
+    """One for each execution role and secret that its task definitions refer to."""
+    subnets: Mapping[str, Subnet | Unread] = field(default_factory=dict)
+    """By id, like groups, interfaces and file systems."""
+    groups: Mapping[str, SecurityGroup | Unread] = field(default_factory=dict)
+    interfaces: Mapping[str, Interface | Unread] = field(default_factory=dict)
+    target_groups: Mapping[str, tuple[str, ...] | Unread] = field(default_factory=dict)
+    """By ARN: the ARNs of the load balancers in front of it."""
+    load_balancers: Mapping[str, LoadBalancer | Unread] = field(default_factory=dict)
+    """By ARN."""
+    volumes: tuple[Volume, ...] | Unread = Unread("the EBS volumes", "nobody has looked")
+    """All of the region that are in use."""
+    default_encryption: bool | Unread = Unread("the region's default encryption", "nobody has looked")
+    """Whether new EBS volumes of the region are encrypted unasked."""
+    file_systems: Mapping[str, FileSystem | Unread] = field(default_factory=dict)
+    images: Mapping[str, Image | Unread] = field(default_factory=dict)
+    """By `Container.image`."""
