@@ -3,25 +3,17 @@
 from collections.abc import Iterator, Mapping
 from typing import Final
 
-from tickctl.core.json import JsonObject
 from tickctl.core.secrets.checks.catalogue import Check
 from tickctl.core.secrets.checks.finding import Finding, Purpose, Result, about
 from tickctl.core.secrets.env_files import Entry
 from tickctl.core.secrets.masked import Secret
+from tickctl.core.secrets.public_keys import is_demo, unverified_claims
 from tickctl.core.secrets.shapes import secret_shape
 from tickctl.errors import ConfigurationError
 
 _SWITCH: Final = "SUPABASE_ALLOW_UNCONFIRMED"
 _CURRENT: Final = "SUPABASE_JWT_SECRET"
 _PREVIOUS: Final = "SUPABASE_JWT_SECRET_PREVIOUS"
-# Those of Supabase's local set-up and of the example for hosting it oneself; everybody can read them there.
-_PUBLIC: Final = frozenset(
-    {
-        "super-secret-jwt-token-with-at-least-32-characters-long",
-        "your-super-secret-jwt-token-with-at-least-32-characters-long",
-    }
-)
-_DEMO_ISSUER: Final = "supabase-demo"
 # Fewer different characters than these are a repetition, not a secret; 32 random hexadecimal digits have about 14.
 _LEAST_CHARACTERS: Final = 6
 _ADMIN_NAMES: Final = frozenset(
@@ -56,7 +48,7 @@ def _switch(entry: Entry, value: Secret, purpose: Purpose) -> Iterator[Finding]:
 def _jwt_secret(entry: Entry, value: Secret, purpose: Purpose) -> Iterator[Finding]:
     from tickctl.core.tokens.hmac_secret import hmac_secret  # noqa: PLC0415 - loads cryptography, which --help can spare
 
-    if value.reveal().strip() in _PUBLIC:
+    if is_demo(value):
         message = f"{entry.name} is the public demo secret of local set-ups: anybody can sign tokens with it"
         mend = "put the project's own JWT secret there"
         yield about(entry, Check.DEMO_SECRET, _unless_local(purpose), message, mend)
@@ -73,7 +65,7 @@ def _jwt_secret(entry: Entry, value: Secret, purpose: Purpose) -> Iterator[Findi
 
 
 def _demo_key(entry: Entry, value: Secret, purpose: Purpose) -> Iterator[Finding]:
-    if value.reveal().strip() in _PUBLIC or _claims(value).get("iss") == _DEMO_ISSUER:
+    if is_demo(value):
         message = f"{entry.name} is a public demo key of local set-ups"
         yield about(entry, Check.DEMO_SECRET, _unless_local(purpose), message, "put the project's own key there")
 
@@ -81,7 +73,7 @@ def _demo_key(entry: Entry, value: Secret, purpose: Purpose) -> Iterator[Finding
 def _administrative(entry: Entry, value: Secret) -> Iterator[Finding]:
     name = entry.name
     shape = secret_shape(value.reveal())
-    role = _claims(value).get("role")
+    role = unverified_claims(value).get("role")
     if name in _AWS_NAMES or shape == "an AWS access key":
         message = f"{name} is an AWS access key; tasks get theirs from their role, which changes them by the hour"
         yield about(entry, Check.AWS_CREDENTIAL, Result.FAIL, message, "remove it, and give the task role the right")
@@ -103,19 +95,6 @@ def _rotation(effective: Mapping[str, Entry]) -> Iterator[Finding]:
         message = f"{_PREVIOUS} is still accepted"
         mend = "remove it when the last token that it signed has expired"
         yield about(previous, Check.PREVIOUS_SECRET, Result.NOTE, message, mend)
-
-
-def _claims(value: Secret) -> JsonObject:
-    """Return the claims of a legacy API key, which is a JWT; nothing of it is verified."""
-    from tickctl.core.tokens.encoding import EncodingError, decode_base64url, parse_object  # noqa: PLC0415 - as above
-
-    parts = value.reveal().strip().split(".")
-    if len(parts) != 3:  # noqa: PLR2004 - RFC 7515 section 7.1
-        return {}
-    try:
-        return parse_object(decode_base64url(parts[1].encode("utf-8", "surrogateescape")))
-    except EncodingError:
-        return {}
 
 
 def _unless_local(purpose: Purpose) -> Result:
