@@ -36,7 +36,8 @@ def access_denied(message: str, *, action: str) -> str:
 def aws_words(message: object, parameters: Mapping[str, Any]) -> str:
     """Return AWS's message on one line and not too long, without values of the request."""
     text = " ".join(message.split()) if isinstance(message, str) else ""
-    for value in sorted(set(_values(parameters)), key=len, reverse=True):
+    spellings = {spelling for value in _values(parameters) for spelling in _spellings(value)}
+    for value in sorted(spellings, key=len, reverse=True):
         text = text.replace(value, MASK)
     return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}…"
 
@@ -53,6 +54,13 @@ def _values(member: object, *, inside: bool = False) -> Iterator[str]:
         case Sequence():
             for part in member:
                 yield from _values(part, inside=inside)
+
+
+def _spellings(text: str) -> Iterator[str]:
+    """Yield a text, and how it looks within JSON and within JSON that is a text of JSON."""
+    for _ in range(3):
+        yield text
+        text = json.dumps(text)[1:-1]
 
 
 def _parts(text: str) -> Iterator[str]:
