@@ -65,7 +65,7 @@ def verify_token(
     now = parse_time(at) if at else time.time()
     network = Network.AUTO if online is None else Network.ONLINE if online else Network.OFFLINE
     with (
-        _tokens(run, token, file, batch=batch) as tokens,
+        open_tokens(run, token, file, batch=batch) as tokens,
         open_verifier(run, network=network, leeway=leeway) as verifier,
     ):
         if batch:
@@ -136,8 +136,12 @@ def parse_time(text: str) -> float:
 
 
 @contextmanager
-def _tokens(run: Run, token: str | None, file: Path | None, *, batch: bool) -> Iterator[Iterator[str]]:
-    """Open the one place that was named and yield its token, or its lines as tokens of a batch."""
+def open_tokens(run: Run, token: str | None, file: Path | None, *, batch: bool) -> Iterator[Iterator[str]]:
+    """Open the one place that was named and yield its token, or its lines as tokens of a batch.
+
+    Raises:
+        InvalidInputError: none was named, or two were, or it can't be read.
+    """
     if token and file:
         raise InvalidInputError("both a token and --file were given", hint="give one of them")
     if file:

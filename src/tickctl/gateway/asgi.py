@@ -12,7 +12,7 @@ from tickctl.gateway.body import ClientGoneError, read_body
 from tickctl.gateway.configuration import build_gate
 from tickctl.gateway.gate import Gate, GateRequest, Observer
 from tickctl.gateway.options import GateOptions
-from tickctl.gateway.problem import MEDIA_TYPE, Problem, RefusedError
+from tickctl.gateway.problem import Problem, RefusedError
 from tickctl.gateway.routes import Scope, Selector, root_path_of, selector
 from tickctl.gateway.state import AdmittedState
 from tickctl.settings import Settings
@@ -189,10 +189,10 @@ class _Exchange:
 
 async def _answer(problem: Problem, scope: Scope, send: Send) -> None:
     body = problem.body()
-    fields = {"Content-Type": MEDIA_TYPE, "Content-Length": str(len(body)), "Cache-Control": "no-store"}
+    fields = problem.fields(body)
     if problem.status == _REQUEST_TIMEOUT and scope.get("http_version", "1.1").startswith("1."):
         fields["Connection"] = "close"  # RFC 9110 section 15.5.9: what is left of the body must not be waited for
-    headers = _encoded({**fields, **dict(problem.headers), **_exposure(scope)})
+    headers = _encoded({**fields, **_exposure(scope)})
     await send({"type": "http.response.start", "status": problem.status, "headers": headers})
     await send({"type": "http.response.body", "body": b"" if scope["method"] == "HEAD" else body})
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 from tickctl.adapters import project
 from tickctl.core.quota import AsyncSqlFunctions
+from tickctl.core.secrets import Secret
 from tickctl.core.tokens import Policy
 from tickctl.core.tokens.policy import DEFAULT_LEEWAY
 from tickctl.errors import ConfigurationError
@@ -61,28 +62,50 @@ def _gate(settings: Settings, store: AsyncSqlFunctions | None, options: GateOpti
     return Gate(keys, policy, own, settler=settler, options=options, observe=observe, close=own.aclose)
 
 
+def api_of(settings: Settings) -> tuple[str, Secret] | None:
+    """Return address and key of the API that is the store; `None` where it is PostgreSQL.
+
+    Raises:
+        ConfigurationError: the key is none for a gateway.
+    """
+    if not (settings.supabase_url and settings.anon_key):
+        return None
+    from tickctl.adapters.api.address import host_of  # noqa: PLC0415 - a gateway has one of the two
+    from tickctl.adapters.api.keys import ApiKey, KeyKind  # noqa: PLC0415
+
+    if ApiKey.of(settings.anon_key, host_of(settings.supabase_url)).kind is not KeyKind.PUBLISHABLE:
+        raise ConfigurationError(
+            "SUPABASE_ANON_KEY is a secret key, which has no place in a gateway",
+            hint="set it to the publishable key, which begins with sb_publishable_, or to the anon key",
+        )
+    return settings.supabase_url, settings.anon_key
+
+
+def database_of(settings: Settings) -> Secret:
+    """Return the connection string of the store, where it is PostgreSQL.
+
+    Raises:
+        ConfigurationError: there is none.
+    """
+    if settings.db_url is None:
+        raise ConfigurationError(
+            "nothing says where quotas are kept",
+            hint="set SUPABASE_URL and SUPABASE_ANON_KEY, or SUPABASE_DB_URL for a database without the API",
+        )
+    return settings.db_url
+
+
 def _store(settings: Settings, timeout: float) -> "tuple[AsyncApiFunctions | AsyncPostgresFunctions, Identity | None]":
-    if settings.supabase_url and settings.anon_key:
+    if (api := api_of(settings)) is not None:
         from tickctl.adapters.api import AsyncApiFunctions  # noqa: PLC0415 - a gateway has one of the two
-        from tickctl.adapters.api.address import host_of  # noqa: PLC0415
-        from tickctl.adapters.api.keys import ApiKey, KeyKind  # noqa: PLC0415
         from tickctl.adapters.gateway_identity import GatewayUser  # noqa: PLC0415
 
-        if ApiKey.of(settings.anon_key, host_of(settings.supabase_url)).kind is not KeyKind.PUBLISHABLE:
-            raise ConfigurationError(
-                "SUPABASE_ANON_KEY is a secret key, which has no place in a gateway",
-                hint="set it to the publishable key, which begins with sb_publishable_, or to the anon key",
-            )
         identity = GatewayUser.from_settings(settings)
-        return AsyncApiFunctions(settings.supabase_url, settings.anon_key, timeout=timeout), identity
-    if settings.db_url:
-        from tickctl.adapters.postgres import AsyncPostgresFunctions  # noqa: PLC0415
+        return AsyncApiFunctions(*api, timeout=timeout), identity
+    url = database_of(settings)
+    from tickctl.adapters.postgres import AsyncPostgresFunctions  # noqa: PLC0415
 
-        return AsyncPostgresFunctions(settings.db_url, timeout=timeout, prepare=True), OperatorIdentity()
-    raise ConfigurationError(
-        "nothing says where quotas are kept",
-        hint="set SUPABASE_URL and SUPABASE_ANON_KEY, or SUPABASE_DB_URL for a database without the API",
-    )
+    return AsyncPostgresFunctions(url, timeout=timeout, prepare=True), OperatorIdentity()
 
 
 def _warn(settings: Settings, policy: Policy) -> None:

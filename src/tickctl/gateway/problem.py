@@ -49,6 +49,11 @@ class Problem:
     headers: tuple[tuple[str, str], ...] = ()
     members: JsonObject = field(default_factory=dict)
 
+    def fields(self, body: bytes) -> dict[str, str]:
+        """Return the header fields of the answer with this body."""
+        own = {"Content-Type": MEDIA_TYPE, "Content-Length": str(len(body)), "Cache-Control": "no-store"}
+        return {**own, **dict(self.headers)}
+
     def body(self) -> bytes:
         """Return the document, in UTF-8."""
         quota = self.status == _TOO_MANY_REQUESTS

@@ -150,6 +150,27 @@ class EmbeddedDatabase:
         with self._changing():
             return self._home.read_or_make_secret()
 
+    def look(self) -> Server | None:
+        """Return the server if one runs; nothing is started, kept or written.
+
+        It may be stopped at any moment, by the last who uses it: this is no use of it.
+        """
+        if not self._is_there():
+            return None
+        with reported(self._home.path):
+            found = running(self._home)
+            return Server(socket_folder(self._home), found.pid, find_binaries().path("psql")) if found else None
+
+    def known_secret(self) -> Secret | None:
+        """Return the key that signs the tokens of this database's users, if it was made before."""
+        if not self._is_there():
+            return None
+        with reported(self._home.path):
+            try:
+                return self._home.read_secret()
+            except FileNotFoundError:
+                return None
+
     def _enter(self) -> tuple[int, Server]:
         """Begin to use the server: return the descriptor whose shared lock says so, and the server."""
         with self._changing():

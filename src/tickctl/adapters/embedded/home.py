@@ -161,6 +161,15 @@ class Home:
             unfinished = self.jwt_secret.with_suffix(".new")
             write_new(unfinished, secrets.token_urlsafe(48) + "\n")
             unfinished.rename(self.jwt_secret)
+        return self.read_secret()
+
+    def read_secret(self) -> Secret:
+        """Return the key for tokens.
+
+        Raises:
+            FileNotFoundError: none was made yet.
+            ConfigurationError: other users could have read it.
+        """
         descriptor = os.open(self.jwt_secret, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
         with os.fdopen(descriptor) as file:
             found = os.fstat(descriptor)
