@@ -9,7 +9,7 @@ import pytest
 
 from aws_support import QUICK, SECRET, SERVICE, TO, Operator
 from cli_support import COMMAND
-from strict_aws import StrictAws, given_service
+from strict_aws import Step, StrictAws, given_service
 
 
 @pytest.fixture
@@ -219,6 +219,85 @@ class TestSafety:
         assert "WHERE_I_AM" in refused.err
         assert operator.here("push", *TO, "--allow-shell", "WHERE_I_AM", env=env).code == 0
         assert operator.stored()["REGION_NAME"] == "at-home"
+
+
+class TestPrune:
+    """No task may be made that refers to a key which isn't there."""
+
+    @pytest.fixture
+    def leaving(self, aws: StrictAws, operator: Operator) -> Operator:
+        """A running service refers to a key that has been taken out of the files, and another key has changed."""
+        given_service(aws)
+        operator.write(OF_OLD="x")
+        assert operator.here("push", *TO, *SERVICE, *QUICK).code == 0
+        keys = operator.folder / "services" / "keys.env"
+        keys.write_text(keys.read_text().replace("OF_OLD=x\n", ""))
+        operator.write(TICKCTL_GATEWAY_PASSWORD="another-password")
+        aws.all_well()
+        return operator
+
+    def test_services_give_a_key_up_before_the_secret_loses_it(self, aws: StrictAws, leaving: Operator) -> None:
+        """Two deployments, one version: in between, tasks of either revision can be made."""
+        done = leaving.here("push", *TO, *SERVICE, *QUICK, "--prune", "--yes")
+        assert done.code == 0, done.err
+        writing = [name for name in aws.operations if not name.startswith(("Describe", "Get", "List"))]
+        assert writing == ["RegisterTaskDefinition", "UpdateService", "PutSecretValue", "UpdateService"]
+        for running in aws.running("gateway"):
+            assert "OF_OLD" not in running
+            assert running["TICKCTL_GATEWAY_PASSWORD"] == "another-password"
+        assert leaving.here("status", *TO, *SERVICE).code == 0
+
+    def test_a_failed_deployment_leaves_the_secret_as_it_is(self, aws: StrictAws, leaving: Operator) -> None:
+        """The revision that ECS goes back to still finds its key."""
+        aws.roll_out("gateway", Step.ROLLED_BACK)
+        failed = leaving.here("push", *TO, *SERVICE, *QUICK, "--prune", "--yes", "--json")
+        assert failed.code == 1
+        assert "nothing was written" in failed.err
+        assert failed.json["services"][0]["outcome"] == "failed"
+        assert leaving.stored()["OF_OLD"] == "x"
+        assert "PutSecretValue" not in aws.operations
+
+    def test_cut_in_between_the_same_command_goes_on(self, aws: StrictAws, leaving: Operator) -> None:
+        """What is deployed already isn't deployed without the key once more."""
+        aws.fail("PutSecretValue", "AccessDeniedException", status=400)
+        assert leaving.here("push", *TO, *SERVICE, *QUICK, "--prune", "--yes").code == 4
+        aws.all_well()
+        assert leaving.here("push", *TO, *SERVICE, *QUICK, "--prune", "--yes").code == 0
+        writing = [name for name in aws.operations if not name.startswith(("Describe", "Get", "List"))]
+        assert writing == ["PutSecretValue", "UpdateService"]
+
+    def test_somebody_who_writes_in_between_is_not_written_over(self, aws: StrictAws, leaving: Operator) -> None:
+        """The deployment takes minutes."""
+        client = aws.client("secretsmanager")
+        held = json.dumps(leaving.stored() | {"OF": "somebody else"})
+        aws.meanwhile("UpdateService", lambda: client.put_secret_value(SecretId=SECRET, SecretString=held))
+        assert leaving.here("push", *TO, *SERVICE, *QUICK, "--prune", "--yes").code == 7
+        assert leaving.stored()["OF"] == "somebody else"
+
+    def test_it_has_to_be_followed(self, aws: StrictAws, leaving: Operator) -> None:
+        """--no-wait can't be meant."""
+        refused = leaving.here("push", *TO, *SERVICE, "--no-wait", "--prune", "--yes")
+        assert refused.code == 2
+        assert "OF_OLD" in refused.err
+        assert all(name.startswith(("Describe", "Get", "List")) for name in aws.operations)
+
+    def test_the_plan_says_so(self, leaving: Operator) -> None:
+        """A dry run shows both deployments."""
+        shown = leaving.here("push", *TO, *SERVICE, "--prune", "--dry-run")
+        assert shown.code == 0
+        assert "services are deployed twice: without OF_OLD" in shown.err
+
+    def test_a_key_that_no_service_refers_to_just_goes(self, aws: StrictAws, leaving: Operator) -> None:
+        """One deployment, since values have changed."""
+        held = json.dumps({key: value for key, value in leaving.stored().items() if key != "OF_OLD"})
+        aws.client("secretsmanager").put_secret_value(SecretId=SECRET, SecretString=held)
+        assert leaving.here("push", *TO, *SERVICE, *QUICK, "--yes").code == 0
+        aws.client("secretsmanager").put_secret_value(
+            SecretId=SECRET, SecretString=json.dumps(leaving.stored() | {"NEVER_USED": "x"})
+        )
+        aws.all_well()
+        assert leaving.here("push", *TO, *SERVICE, *QUICK, "--prune", "--yes").code == 0
+        assert aws.operations.count("UpdateService") == 1
 
 
 class TestRollback:

@@ -105,10 +105,8 @@ def read(run: Run, aws: "Aws", target: "Target", version: str | None = None) -> 
         InvalidInputError: that can't be a version's id, or it is a secret.
     """
     from tickctl.cli.secrets.aws import where
-    from tickctl.cli.secrets.target import refuse_secrets
 
-    refuse_secrets(run, {"--version": [version]})
-    _check_version(version)
+    check_version(run, version)
     state = existing(aws, target)
     place = where(aws, target, state.arn)
     run.output.notice(f"reading {place}")
@@ -142,7 +140,15 @@ def _version_id(state: "SecretState", text: str | None) -> str | None:
     return text
 
 
-def _check_version(text: str | None) -> None:
+def check_version(run: Run, text: str | None, *, option: str = "--version") -> None:
+    """Refuse what can't be a version, before AWS is asked.
+
+    Raises:
+        InvalidInputError: it is neither an id nor a word that means one, or it is a secret.
+    """
+    from tickctl.cli.secrets.target import refuse_secrets
+
+    refuse_secrets(run, {option: [text]})
     if text is not None and text not in _WORDS and not _SHORTEST <= len(text) <= _LONGEST:
         raise InvalidInputError(
             "that is no version's id", hint="'tickctl secrets list --versions' shows them; 'previous' works as well"

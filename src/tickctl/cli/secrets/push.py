@@ -42,6 +42,8 @@ class _Plan:
     target: "Target"
     secret: "PushPlan"
     tags: Mapping[str, str]
+    ahead: "RolloutPlan | None"
+    """What has to be through before the secret is written: services give up keys that go."""
     tasks: "RolloutPlan"
 
     @property
@@ -109,6 +111,7 @@ def push(
     """
     from tickctl.cli.secrets import rollout
     from tickctl.cli.secrets.aws import open_target
+    from tickctl.cli.secrets.pruning import leaving
     from tickctl.cli.secrets.target import refuse_secrets, target
     from tickctl.cli.secrets.writing import check_unmoved
 
@@ -132,6 +135,11 @@ def push(
         run.output.notice("nothing was changed" if plan.work else "nothing to do")
         _answer(run, plan, dry_run=dry_run)
         return ExitCode.YES
+    if plan.ahead and not wait:
+        raise InvalidInputError(
+            f"services still refer to {', '.join(leaving(plan.ahead))}, and have to be deployed without before it goes",
+            hint="leave --no-wait out: that deployment is followed before the secret is written",
+        )
     if plan.secret.changes.changed or plan.secret.changes.removed:
         confirm(f"write over what is in {plan.place}", assume_yes=yes)
         if not yes:
@@ -158,48 +166,68 @@ def _plan(
     run: Run, aws: "Aws", target: "Target", wanted: "Mapping[str, Secret]", *, prune: bool, restore: bool
 ) -> _Plan:
     """Read everything that has to be known; but for a deletion that is to be taken back, nothing is changed."""
-    from tickctl.cli.secrets import rollout, writing
+    from tickctl.cli.secrets import writing
     from tickctl.cli.secrets.aws import where
     from tickctl.cli.secrets.current import state_of
+    from tickctl.cli.secrets.pruning import plan_ahead
 
     state = state_of(aws, target)
     if restore:
         state = writing.restored(run, aws, target, state)
     secret = writing.plan(aws, target, state, wanted, prune=prune)
     tags = writing.tags_to_set(target, state)
-    tasks = rollout.plan(
+    ahead = plan_ahead(aws, target, state, secret.values) if secret.changes.removed else None
+    tasks = _plan_tasks(aws, target, secret, rewritten=secret.action != "none" or bool(tags))
+    return _Plan(where(aws, target, state.arn), target, secret, tags, ahead, tasks)
+
+
+def _plan_tasks(aws: "Aws", target: "Target", secret: "PushPlan", *, rewritten: bool) -> "RolloutPlan":
+    from tickctl.cli.secrets import rollout
+
+    changes = secret.changes
+    return rollout.plan(
         aws.containers,
         target,
-        secret_id=state.name,
+        secret_id=secret.base.name,
         region=aws.region,
-        arn=state.arn,
-        keys=wanted,
+        arn=secret.base.arn,
+        keys=(*changes.added, *changes.changed, *changes.unchanged),
         known=secret.values,
-        changed_at=state.changed_at,
-        rewritten=secret.action != "none" or bool(tags),
+        changed_at=secret.base.changed_at,
+        rewritten=rewritten,
     )
-    return _Plan(where(aws, target, state.arn), target, secret, tags, tasks)
 
 
 def _show(run: Run, plan: _Plan) -> None:
     from tickctl.cli.secrets import rollout
     from tickctl.cli.secrets.changes import show_changes
+    from tickctl.cli.secrets.pruning import leaving
 
     run.output.notice(f"{plan.place}:")
     if not run.json:
         show_changes(run, plan.secret.changes)
     if plan.tags:
         run.output.notice(f"tags to set: {', '.join(sorted(plan.tags))}")
-    if plan.tasks.asked:
-        rollout.show(run, plan.tasks)
-    for warning in plan.tasks.warnings:
-        run.output.warning(warning)
+    if plan.ahead:
+        names = ", ".join(leaving(plan.ahead))
+        run.output.notice(
+            f"services are deployed twice: without {names}, before the secret loses it, and then with the rest"
+        )
+    rollout.show(run, plan.tasks)
 
 
 def _carry_out(run: Run, aws: "Aws", plan: _Plan, *, wait: bool, timeout: float, poll: float) -> ExitCode:
     """Write, refer, deploy and follow; whatever stops it, say what stands."""
     from tickctl.cli.secrets import rollout, writing
+    from tickctl.cli.secrets.pruning import carry_out_ahead
 
+    if plan.ahead:
+        report = carry_out_ahead(run, aws, plan.ahead, place=plan.place, timeout=timeout, poll=poll)
+        if report.code:
+            _answer(run, plan, tasks=rollout.report_json(report))
+            return report.code
+        writing.check_unmoved(aws, plan.secret.base)
+        plan = replace(plan, tasks=_plan_tasks(aws, plan.target, plan.secret, rewritten=True))
     if plan.tags and plan.secret.base.arn:
         aws.secrets.tag(plan.secret.base.arn, plan.tags)
         run.output.notice(f"set the tags {', '.join(sorted(plan.tags))}")

@@ -81,10 +81,11 @@ def rollback(
     """
     from tickctl.cli.secrets import rollout
     from tickctl.cli.secrets.aws import open_target
-    from tickctl.cli.secrets.target import refuse_secrets, target
+    from tickctl.cli.secrets.current import check_version
+    from tickctl.cli.secrets.target import target
     from tickctl.cli.secrets.writing import check_unmoved
 
-    refuse_secrets(run, {"--to": [to]})
+    check_version(run, to, option="--to")
     where = target(run, env_name=env_name, secret_id=secret_id, region=region, cluster=cluster, services=service)
     aws = open_target(run, where)
     plan = _plan(aws, where, to)
@@ -140,10 +141,7 @@ def _show(run: Run, plan: _Plan) -> None:
     run.output.notice(f"{plan.place} {move}:")
     if not run.json:
         show_changes(run, plan.changes)
-    if plan.tasks.asked:
-        rollout.show(run, plan.tasks)
-    for warning in plan.tasks.warnings:
-        run.output.warning(warning)
+    rollout.show(run, plan.tasks)
 
 
 def _carry_out(run: Run, aws: "Aws", plan: _Plan, *, wait: bool, timeout: float, poll: float) -> ExitCode:

@@ -103,11 +103,13 @@ def read_definition(path: Path) -> "DefinitionFile":
 
 
 def show(run: Run, plan: "RolloutPlan") -> None:
-    """Tell what a plan does with definitions and services."""
+    """Tell what a plan does with definitions and services, and what speaks against it."""
     from tickctl.cli.secrets.rollout_report import lines
 
     for line in lines(plan):
         run.output.notice(line)
+    for warning in plan.warnings:
+        run.output.warning(warning)
 
 
 def plan_json(plan: "RolloutPlan") -> dict[str, object]:
@@ -130,7 +132,7 @@ def carry_out(
     plan: "RolloutPlan",
     *,
     arn: str,
-    secret: str,
+    secret: str | None,
     wait: bool,
     timeout: float,
     poll: float,
@@ -144,7 +146,7 @@ def carry_out(
         platform: is changed.
         plan: of `plan`.
         arn: the secret's; by now it has one.
-        secret: names it for people.
+        secret: names it for people; None if it hasn't been written, so that there is nothing to go back to.
         wait: follow deployments to their end.
         timeout: seconds to follow them.
         poll: seconds between looks.

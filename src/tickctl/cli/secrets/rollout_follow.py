@@ -124,7 +124,7 @@ def ended(
     started: Sequence[Started],
     ending: Ending | None,
     *,
-    secret: str,
+    secret: str | None,
 ) -> Report:
     """Return the report, having told what people want to know of it.
 
@@ -135,7 +135,7 @@ def ended(
         registered: revisions by their source.
         started: the deployments.
         ending: None if they weren't followed.
-        secret: names it for people.
+        secret: names it for people, if it has been written.
     """
     followed = {one.started.service: one for one in (ending.progress if ending else ())}
     begun = {one.service: one for one in started}
@@ -150,7 +150,7 @@ def ended(
         else:
             reports.append(ServiceReport(name, Outcome.UNCHANGED))
     outcomes = {one.outcome for one in reports}
-    if outcomes & {Outcome.FAILED, Outcome.REPLACED}:
+    if secret and outcomes & {Outcome.FAILED, Outcome.REPLACED}:
         run.output.notice(
             f"{secret} keeps the version that it has now; 'tickctl secrets rollback' brings back the one before"
         )
