@@ -50,8 +50,15 @@ class Severity(StrEnum):
 _CRITICAL, _HIGH, _MEDIUM = Severity
 _DEFINITION: Final = "ecs:DescribeTaskDefinition"
 _SERVICE: Final = "ecs:DescribeServices"
-_VALUE: Final = "secretsmanager:GetSecretValue"
-_LISTENERS: Final = "elasticloadbalancing:DescribeListeners"
+_TASKS: Final = ("ecs:ListTasks", "ecs:DescribeTasks")
+_SECRET: Final = "secretsmanager:DescribeSecret"  # noqa: S105 - a call's name
+_VARIABLES: Final = (_DEFINITION, _SECRET, "secretsmanager:GetSecretValue")
+_INTERFACES: Final = "ec2:DescribeNetworkInterfaces"
+_LISTENERS: Final = (
+    "elasticloadbalancing:DescribeTargetGroups",
+    "elasticloadbalancing:DescribeLoadBalancers",
+    "elasticloadbalancing:DescribeListeners",
+)
 
 
 class Check(StrEnum):
@@ -64,7 +71,7 @@ class Check(StrEnum):
         severity: how bad a failure is.
         meaning: what has to be so.
         mend: what to do where it isn't.
-        sources: the calls of AWS that it rests on.
+        sources: the calls of AWS that it rests on, beside the list of services.
     """
 
     PLAIN_SECRET = (
@@ -81,7 +88,7 @@ class Check(StrEnum):
         _MEDIUM,
         "each secret that a container refers to exists, and isn't to be deleted",
         "correct the ARN with 'tickctl secrets push --task-definition', or take back the deletion",
-        (_DEFINITION, "secretsmanager:DescribeSecret"),
+        (_DEFINITION, _SECRET),
     )
     SECRET_KEY = (
         "secret-key",
@@ -89,7 +96,7 @@ class Check(StrEnum):
         _MEDIUM,
         "the secret has each key that a container refers to",
         "put the key into the env file and run 'tickctl secrets push', or take the reference out",
-        (_DEFINITION, _VALUE),
+        _VARIABLES,
     )
     SECRET_STAGE = (
         "secret-stage",
@@ -97,7 +104,7 @@ class Check(StrEnum):
         _MEDIUM,
         "the secret has each stage and version that a container refers to",
         "refer to the current version, as 'tickctl secrets ecs' writes it",
-        (_DEFINITION, "secretsmanager:DescribeSecret"),
+        (_DEFINITION, _SECRET),
     )
     SECRET_READABLE = (
         "secret-readable",
@@ -105,7 +112,7 @@ class Check(StrEnum):
         _MEDIUM,
         "the execution role may read the secrets of its task definition",
         "give the role what 'tickctl secrets policy' prints",
-        (_DEFINITION, "iam:SimulatePrincipalPolicy"),
+        (_DEFINITION, "iam:SimulatePrincipalPolicy", "secretsmanager:GetResourcePolicy", "kms:GetKeyPolicy"),
     )
     IMAGE_ENV = (
         "image-env",
@@ -121,7 +128,7 @@ class Check(StrEnum):
         _MEDIUM,
         "each running task was made after the secrets that it refers to changed last",
         "start new tasks with 'aws ecs update-service --force-new-deployment'; 'tickctl secrets status' tells more",
-        (_SERVICE, "ecs:DescribeTasks", "secretsmanager:DescribeSecret"),
+        (_SERVICE, *_TASKS, _DEFINITION, _SECRET),
     )
     NETWORK_MODE = (
         "network-mode",
@@ -137,7 +144,7 @@ class Check(StrEnum):
         _HIGH,
         "no task has a public address",
         "set 'assignPublicIp' of the service to DISABLED; a NAT gateway or VPC endpoints lead out",
-        (_SERVICE,),
+        (_SERVICE, *_TASKS, _INTERFACES),
     )
     PUBLIC_SUBNET = (
         "public-subnet",
@@ -145,7 +152,7 @@ class Check(StrEnum):
         _HIGH,
         "tasks run in subnets without a route to an internet gateway",
         "move the service to private subnets; only the load balancer needs public ones",
-        (_SERVICE, "ec2:DescribeSubnets", "ec2:DescribeRouteTables"),
+        (_SERVICE, *_TASKS, "ec2:DescribeSubnets", "ec2:DescribeRouteTables"),
     )
     OPEN_SECURITY_GROUP = (
         "open-security-group",
@@ -153,7 +160,7 @@ class Check(StrEnum):
         _HIGH,
         "the security groups of tasks let in other security groups only, and no addresses",
         "let the group of the load balancer or of the calling service in instead of addresses",
-        (_SERVICE, "ec2:DescribeSecurityGroups"),
+        (_SERVICE, *_TASKS, _INTERFACES, "ec2:DescribeSecurityGroups"),
     )
     HOST_NAMESPACE = (
         "host-namespace",
@@ -177,7 +184,7 @@ class Check(StrEnum):
         _HIGH,
         "connections to other machines are encrypted (amqps, rediss, https, sslmode), and certificates are checked",
         "write the URL with the scheme or the parameter that encrypts",
-        (_DEFINITION, _VALUE),
+        _VARIABLES,
     )
     HTTPS_LISTENER = (
         "https-listener",
@@ -185,7 +192,7 @@ class Check(StrEnum):
         _HIGH,
         "each load balancer has a listener that speaks TLS",
         "add an HTTPS listener with a certificate",
-        (_LISTENERS,),
+        _LISTENERS,
     )
     HTTP_REDIRECT = (
         "http-redirect",
@@ -193,7 +200,7 @@ class Check(StrEnum):
         _HIGH,
         "each HTTP listener does nothing but redirect to HTTPS",
         "make a redirect to HTTPS of all that the listener does, or delete it",
-        (_LISTENERS, "elasticloadbalancing:DescribeRules"),
+        (*_LISTENERS, "elasticloadbalancing:DescribeRules"),
     )
     TLS_POLICY = (
         "tls-policy",
@@ -201,7 +208,7 @@ class Check(StrEnum):
         _HIGH,
         "each HTTPS listener wants TLS 1.2 or later",
         "choose the policy ELBSecurityPolicy-TLS13-1-2-2021-06 for the listener",
-        (_LISTENERS, "elasticloadbalancing:DescribeSSLPolicies"),
+        (*_LISTENERS, "elasticloadbalancing:DescribeSSLPolicies"),
     )
     EBS_VOLUME = (
         "ebs-volume",
@@ -225,7 +232,7 @@ class Check(StrEnum):
         _HIGH,
         "the volumes that ECS makes for tasks are encrypted",
         "set 'encrypted' in the service's volume configuration",
-        (_SERVICE,),
+        (_SERVICE, _DEFINITION),
     )
     EFS_TRANSIT = (
         "efs-transit",
@@ -241,7 +248,7 @@ class Check(StrEnum):
         _HIGH,
         "the EFS file systems that tasks mount are encrypted",
         "make an encrypted file system, and move the files; it can't be switched on later",
-        ("elasticfilesystem:DescribeFileSystems",),
+        (_DEFINITION, "elasticfilesystem:DescribeFileSystems"),
     )
     ALLOW_UNCONFIRMED = (
         "allow-unconfirmed",
@@ -249,7 +256,7 @@ class Check(StrEnum):
         _HIGH,
         "people whose e-mail address nobody has confirmed stay outside (SUPABASE_ALLOW_UNCONFIRMED)",
         "take SUPABASE_ALLOW_UNCONFIRMED out of the task definition, and out of the secret",
-        (_DEFINITION, _VALUE),
+        _VARIABLES,
     )
     DEMO_SECRET = (
         "demo-secret",
@@ -257,7 +264,7 @@ class Check(StrEnum):
         _CRITICAL,
         "no key of Supabase's public local set-up is in use, by which anybody can sign tokens",
         "put the project's own key into the env file, and run 'tickctl secrets push'",
-        (_DEFINITION, _VALUE),
+        _VARIABLES,
     )
 
     promise: Promise

@@ -1,0 +1,61 @@
+"""Judges an account: every check of the catalogue, in its order, with at least one finding for each."""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Final
+
+from tickctl.core.audit.catalogue import Check
+from tickctl.core.audit.facts import AccountFacts
+from tickctl.core.audit.rules import encrypted, fresh, isolation, network, plain_secrets, references, switches, tls
+from tickctl.core.audit.rules.plain_secrets import KnownNames, known_names
+from tickctl.core.audit.saying import nothing, unread
+from tickctl.core.findings import Finding
+
+_RULES: Final[Mapping[Check, Callable[[AccountFacts], Iterator[Finding]]]] = {
+    Check.SECRET_EXISTS: references.secret_exists,
+    Check.SECRET_KEY: references.secret_key,
+    Check.SECRET_STAGE: references.secret_stage,
+    Check.SECRET_READABLE: references.secret_readable,
+    Check.STALE_TASKS: fresh.stale_tasks,
+    Check.NETWORK_MODE: isolation.network_mode,
+    Check.PUBLIC_IP: network.public_ip,
+    Check.PUBLIC_SUBNET: network.public_subnet,
+    Check.OPEN_SECURITY_GROUP: network.open_security_group,
+    Check.HOST_NAMESPACE: isolation.host_namespace,
+    Check.PRIVILEGED: isolation.privileged,
+    Check.CONNECTION_URL: tls.connection_url,
+    Check.HTTPS_LISTENER: tls.https_listener,
+    Check.HTTP_REDIRECT: tls.http_redirect,
+    Check.TLS_POLICY: tls.tls_policy,
+    Check.EBS_VOLUME: encrypted.ebs_volume,
+    Check.EBS_DEFAULT: encrypted.ebs_default,
+    Check.ECS_VOLUME: encrypted.ecs_volume,
+    Check.EFS_TRANSIT: encrypted.efs_transit,
+    Check.EFS_AT_REST: encrypted.efs_at_rest,
+    Check.ALLOW_UNCONFIRMED: switches.allow_unconfirmed,
+    Check.DEMO_SECRET: switches.demo_secret,
+}
+_BY_NAME: Final[Mapping[Check, Callable[[AccountFacts, KnownNames], Iterator[Finding]]]] = {
+    Check.PLAIN_SECRET: plain_secrets.plain_secret,
+    Check.IMAGE_ENV: plain_secrets.image_env,
+}
+"""Those that ask whether a name is that of a secret."""
+_OF_THE_REGION: Final = frozenset({Check.EBS_VOLUME, Check.EBS_DEFAULT})
+"""Those that don't rest on the list of services."""
+
+
+def judge(facts: AccountFacts, *, names: Iterable[str] = ()) -> Iterator[Finding]:
+    """Yield what the facts say of each check.
+
+    A check without anything to judge says so; one that rests on what couldn't be read says that it can't be told.
+
+    Args:
+        facts: what was read.
+        names: what the env files assign; such a name is that of a secret, whatever it looks like.
+    """
+    known = known_names(facts, names)
+    for check in Check:
+        found = _BY_NAME[check](facts, known) if check in _BY_NAME else _RULES[check](facts)
+        told = dict.fromkeys(found)  # the same thing may be referred to by many
+        if check not in _OF_THE_REGION:
+            told.update(dict.fromkeys(unread(check, missing.what, missing) for missing in facts.unlisted))
+        yield from told or [nothing(check, f"region {facts.region}")]
