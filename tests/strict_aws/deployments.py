@@ -53,6 +53,7 @@ class Task:
     deployment: str
     created_at: float
     environment: Environment
+    attachments: Sequence[Mapping[str, Any]] = ()
     stopped_at: float | None = None
     stopped_reason: str | None = None
     stop_code: str | None = None
@@ -83,6 +84,8 @@ class Rolling:
     desired: int
     clock: Clock
     fetch: Fetch
+    connect: Callable[[], Sequence[Mapping[str, Any]]] = tuple
+    """Gives the attachments of a task that starts."""
     deployments: list[Deployment] = field(default_factory=list)
     tasks: list[Task] = field(default_factory=list)
     events: list[tuple[str, float, str]] = field(default_factory=list)
@@ -179,7 +182,8 @@ class Rolling:
 
     def _start(self, deployment: Deployment) -> None:
         created = self.clock.now()
-        task = Task(self._task_arn(), deployment.definition, deployment.id, created, self.fetch(deployment.definition))
+        environment, attachments = self.fetch(deployment.definition), self.connect()
+        task = Task(self._task_arn(), deployment.definition, deployment.id, created, environment, attachments)
         self.tasks.append(task)
         self._say(f"has started 1 tasks: (task {task.arn.rpartition('/')[2]}).")
 

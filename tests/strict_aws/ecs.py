@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
-from strict_aws import moto
+from strict_aws import moto, network
 from strict_aws.clock import Clock
 from strict_aws.deployments import CannotStart, Rolling, Step, Task
 from strict_aws.tasks import fetch_secrets
@@ -19,6 +19,8 @@ from strict_aws.wire import AwsError, Question
 MAX_DEFINITION_BYTES: Final = 65_536
 _NO_ROLE = "When you are specifying container secrets, you must also specify a value for 'executionRoleArn'."
 _KEPT = ("enableFaultInjection", "ipcMode", "pidMode", "proxyConfiguration", "runtimePlatform", "ephemeralStorage")
+_OF_SERVICE = ("launchType", "platformVersion", "networkConfiguration")
+"""What a deployment repeats of its service."""
 
 
 class Ecs:
@@ -28,6 +30,7 @@ class Ecs:
         self._clock = clock
         self._services: dict[tuple[str, str, str], Rolling] = {}
         self._registered: dict[str, dict[str, Any]] = {}
+        self._volumes: dict[str, list[dict[str, Any]]] = {}
         self._handlers: dict[str, Callable[[Question], dict[str, Any]]] = {
             "CreateService": self._create,
             "DescribeServices": self._describe_services,
@@ -110,6 +113,7 @@ class Ecs:
         asked = question.parameters
         definition = self._active_definition(question, asked["taskDefinition"]) if "taskDefinition" in asked else None
         service = moto.asked(question)["service"]
+        self._volumes[service["serviceArn"]] = asked.get("volumeConfigurations", [])
         if definition is not None and service["deploymentController"]["type"] == "ECS":
             cluster = _cluster(asked)
             rolling = Rolling(
@@ -119,6 +123,7 @@ class Ecs:
                 service["desiredCount"],
                 self._clock,
                 lambda arn: fetch_secrets(question.region, arn),
+                lambda: network.connected(question.region, asked.get("networkConfiguration")),
             )
             self._services[question.region, cluster, service["serviceName"]] = rolling
             rolling.deploy(definition, force=False)
@@ -145,6 +150,8 @@ class Ecs:
         if "taskDefinition" in asked:
             asked["taskDefinition"] = self._active_definition(question, asked["taskDefinition"])
         service = moto.asked(question, asked)["service"]
+        if "volumeConfigurations" in asked:
+            self._volumes[service["serviceArn"]] = asked["volumeConfigurations"]
         rolling = self._services.get((question.region, _cluster(asked), name))
         if rolling is not None:
             rolling.desired = service["desiredCount"]
@@ -191,8 +198,10 @@ class Ecs:
         rolling = self._services.get((question.region, cluster, service["serviceName"]))
         if rolling is not None and service["status"] == "ACTIVE":
             service |= rolling.documents()
-            for deployment in service["deployments"]:
-                deployment |= {name: service[name] for name in ("launchType", "platformVersion") if name in service}
+            # AWS tells of managed volumes only here, not of the service itself.
+            volumes = {"volumeConfigurations": kept} if (kept := self._volumes.get(service["serviceArn"])) else {}
+            more = {name: service[name] for name in _OF_SERVICE if service.get(name) is not None} | volumes
+            service["deployments"] = [deployment | more for deployment in service["deployments"]]
         return {name: value for name, value in service.items() if value is not None}
 
     def _list_tasks(self, question: Question) -> dict[str, Any]:
@@ -205,10 +214,11 @@ class Ecs:
         if name is not None and not services:
             raise AwsError("ServiceNotFoundException", "Service not found.")
         stopped = asked.get("desiredStatus", "RUNNING") == "STOPPED"
-        arns = [task.arn for each in services for task in each.tasks if (task.stopped_at is not None) == stopped]
-        start, size = int(asked.get("nextToken") or 0), asked.get("maxResults", 100)
-        more = {"nextToken": str(start + size)} if start + size < len(arns) else {}
-        return {"taskArns": arns[start : start + size]} | more
+        return {
+            "taskArns": [
+                task.arn for each in services for task in each.tasks if (task.stopped_at is not None) == stopped
+            ]
+        }
 
     def _describe_tasks(self, question: Question) -> dict[str, Any]:
         asked = question.parameters["tasks"]
@@ -270,5 +280,6 @@ def _task(task: Task, service: Rolling) -> dict[str, Any]:
         "lastStatus": "STOPPED" if stopped else "RUNNING",
         "desiredStatus": "STOPPED" if stopped else "RUNNING",
         "containers": [],
+        "attachments": list(task.attachments),
         "version": 1,
     } | (ended if stopped else {})

@@ -3,17 +3,33 @@
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Final, Literal
 
 from strict_aws.wire import AwsError, Question
 
 When = Literal["before", "after"]
 ANY = "*"
+FOREVER: Final = -1
+_OPERATOR: Final = "arn:aws:iam::123456789012:user/operator"
+# IAM user guide, "Troubleshoot access denied error messages"; each service has its own name for it.
+_DENIALS: Final = {
+    "ec2": ("UnauthorizedOperation", 403),
+    "elasticloadbalancing": ("AccessDenied", 403),
+    "iam": ("AccessDenied", 403),
+    "sts": ("AccessDenied", 403),
+}
+
+
+def denial(action: str) -> AwsError:
+    """Return the refusal of an action, such as `ec2:DescribeVolumes`."""
+    code, status = _DENIALS.get(action.partition(":")[0], ("AccessDeniedException", 400))
+    because = f"because no identity-based policy allows the {action} action"
+    return AwsError(code, f"User: {_OPERATOR} is not authorized to perform: {action} {because}", status)
 
 
 @dataclass
 class Trouble:
-    """What happens to requests of one operation: after `skip` of them, to `times`.
+    """What happens to requests of one operation: after `skip` of them, to `times`, which may be `FOREVER`.
 
     With `meanwhile`, something is done before the request is answered as ever.
     """

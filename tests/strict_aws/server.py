@@ -10,11 +10,12 @@ import boto3
 from botocore.config import Config
 
 from standin.http import Answer, Hangup, LoopbackServer, Request
-from strict_aws import moto
+from strict_aws import images, load_balancers, moto, network, roles
 from strict_aws.clock import Clock
 from strict_aws.deployments import USUAL, Environment, Step
 from strict_aws.ecs import Ecs
-from strict_aws.faults import Trouble, Troubles, When
+from strict_aws.faults import FOREVER, Trouble, Troubles, When, denial
+from strict_aws.paging import one_page, without_page
 from strict_aws.secrets_manager import SecretsManager
 from strict_aws.wire import AwsError, Question, answer_json, understand
 
@@ -40,7 +41,10 @@ class StrictAws:
         moto.forget_everything()
         self.clock = Clock()
         self.calls: list[Call] = []
+        self.page: int | None = None
+        """The most that a page of a list may hold, for all lists; None leaves each its own size."""
         self.troubles = Troubles()
+        self._images = images.Images()
         self._secrets = SecretsManager(self.clock)
         self._containers = Ecs(self.clock)
         self._lock = threading.Lock()
@@ -92,6 +96,10 @@ class StrictAws:
         """
         self.troubles.add(Trouble(operation, times, after, error=AwsError(code, message, status)))
 
+    def deny(self, operation: str) -> None:
+        """Refuse an operation, such as `ec2:DescribeVolumes`, for good, in the words of IAM and of the service."""
+        self.troubles.add(Trouble(operation.partition(":")[2], FOREVER, error=denial(operation)))
+
     def cut(self, operation: str, *, when: When, times: int = 1, after: int = 0) -> None:
         """Close the connection before AWS does anything, or after it has done everything and before it answers."""
         self.troubles.add(Trouble(operation, times, after, cut=when))
@@ -117,6 +125,10 @@ class StrictAws:
         """Return what the running tasks of a service have in their environment, secrets included."""
         return [task.environment for task in self._containers.service(service).running()]
 
+    def have_image(self, repository: str, tag: str, **environment: str) -> str:
+        """Push an image to ECR that has an environment baked in; return its digest."""
+        return self._images.give(self.client("ecr"), repository, tag, environment)
+
     def disturb(self, service: str) -> None:
         """Force a new deployment of a service, as somebody else would."""
         self.client("ecs").update_service(
@@ -130,6 +142,9 @@ class StrictAws:
         self._server.close()
 
     def _serve(self, request: Request) -> Answer:
+        if request.path.startswith(images.PATH):
+            self.calls.append(Call("ecr-layers", request.method, {}, None))
+            return self._images.blob(request)
         question = understand(request)
         if question.access_key == _ARRANGING:
             return self._answer(question, watching=False)
@@ -155,7 +170,10 @@ class StrictAws:
         with self._lock:
             self._containers.watching = watching
             try:
-                answer = self._strictly(question)
+                network.check(question)
+                # A page is cut out of everything.
+                most = self.page if watching else None
+                answer = one_page(question, self._strictly(without_page(question)), most)
             except AwsError as error:
                 answer, outcome = question.error(error), error.code
         if watching:
@@ -167,6 +185,12 @@ class StrictAws:
             return answer_json(self._secrets.answer(question))
         if question.service == "ecs":
             return answer_json(self._containers.answer(question))
+        if question.service == "elasticloadbalancing":
+            return load_balancers.answer(question)
+        if question.service == "iam":
+            return roles.answer(question)
+        if question.service == "ecr":
+            return self._images.answer(question, self.url)
         return moto.passed(question)
 
     def _record(self, question: Question, outcome: str | None) -> None:
