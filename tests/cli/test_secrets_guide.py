@@ -1,23 +1,19 @@
 """docs/SECRETS.md can be followed to the letter, and shows what the commands say."""
 
-import ast
 import json
-import os
 import re
 import shutil
 import subprocess
-import sys
 import tomllib
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
 import pytest
 
 from aws_support import EXAMPLE, FILLED, Operator, fill
+from guide_support import agrees, plain, shown, type_command, unsaid
 from strict_aws import CLUSTER, Step, StrictAws, given_service
 from strict_aws.arranged import definition
-from terminal_support import open_terminal, read_terminal
 from tickctl.adapters.profiles import find_profiles
 from tickctl.core.ecs.key_states import KeyState
 from tickctl.core.secrets.iam import Holder
@@ -28,51 +24,6 @@ PAGE: Final = (ROOT / "docs" / "SECRETS.md").read_text()
 COLUMNS: Final = 100
 OLD: Final = "q8WVkm2vT5yzR7nB4xK9pL3sD6fG1hJ0"
 NEW: Final = "x1YbZc3aE5gI7kM9oQ2sU4wV6yA8bD0f"
-# No two runs have the same ids and times; and the width of a column is nobody's business.
-PASSING: Final = (
-    (r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}", "<version>"),
-    (r"ecs-svc/\d+", "<deployment>"),
-    (r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", "<time>"),
-    (r" {2,}", "  "),
-)
-
-
-@dataclass(frozen=True)
-class Shown:
-    """A command of the page, and the lines that it shows there; `...` stands for any others."""
-
-    command: str
-    lines: tuple[str, ...]
-
-
-def shown() -> list[Shown]:
-    """Return the page's commands in their order."""
-    found: list[Shown] = []
-    for indent, block in re.findall(r"^( *)```console\n(.*?)^ *```", PAGE, flags=re.DOTALL | re.MULTILINE):
-        lines = [line.removeprefix(indent) for line in block.splitlines()]
-        starts = [index for index, line in enumerate(lines) if line.startswith("$ ")]
-        for start, end in zip(starts, [*starts[1:], len(lines)], strict=True):
-            found.append(Shown(lines[start].removeprefix("$ "), tuple(lines[start + 1 : end])))
-    return found
-
-
-def plain(lines: list[str] | tuple[str, ...]) -> list[str]:
-    """Return lines without what passes."""
-    cleaned = []
-    for line in lines:
-        for pattern, name in PASSING:
-            line = re.sub(pattern, name, line)  # noqa: PLW2901 - the line, step by step
-        cleaned.append(line.rstrip())
-    return cleaned
-
-
-def agrees(page: list[str], said: list[str]) -> bool:
-    """Tell whether what was said is what the page shows."""
-    if not page:
-        return not said
-    if page[0] == "...":
-        return any(agrees(page[1:], said[skipped:]) for skipped in range(len(said) + 1))
-    return bool(said) and page[0] == said[0] and agrees(page[1:], said[1:])
 
 
 class Reader:
@@ -80,27 +31,10 @@ class Reader:
 
     def __init__(self, operator: Operator) -> None:
         self.operator = operator
-        self.environment = operator.environ | {"TERM": "dumb"}
-        self.environment["PATH"] = f"{Path(sys.executable).parent}:{self.environment['PATH']}"
 
     def type(self, command: str) -> tuple[int, list[str]]:
         """Run a command; return its exit code, and what the terminal shows."""
-        ours, theirs = open_terminal(COLUMNS)
-        process = subprocess.Popen(
-            ["bash", "-c", command],
-            cwd=self.operator.folder,
-            env=self.environment,
-            stdin=subprocess.DEVNULL,
-            stdout=theirs,
-            stderr=theirs,
-            start_new_session=True,
-        )
-        os.close(theirs)
-        written = b""
-        while chunk := read_terminal(ours):
-            written += chunk
-        os.close(ours)
-        return process.wait(60), written.decode().replace("\r\n", "\n").splitlines()
+        return type_command(command, self.operator.folder, self.operator.environ, COLUMNS)
 
     def rotate(self) -> None:
         """Put the new JWT secret beside the old one."""
@@ -145,7 +79,7 @@ def test_the_page_can_be_followed_to_the_letter(reader: Reader) -> None:
     }
     times: dict[str, int] = {}
     wrong = []
-    for each in shown():
+    for each in shown(PAGE):
         times[each.command] = times.get(each.command, 0) + 1
         prepare = by_hand.pop((each.command, times[each.command]), None)
         if prepare:
@@ -198,23 +132,11 @@ def test_the_readme_shows_what_the_page_shows() -> None:
     assert [line for line in plain(answers) if line not in known] == []
 
 
-def said() -> str:
-    """Return every text that stands in the program, each on its own."""
-    nodes = (
-        node for file in (ROOT / "src" / "tickctl").rglob("*.py") for node in ast.walk(ast.parse(file.read_text()))
-    )
-    return "\n".join(node.value for node in nodes if isinstance(node, ast.Constant) and isinstance(node.value, str))
-
-
 def test_every_message_of_the_troubleshooting_tables_is_said_by_the_program() -> None:
     """A reader searches the page for what stands on the screen."""
     trouble = PAGE[PAGE.index("## 12.") :]
-    cells = [line.split("|")[1] for line in trouble.splitlines() if line.startswith("| `")]
-    messages = [message for cell in cells for message in re.findall(r"`(.*?)`", cell)]
-    assert len(messages) > 30
-    parts = [part.strip() for message in messages for part in message.split("…") if part.strip()]
-    everything = said()
-    assert [part for part in parts if part not in everything] == []
+    assert len(re.findall(r"^\| `", trouble, re.MULTILINE)) > 30
+    assert unsaid(trouble) == []
 
 
 def test_every_state_and_every_holder_of_a_policy_is_explained() -> None:
