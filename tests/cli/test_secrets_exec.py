@@ -43,12 +43,12 @@ def became(stored: Operator, monkeypatch: pytest.MonkeyPatch) -> Became:
     """What would be run, with which environment; filled in when it is."""
     seen = Became()
 
-    def execvpe(_file: str, arguments: list[str], environ: Mapping[str, str]) -> NoReturn:
+    def execve(_file: str, arguments: list[str], environ: Mapping[str, str]) -> NoReturn:
         seen.arguments, seen.environ = arguments, dict(environ)
         seen.signals = [signal.getsignal(number) for number in (signal.SIGPIPE, signal.SIGXFSZ)]
         raise FileNotFoundError(2, "No such file or directory")
 
-    monkeypatch.setattr("tickctl.cli.secrets.exec.os.execvpe", execvpe)
+    monkeypatch.setattr("tickctl.cli.secrets.exec.os.execve", execve)
     return seen
 
 
@@ -98,18 +98,18 @@ def test_nothing_is_written_to_disk(stored: Operator, tmp_path_factory: pytest.T
 @pytest.mark.parametrize("version", [FIRST, "previous"])
 def test_earlier_version_can_be_tried(became: Became, stored: Operator, version: str) -> None:
     """Before a rollback, for instance."""
-    stored.here("exec", *TO, "--version", version, "--", "worker", "one")
-    assert (became.arguments, became.environ["GREETING"]) == (["worker", "one"], "before")
+    stored.here("exec", *TO, "--version", version, "--", "true", "one")
+    assert (became.arguments, became.environ["GREETING"]) == (["true", "one"], "before")
     assert "EMPTY" not in became.environ
 
 
 def test_values_go_before_the_environment(became: Became, stored: Operator) -> None:
     """What runs is what the secret says; names only are said."""
-    result = stored.here("exec", *TO, "--", "worker", env={"GREETING": "the shell's"})
+    result = stored.here("exec", *TO, "--", "true", env={"GREETING": "the shell's"})
     assert {name: became.environ[name] for name in HELD} == HELD
     assert became.signals == [signal.SIG_DFL, signal.SIG_DFL], "Python ignores these, which a program would inherit"
     assert became.environ["HOME"] == str(stored.folder / "home")
-    assert "running worker with 3 keys of version" in result.err
+    assert "running true with 3 keys of version" in result.err
     assert "hunter2" not in result.err
 
 
@@ -143,6 +143,27 @@ def test_what_no_process_can_have_is_refused(operator: Operator, held: dict[str,
     assert "no process can have these variables" in result.err
     assert "hunter2" not in result.err
     assert not Path(operator.folder, "ran").exists()
+
+
+@pytest.mark.parametrize("name", ["LD_PRELOAD", "DYLD_INSERT_LIBRARIES"])
+def test_what_loads_other_code_is_refused(operator: Operator, name: str) -> None:
+    """Whoever may write the secret must not run programs as the operator."""
+    held = json.dumps({name: "theirs.so"})
+    operator.aws.client("secretsmanager").create_secret(Name=SECRET, SecretString=held)
+    refused = operator.process("exec", *TO, "--", "true")
+    assert refused.code == 3
+    assert name in refused.err
+
+
+def test_secret_s_path_does_not_choose_the_program(operator: Operator) -> None:
+    """It is for the program, which finds others by it."""
+    theirs = operator.folder / "theirs"
+    theirs.mkdir()
+    (theirs / "printenv").write_text("#!/bin/sh\necho theirs\n")
+    (theirs / "printenv").chmod(0o755)
+    client = operator.aws.client("secretsmanager")
+    client.create_secret(Name=SECRET, SecretString=json.dumps({"PATH": str(theirs)}))
+    assert operator.process("exec", *TO, "--", "printenv", "PATH").out == f"{theirs}\n"
 
 
 def test_json_is_refused(operator: Operator) -> None:

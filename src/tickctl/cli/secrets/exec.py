@@ -1,6 +1,8 @@
 """`tickctl secrets exec`: a program that gets the values in its environment, and nothing on disk."""
 
+import errno
 import os
+import shutil
 import signal
 import sys
 from collections.abc import Mapping, Sequence
@@ -19,6 +21,8 @@ if TYPE_CHECKING:
 # As shells and env(1) have it (POSIX, Shell Command Language, 2.8.2).
 CANNOT_RUN: Final = 126
 NOT_FOUND: Final = 127
+# What the loader of programs obeys: ld.so(8), dyld(1).
+_LOADER: Final = ("LD_", "DYLD_")
 _IGNORED: Final = (signal.SIGPIPE, signal.SIGXFSZ)
 
 
@@ -66,9 +70,14 @@ def execute(
 
 
 def _check(values: "Mapping[str, Secret]") -> None:
-    """Refuse what no process can have in its environment; names only."""
+    """Refuse what no process can have in its environment, or what puts other code into it; names only."""
     from tickctl.core.secrets.payload import listed
 
+    if loading := [name for name in values if name.startswith(_LOADER)]:
+        raise ConfigurationError(
+            f"these variables would load other code into the command: {listed(loading)}",
+            hint="whoever may write the secret would run programs as you; remove them from the secret",
+        )
     odd = [name for name, value in values.items() if not name or "=" in name or "\0" in name + value.reveal()]
     if odd:
         raise ConfigurationError(
@@ -77,13 +86,17 @@ def _check(values: "Mapping[str, Secret]") -> None:
 
 
 def _become(program: Sequence[str], values: "Mapping[str, Secret]") -> NoReturn:
+    # Looked for with our own PATH: one that the secret holds is the command's, and must not choose it.
+    path = program[0] if "/" in program[0] else shutil.which(program[0])
+    if path is None:
+        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT))
     sys.stdout.flush()
     sys.stderr.flush()
     # Python ignores these signals, and a program would inherit that.
     for number in _IGNORED:
         signal.signal(number, signal.SIG_DFL)
-    os.execvpe(  # noqa: S606 - no shell is the point
-        program[0], list(program), {**os.environ, **{name: value.reveal() for name, value in values.items()}}
+    os.execve(  # noqa: S606 - no shell is the point
+        path, list(program), {**os.environ, **{name: value.reveal() for name, value in values.items()}}
     )
 
 
