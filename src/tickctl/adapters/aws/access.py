@@ -9,6 +9,7 @@ from tickctl.adapters.aws.session import call, new_client, new_session, region_o
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from tickctl.core.audit.port import PostureReader
     from tickctl.core.ecs.port import ContainerPlatform
     from tickctl.core.secrets import Secret
     from tickctl.core.secrets.store import SecretStore
@@ -49,6 +50,13 @@ class Aws:
         from tickctl.adapters.aws.ecs import Ecs  # noqa: PLC0415 - only what is used
 
         return Ecs(self._client("ecs"))
+
+    @cached_property
+    def posture(self) -> "PostureReader":
+        """Everything that an audit looks at."""
+        from tickctl.adapters.aws.posture import Posture  # noqa: PLC0415 - only what is used
+
+        return Posture(self.region, self._client)
 
     def account(self) -> str:
         """Return the number of the account that the credentials belong to; AWS is asked once.

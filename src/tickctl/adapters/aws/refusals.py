@@ -35,6 +35,9 @@ _THROTTLED: Final = frozenset({
 })  # fmt: skip
 _MISSING: Final = frozenset({
     "ResourceNotFoundException", "ClusterNotFoundException", "ServiceNotFoundException", "ServiceNotActiveException",
+    "NoSuchEntity", "NotFoundException", "LoadBalancerNotFound", "TargetGroupNotFound", "ListenerNotFound",
+    "SSLPolicyNotFound", "FileSystemNotFound", "RepositoryNotFoundException", "ImageNotFoundException",
+    "LayersNotFoundException",
 })  # fmt: skip
 _CONFLICTS: Final = frozenset({
     "ResourceExistsException", "ConflictException", "ConcurrentModificationException", "UpdateInProgressException",
@@ -82,7 +85,7 @@ def _refused(code: str, message: str, request: Request, status: int) -> TickctlE
         )
     if code in _DENIED or status == _FORBIDDEN:
         return CredentialsRefusedError(
-            access_denied(message, action=f"{request.service}:{request.operation}"),
+            access_denied(message, action=request.action),
             hint="'tickctl secrets policy' prints policies that suffice",
         )
     return None

@@ -6,11 +6,20 @@ from typing import Any, Final
 
 from tickctl.errors import UnreachableError
 
-_NAMES: Final = {"secretsmanager": "Secrets Manager", "ecs": "ECS", "sts": "STS"}
-_READING: Final = ("Describe", "Get", "List")
+_NAMES: Final = {
+    "secretsmanager": "Secrets Manager", "ecs": "ECS", "sts": "STS", "iam": "IAM", "ec2": "EC2", "ecr": "ECR",
+    "elbv2": "Elastic Load Balancing", "efs": "EFS", "kms": "KMS",
+}  # fmt: skip
+# Where IAM's actions begin with another word than the library's name for the service.
+_PREFIXES: Final = {"elbv2": "elasticloadbalancing", "efs": "elasticfilesystem"}
+_READING: Final = ("Describe", "Get", "List", "BatchGet", "Simulate")
 _SUBJECTS: Final = {
     "SecretId": "the secret", "Name": "the secret", "service": "the service", "services": "the services",
     "taskDefinition": "the task definition", "family": "the task definition", "cluster": "the cluster",
+    "RoleName": "the role", "PolicySourceArn": "the role", "PolicyArn": "the policy", "KeyId": "the key",
+    "TargetGroupArns": "the target groups", "LoadBalancerArns": "the load balancers",
+    "LoadBalancerArn": "the load balancer", "ListenerArn": "the listener", "Names": "the policies",
+    "FileSystemId": "the file system", "repositoryName": "the repository",
 }  # fmt: skip
 _STRANGE: Final = "look for a proxy in between, and at AWS_ENDPOINT_URL"
 _AGAIN: Final = "run the same command again: it looks first, and finishes what is missing"
@@ -39,6 +48,11 @@ class Request:
     def name(self) -> str:
         """The service's name, for people."""
         return _NAMES.get(self.service, self.service)
+
+    @property
+    def action(self) -> str:
+        """The IAM action that allows it."""
+        return f"{_PREFIXES.get(self.service, self.service)}:{self.operation}"
 
     @property
     def changes(self) -> bool:

@@ -162,12 +162,10 @@ class SecretFacts:
     Attributes:
         state: `Phase.ABSENT` if it doesn't exist.
         versions: what each version holds that is asked for, by its id. AWSCURRENT is always there if it exists.
-        has_policy: whether a resource policy is attached to it.
     """
 
     state: SecretState
     versions: Mapping[str, SecretVersionFacts | Unread] = field(default_factory=dict)
-    has_policy: bool | Unread = False
 
     def version(self, *, stage: str | None, version_id: str | None) -> SecretVersionFacts | Unread | None:
         """Return the version that a reference means; None if there is none."""
