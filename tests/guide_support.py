@@ -8,6 +8,7 @@ import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache
+from itertools import pairwise
 from pathlib import Path
 from typing import Final
 
@@ -39,7 +40,7 @@ def shown(text: str) -> list[Shown]:
     for indent, block in re.findall(r"^( *)```console\n(.*?)^ *```", text, flags=re.DOTALL | re.MULTILINE):
         lines = [line.removeprefix(indent) for line in block.replace("\\\n", "").splitlines()]
         starts = [index for index, line in enumerate(lines) if line.startswith("$ ")]
-        for start, end in zip(starts, [*starts[1:], len(lines)], strict=True):
+        for start, end in pairwise([*starts, len(lines)]):
             found.append(Shown(lines[start].removeprefix("$ "), tuple(lines[start + 1 : end])))
     return found
 
