@@ -90,6 +90,10 @@ class Operator:
 
     def here(self, *arguments: str, env: Mapping[str, str] | None = None) -> Result:
         """Run `tickctl secrets` in this process, where waiting between attempts takes no time."""
+        return self.command("secrets", *arguments, env=env)
+
+    def command(self, *arguments: str, env: Mapping[str, str] | None = None) -> Result:
+        """Run any command of `tickctl` in this process."""
         with self.monkeypatch.context() as patch:
             patch.setattr("botocore.loaders.JSONFileLoader.load_file", _loaded)
             for name in ("AWS_PROFILE", "AWS_DEFAULT_REGION", "AWS_SESSION_TOKEN", "TICKCTL_DEBUG"):
@@ -99,7 +103,7 @@ class Operator:
             patch.chdir(self.folder)
             patch.setattr("botocore.endpoint.time", SimpleNamespace(sleep=self.slept.append))
             self.capsys.readouterr()
-            code = run(["secrets", *arguments])
+            code = run(list(arguments))
             written = self.capsys.readouterr()
         return Result(code, written.out, written.err)
 
