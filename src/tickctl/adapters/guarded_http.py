@@ -27,6 +27,7 @@ class Answer:
     content_type: str
     body: bytes
     retry_after: str = ""
+    date: str = ""
 
 
 def guarded_get(
@@ -108,8 +109,9 @@ def _exchange(
             raise late if deadline.passed else _no_answer(host, "the exchange failed") from None
         if deadline.passed:  # a body of unknown length seems to end where we hung up
             raise late
-        content_type, retry_after = (response.headers.get(name, "") for name in ("Content-Type", "Retry-After"))
-        return Answer(response.status_code, content_type, bytes(body), retry_after)
+        told = (response.headers.get(name, "") for name in ("Content-Type", "Retry-After", "Date"))
+        content_type, retry_after, date = told
+        return Answer(response.status_code, content_type, bytes(body), retry_after, date)
 
 
 class _Deadline:

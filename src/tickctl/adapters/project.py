@@ -50,8 +50,7 @@ def keys(settings: Settings, *, cache_folder: Path | None, fetch: bool = True) -
     local = _shared_secrets(settings)
     if settings.jwks:
         local = local.merge(KeySet.from_jwks(_jwks_text(settings.jwks), allow_symmetric=True))
-    url = settings.jwks_url or (settings.supabase_url and f"{settings.supabase_url}/auth/v1/.well-known/jwks.json")
-    if url:
+    if url := jwks_url(settings):
         copy = DiskCopy(cache_folder, url) if cache_folder else None
         return RemoteKeys((lambda: fetch_jwks(url)) if fetch else _no_network, local=local, copy=copy)
     if not (settings.jwt_secret or settings.jwks):
@@ -60,6 +59,11 @@ def keys(settings: Settings, *, cache_folder: Path | None, fetch: bool = True) -
             hint="set SUPABASE_URL, and SUPABASE_JWT_SECRET if the project signs with HS256",
         )
     return StaticKeys(local)
+
+
+def jwks_url(settings: Settings) -> str | None:
+    """Return where the project's keys are published; None where no project is configured."""
+    return settings.jwks_url or (settings.supabase_url and f"{settings.supabase_url}/auth/v1/.well-known/jwks.json")
 
 
 def needs_auth_server(settings: Settings) -> bool:

@@ -104,6 +104,12 @@ def _gateway(app: typer.Typer) -> None:
     gateway.register(_group(app, "gateway", "The gateway hook, to be tried out."))
 
 
+def _doctor(app: typer.Typer) -> None:
+    from tickctl.cli import doctor
+
+    doctor.register(app)
+
+
 def _demo(app: typer.Typer) -> None:
     from tickctl.cli import demo
 
@@ -133,6 +139,7 @@ _BRANCHES: Final[Mapping[str, Callable[[typer.Typer], None]]] = {
     "login": _login,
     "local": _local,
     "gateway": _gateway,
+    "doctor": _doctor,
     "demo": _demo,
     "help": _help,
 }

@@ -73,13 +73,13 @@ def _fields(finding: Finding) -> dict[str, str | None]:
 
 def _print(run: Run, found: Sequence[Finding], heading: Callable[[Finding], str]) -> None:
     """Write each group under its title; what is equal but for its subject stands in one line."""
-    groups: dict[str, dict[tuple[str, Result, str, str | None], list[str]]] = {}
+    groups: dict[str, dict[tuple[Result, str, str | None], list[str]]] = {}
     for finding in found:
-        alike = finding.code, finding.result, finding.message, finding.mend
+        alike = finding.result, finding.message, finding.mend
         groups.setdefault(heading(finding), {}).setdefault(alike, []).append(finding.subject)
     for title, lines in groups.items():
         run.output.paragraph(title)
-        for (_, result, message, mend), subjects in lines.items():
+        for (result, message, mend), subjects in lines.items():
             first = f"  {_WORDS[result]:{_WIDTH}}"
             text = f"{_together(subjects, all_of=result in {Result.FAIL, Result.WARNING})}: {message}"
             run.output.paragraph(text, first=first, colour=_COLOURS.get(result))

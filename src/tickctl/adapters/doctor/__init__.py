@@ -1,0 +1,1 @@
+"""Looks things up for `tickctl doctor`; nothing here changes, starts or keeps anything."""

@@ -1,0 +1,57 @@
+"""Finds where each variable comes from: the environment and env files, read as the settings read them."""
+
+from collections.abc import Collection, Mapping, Sequence
+from pathlib import Path
+from typing import Final
+from urllib.parse import urlsplit
+
+from tickctl.adapters.env_files import load_env_files
+from tickctl.core.audit.urls import CONNECTION_NAMES
+from tickctl.core.doctor.facts import Configuration, Found
+from tickctl.core.loopback import is_loopback
+from tickctl.core.secrets import Secret
+from tickctl.core.secrets.env_files import Entry, read
+from tickctl.settings import Settings
+
+ENVIRONMENT: Final = "environment"
+_OURS: Final = ("SUPABASE_", "TICKCTL_", "AWS_")
+
+
+def read_configuration(settings: Settings, environ: Mapping[str, str], paths: Sequence[Path]) -> Configuration:
+    """Return what is configured, and where.
+
+    Args:
+        settings: as the other commands have them.
+        environ: the process environment.
+        paths: the env files that the settings were read from.
+
+    Raises:
+        ConfigurationError: a file can't be read.
+    """
+    given = [
+        Entry(name, Secret(value), ENVIRONMENT, 0)
+        for name, value in environ.items()
+        if value and (name.startswith(_OURS) or name in CONNECTION_NAMES)
+    ]
+    in_files = [entry for entry in read(load_env_files(paths), shell=environ.keys()) if entry.value]
+    # The one that counts comes last: later files over earlier ones, the environment over all.
+    places: dict[str, dict[str, Entry]] = {}
+    for entry in (*in_files, *given):
+        own = places.setdefault(entry.name, {})
+        own.pop(entry.file, None)
+        own[entry.file] = entry
+    entries = {name: list(own.values())[-1] for name, own in places.items()}
+    names = sorted(name for name in places if name.startswith(_OURS) or name in CONNECTION_NAMES)
+    return Configuration(
+        found=tuple(Found(name, entries[name].file, _differing(places[name].values())) for name in names),
+        entries=entries,
+        has_project=settings.project_variable is not None,
+        url=settings.supabase_url,
+        on_loopback=settings.supabase_url is not None and is_loopback(urlsplit(settings.supabase_url).hostname or ""),
+        needs_url=None if settings.supabase_url else settings.project_variable,
+    )
+
+
+def _differing(entries: Collection[Entry]) -> tuple[str, ...]:
+    *others, counting = entries
+    return tuple(entry.file for entry in others if entry.value != counting.value)
