@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from tickctl.adapters.aws.posture import READ_OPERATIONS
 from tickctl.core.secrets.iam import Deployment, Holder, SecretPlace, policy
 from tickctl.errors import ConfigurationError
 
@@ -42,7 +43,7 @@ def test_an_execution_role_reads_the_secret_and_nothing_else() -> None:
 def test_an_own_key_may_be_used_through_secrets_manager_only(holder: Holder) -> None:
     """Nobody decrypts anything else with it; AWS's own key needs no right at all."""
     document = policy(holder, SECRET, kms_key=KEY)
-    used = [(action, resource, condition) for action, resource, condition in statements(document) if "kms:" in action]
+    used = [found for found in statements(document) if "kms:" in found[0] and found[0] != "kms:GetKeyPolicy"]
     via = {"StringEquals": {"kms:ViaService": "secretsmanager.eu-west-1.amazonaws.com"}}
     expected = ["kms:Decrypt", "kms:GenerateDataKey"] if holder is Holder.PUSHER else ["kms:Decrypt"]
     assert used == [(action, KEY, via) for action in expected]
@@ -206,6 +207,48 @@ def test_a_key_of_several_regions_is_one() -> None:
     """Its id begins otherwise."""
     document = policy(Holder.PULLER, SECRET, kms_key=f"mrk-{'0a' * 16}")
     assert any(resource.endswith(f"key/mrk-{'0a' * 16}") for _, resource, _ in statements(document))
+
+
+def test_an_auditor_may_ask_what_the_audit_asks() -> None:
+    """Every operation that can be called, and none that changes anything."""
+    document = policy(Holder.AUDIT, SECRET, kms_key=KEY, deployment=Deployment("eu-west-1"))
+    assert actions(document) - {"kms:Decrypt"} == READ_OPERATIONS
+    verbs = {action.partition(":")[2] for action in actions(document)}
+    assert {verb for verb in verbs if not verb.startswith(("Get", "List", "Describe", "BatchGet", "Simulate"))} == {
+        "Decrypt"
+    }
+    assert actions(policy(Holder.AUDIT, SECRET)) == READ_OPERATIONS - {"kms:GetKeyPolicy"}
+
+
+def test_an_auditor_of_services_sees_these_services_and_this_secret() -> None:
+    """Named services need no list; what AWS can limit is limited."""
+    document = policy(Holder.AUDIT, SECRET, kms_key=KEY, deployment=GATEWAY)
+    place = "arn:aws:ecs:eu-west-1:123456789012"
+    found = {action: (resource, condition) for action, resource, condition in statements(document)}
+    assert found["ecs:DescribeServices"] == (f"{place}:service/production/gateway", None)
+    assert found["ecs:DescribeTasks"] == (f"{place}:task/production/*", None)
+    in_cluster = {"ArnEquals": {"ecs:cluster": f"{place}:cluster/production"}}
+    assert found["ecs:ListTasks"] == ("*", in_cluster)
+    assert not {"ecs:ListServices", "ecs:ListClusters"} & actions(document)
+    assert found["secretsmanager:GetSecretValue"] == (ARN, None)
+    assert found["kms:GetKeyPolicy"] == (KEY, None)
+    assert {resource for action, resource, _ in statements(document) if action.startswith("iam:Sim")} == set(ROLES)
+    assert found["ecr:BatchGetImage"] == ("arn:aws:ecr:eu-west-1:123456789012:repository/*", None)
+
+
+def test_an_auditor_of_a_cluster_lists_its_services() -> None:
+    """Without names, all services of the cluster; without a cluster, all of the region."""
+    place = "arn:aws:ecs:eu-west-1:123456789012"
+    one = policy(Holder.AUDIT, SECRET, deployment=Deployment("eu-west-1", "production"))
+    found = {action: (resource, condition) for action, resource, condition in statements(one)}
+    assert found["ecs:DescribeServices"] == (f"{place}:service/production/*", None)
+    assert found["ecs:ListServices"] == ("*", {"ArnEquals": {"ecs:cluster": f"{place}:cluster/production"}})
+    assert "ecs:ListClusters" not in found
+    everything = policy(Holder.AUDIT, SECRET)
+    found = {action: (resource, condition) for action, resource, condition in statements(everything)}
+    assert found["ecs:DescribeServices"] == (f"{place}:service/*/*", None)
+    assert found["ecs:ListServices"] == found["ecs:ListClusters"] == ("*", None)
+    assert found["iam:GetRole"] == ("arn:aws:iam::123456789012:role/*", None)
 
 
 def test_services_need_their_cluster() -> None:

@@ -27,7 +27,8 @@ def register(app: typer.Typer) -> None:
         "policy",
         examples=f"{add} --secret-id gateway/production > policy.json\n"
         f"{add} --for pusher --env-name production --create\n"
-        f"{add} --for pusher --secret-id gateway/production --task-definition task-definition.json",
+        f"{add} --for pusher --secret-id gateway/production --task-definition task-definition.json\n"
+        f"{add} --for audit --secret-id gateway/production --cluster production",
     )(policy)
 
 
@@ -52,7 +53,8 @@ def policy(
         list[str] | None,
         typer.Option(
             "--role-arn",
-            help="Role that the pusher may hand to tasks, unless AWS or the files are to be asked; repeatable.",
+            help="Role that the pusher may hand to tasks, unless AWS or the files are to be asked, or that the "
+            "auditor may look at; repeatable.",
             show_default=False,
         ),
     ] = None,
@@ -64,8 +66,9 @@ def policy(
     """Print the least IAM policy that suffices.
 
     It is JSON without any value, and nothing is changed. An execution role fetches the secret when a task starts. A
-    puller runs list, diff, status, pull and exec. A pusher runs push and rollback as well. AWS is asked for what
-    neither options nor files say: not with --secret-arn, and --task-definition and --role-arn for what is deployed.
+    puller runs list, diff, status, pull and exec. A pusher runs push and rollback as well. An auditor runs
+    'tickctl audit', on the named services or on all. AWS is asked for what neither options nor files say: not with
+    --secret-arn, and --task-definition and --role-arn for what is deployed.
     """
     from tickctl.cli.secrets.target import refuse_secrets, target
     from tickctl.core.secrets import iam
@@ -168,7 +171,7 @@ def _deployment(
     services = tuple(name.rpartition("/")[2] for name in where.services)
     cluster = where.cluster.rpartition("/")[2] if where.cluster else None
     if holder is not Holder.PUSHER:
-        return Deployment(region, cluster, services)
+        return Deployment(region, cluster, services, roles=roles if holder is Holder.AUDIT else ())
     documents = list(_documents(access, where, known=bool(roles)))
     named = {str(one[name]) for one in documents for name in ("executionRoleArn", "taskRoleArn") if one.get(name)}
     families = {str(one["family"]) for one in documents}

@@ -5,13 +5,14 @@ Manager", "Amazon Elastic Container Service" and "AWS Key Management Service".
 """
 
 import re
-from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
 from tickctl.core.ecs.references import full_arn
 from tickctl.core.json import Json, JsonObject
+from tickctl.core.secrets.iam_audit import audit_statements
+from tickctl.core.secrets.iam_statement import actions_of, allow
 from tickctl.errors import ConfigurationError
 
 _ARN: Final = r"arn:(aws[a-z-]*)"
@@ -33,6 +34,8 @@ class Holder(StrEnum):
     """Who looks, and reads values, and changes nothing."""
     PUSHER = "pusher"
     """Who writes the secret and rolls it out."""
+    AUDIT = "audit"
+    """Who runs `tickctl audit`, which looks at much more than the secret."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,10 +157,13 @@ def policy(
     else:
         actions = ["GetSecretValue"]
         actions += ["DescribeSecret", "ListSecretVersionIds"] if holder is Holder.PULLER else []
-        statements = [_allow("ReadSecret", _of("secretsmanager", actions), secret.arn)]
+        actions += ["DescribeSecret", "GetResourcePolicy"] if holder is Holder.AUDIT else []
+        statements = [allow("ReadSecret", actions_of("secretsmanager", actions), secret.arn)]
     if kms_key is not None:
         statements.append(_key(holder, secret, secret.key_arn(kms_key)))
-    if deployment is not None and holder is not Holder.EXECUTION_ROLE:
+    if holder is Holder.AUDIT:
+        statements += audit_statements(secret, secret.key_arn(kms_key) if kms_key else None, deployment)
+    elif deployment is not None and holder is not Holder.EXECUTION_ROLE:
         statements += _ecs(holder, secret, deployment)
     return {"Version": "2012-10-17", "Statement": statements}
 
@@ -166,12 +172,14 @@ def _pusher(secret: SecretPlace, *, create: bool, tag: bool) -> list[JsonObject]
     actions = ["GetSecretValue", "ListSecretVersionIds", "PutSecretValue", "UpdateSecretVersionStage"]
     if not create:
         actions += ["DescribeSecret", *(["TagResource"] if tag else [])]
-        return [_allow("WriteSecret", _of("secretsmanager", actions), secret.arn)]
+        return [allow("WriteSecret", actions_of("secretsmanager", actions), secret.arn)]
     return [
         # A question about a secret that isn't there is judged by its bare name.
-        _allow("LookForSecret", ["secretsmanager:DescribeSecret"], [secret.bare, secret.pattern]),
-        _allow("WriteSecret", _of("secretsmanager", actions), secret.pattern),
-        _allow("MakeSecret", _of("secretsmanager", ["CreateSecret", "RestoreSecret", "TagResource"]), secret.pattern),
+        allow("LookForSecret", ["secretsmanager:DescribeSecret"], [secret.bare, secret.pattern]),
+        allow("WriteSecret", actions_of("secretsmanager", actions), secret.pattern),
+        allow(
+            "MakeSecret", actions_of("secretsmanager", ["CreateSecret", "RestoreSecret", "TagResource"]), secret.pattern
+        ),
     ]
 
 
@@ -179,7 +187,7 @@ def _key(holder: Holder, secret: SecretPlace, arn: str) -> JsonObject:
     actions = ["Decrypt", "GenerateDataKey"] if holder is Holder.PUSHER else ["Decrypt"]
     service = f"secretsmanager.{secret.region}.amazonaws.com"
     via: Json = [service, f"{service}.cn"] if secret.partition == "aws-cn" else service
-    return _allow("UseKeyForSecrets", _of("kms", actions), arn, {"StringEquals": {"kms:ViaService": via}})
+    return allow("UseKeyForSecrets", actions_of("kms", actions), arn, {"StringEquals": {"kms:ViaService": via}})
 
 
 def _ecs(holder: Holder, secret: SecretPlace, deployment: Deployment) -> list[JsonObject]:
@@ -191,43 +199,23 @@ def _ecs(holder: Holder, secret: SecretPlace, deployment: Deployment) -> list[Js
         services = [f"{place}:service/{cluster}/{name}" for name in deployment.services]
         actions = ["ecs:DescribeServices", *(["ecs:UpdateService"] if changes else [])]
         statements += [
-            _allow("Services", actions, services),
+            allow("Services", actions, services),
             # Tasks are listed by service, but AWS can limit that to a cluster only.
-            _allow("ListTasks", ["ecs:ListTasks"], "*", {"ArnEquals": {"ecs:cluster": f"{place}:cluster/{cluster}"}}),
-            _allow("Tasks", ["ecs:DescribeTasks"], f"{place}:task/{cluster}/*"),
+            allow("ListTasks", ["ecs:ListTasks"], "*", {"ArnEquals": {"ecs:cluster": f"{place}:cluster/{cluster}"}}),
+            allow("Tasks", ["ecs:DescribeTasks"], f"{place}:task/{cluster}/*"),
         ]
     if deployment.services or deployment.families:
         # AWS can't limit this one at all.
-        statements.append(_allow("ReadTaskDefinitions", ["ecs:DescribeTaskDefinition"], "*"))
+        statements.append(allow("ReadTaskDefinitions", ["ecs:DescribeTaskDefinition"], "*"))
     if changes and deployment.families:
         families = [f"{place}:task-definition/{family}:*" for family in deployment.families]
         registering: JsonObject = {"StringEquals": {"ecs:CreateAction": "RegisterTaskDefinition"}}
         statements += [
-            _allow("RegisterTaskDefinitions", ["ecs:RegisterTaskDefinition"], families),
+            allow("RegisterTaskDefinitions", ["ecs:RegisterTaskDefinition"], families),
             # A new revision keeps the tags of the one before.
-            _allow("TagWhenRegistering", ["ecs:TagResource"], families, registering),
+            allow("TagWhenRegistering", ["ecs:TagResource"], families, registering),
         ]
     if changes and deployment.roles:
         to_tasks: JsonObject = {"StringEquals": {"iam:PassedToService": "ecs-tasks.amazonaws.com"}}
-        statements.append(_allow("HandRolesToTasks", ["iam:PassRole"], deployment.roles, to_tasks))
+        statements.append(allow("HandRolesToTasks", ["iam:PassRole"], deployment.roles, to_tasks))
     return statements
-
-
-def _of(service: str, actions: Iterable[str]) -> list[str]:
-    return [f"{service}:{action}" for action in actions]
-
-
-def _allow(
-    sid: str, actions: Iterable[str], resources: str | Sequence[str], condition: JsonObject | None = None
-) -> JsonObject:
-    """Return a statement; one resource is written as a string, as AWS does."""
-    listed = [resources] if isinstance(resources, str) else sorted(set(resources))
-    statement: dict[str, Json] = {
-        "Sid": sid,
-        "Effect": "Allow",
-        "Action": sorted(actions),
-        "Resource": listed[0] if len(listed) == 1 else listed,
-    }
-    if condition is not None:
-        statement["Condition"] = condition
-    return statement
