@@ -3,6 +3,7 @@
 The table in docs/SECURITY.md is made of this one; a test holds them together.
 """
 
+from collections.abc import Mapping
 from enum import StrEnum
 from typing import Final, Self
 
@@ -285,3 +286,6 @@ class Check(StrEnum):
         member.mend = mend
         member.sources = sources
         return member
+
+
+BY_CODE: Final[Mapping[str, Check]] = {check.value: check for check in Check}

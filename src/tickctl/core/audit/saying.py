@@ -1,5 +1,6 @@
 """Findings of an audit, made in a line each, so that all of them say the same thing the same way."""
 
+import re
 from typing import Final
 
 from tickctl.core.audit.catalogue import Check
@@ -7,6 +8,8 @@ from tickctl.core.audit.facts import Container, Definition, Named, Service, Unre
 from tickctl.core.audit.plain_values import shown
 from tickctl.core.findings import Finding, Result
 
+_SUFFIX: Final = re.compile(r"-[A-Za-z0-9]{6}\Z")
+"""What AWS puts behind the name of a secret."""
 _LOOK_AGAIN: Final = "look again with the rights that 'tickctl secrets policy --for audit' prints"
 
 
@@ -68,4 +71,5 @@ def of_service(service: Service) -> str:
 
 def of_secret(arn: str) -> str:
     """Return a subject for a secret by its ARN, or by the name that was asked for."""
-    return f"secret {shown(arn.split(':', 6)[-1])}"
+    name = arn.split(":", 6)[-1]
+    return f"secret {shown(_SUFFIX.sub('', name) if name != arn else name)}"

@@ -23,8 +23,17 @@ class _Referred:
 
 
 def secret_exists(facts: AccountFacts) -> Iterator[Finding]:
-    """Find references to secrets that aren't there, or won't be."""
-    return _each_reference(facts, Check.SECRET_EXISTS, _exists)
+    """Find secrets that aren't there, or won't be: those that are referred to, and those that were asked for."""
+    yield from _each_reference(facts, Check.SECRET_EXISTS, _exists)
+    definitions = (definition for definition in facts.definitions.values() if isinstance(definition, Definition))
+    referred = {to.arn for definition in definitions for _, _, to in references(definition) if to}
+    for arn, secret in facts.secrets.items():
+        if arn in referred:
+            continue
+        if isinstance(secret, Unread):
+            yield unread(Check.SECRET_EXISTS, of_secret(arn), secret)
+        else:
+            yield _exists(_Referred(of_secret(arn), Reference(arn, None), secret))
 
 
 def secret_key(facts: AccountFacts) -> Iterator[Finding]:
