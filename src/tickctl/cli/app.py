@@ -80,6 +80,12 @@ def _schema(app: typer.Typer) -> None:
     schema_check.register(group)
 
 
+def _audit(app: typer.Typer) -> None:
+    from tickctl.cli import audit
+
+    audit.register(app)
+
+
 def _login(app: typer.Typer) -> None:
     from tickctl.cli import login
 
@@ -136,6 +142,7 @@ _BRANCHES: Final[Mapping[str, Callable[[typer.Typer], None]]] = {
     "admin": _admin,
     "schema": _schema,
     "secrets": _secrets,
+    "audit": _audit,
     "login": _login,
     "local": _local,
     "gateway": _gateway,
