@@ -121,7 +121,8 @@ def _of_files(files: EnvFiles, settings: Configuration, *, places: bool) -> Iter
     ]
     for one in own:
         line = f" line {one.line}" if one.line else ""
-        yield Finding(check, _RESULTS[one.result], f"{one.file or 'env files'}{line}", one.message, one.mend)
+        subject = f"{one.file or 'env files'}{line}"
+        yield Finding(check, _RESULTS[one.result], subject, one.message, one.mend or check.mend)
     clean = [name for name in files.names if all(one.file != name for one in own)]
     for name in clean:
         message = "it lies where it should" if places else "nothing is wrong with what it holds"

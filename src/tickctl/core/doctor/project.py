@@ -5,7 +5,7 @@ from typing import Final
 
 from tickctl.core.doctor.catalogue import Check
 from tickctl.core.doctor.facts import AuthAnswer, Configuration, Facts
-from tickctl.core.doctor.verdicts import failed, looked, nothing, passed, untold, warned
+from tickctl.core.doctor.verdicts import failed, followed, looked, nothing, passed, untold, warned
 from tickctl.core.findings import Finding
 from tickctl.core.json import JsonObject
 from tickctl.core.secrets.checks import Purpose
@@ -92,7 +92,7 @@ def _by_settings(check: Check, facts: Facts, judge: Callable[[JsonObject], Findi
     def answered(answer: AuthAnswer) -> Iterator[Finding]:
         yield untold(check, _AUTH, _CLOSED) if answer.settings is None else judge(answer.settings)
 
-    yield from looked(check, _AUTH, facts.auth, _ABSENT, answered)
+    yield from followed(check, _AUTH, facts.auth, _ABSENT, answered)
 
 
 def api(facts: Facts) -> Iterator[Finding]:

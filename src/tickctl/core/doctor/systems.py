@@ -10,12 +10,11 @@ from tickctl.core.doctor.facts import (
     Database,
     Embedded,
     Facts,
-    Problem,
     Schema,
     StoredSecret,
     Unread,
 )
-from tickctl.core.doctor.verdicts import failed, looked, nothing, passed, untold, warned
+from tickctl.core.doctor.verdicts import failed, followed, looked, nothing, passed, untold, warned
 from tickctl.core.findings import Finding
 from tickctl.core.secrets.checks import Purpose
 
@@ -40,11 +39,10 @@ def database(facts: Facts) -> Iterator[Finding]:
 
 def schema(facts: Facts) -> Iterator[Finding]:
     """Judge whether the schema is current."""
-    look = facts.database.schema if isinstance(facts.database, Database) else facts.database
-    if isinstance(look, Problem) and not isinstance(facts.database, Database):
-        yield untold(Check.SCHEMA, _DATABASE, "the database could not be asked")
-        return
-    yield from looked(Check.SCHEMA, _DATABASE, look, _WITHOUT, _schema)
+    found = facts.database
+    look = found.schema if isinstance(found, Database) else found
+    make = looked if isinstance(found, Database) else followed
+    yield from make(Check.SCHEMA, _DATABASE, look, _WITHOUT, _schema)
 
 
 def _schema(found: Schema) -> Iterator[Finding]:

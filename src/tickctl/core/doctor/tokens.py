@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 
 from tickctl.core.doctor.catalogue import Check
 from tickctl.core.doctor.facts import AuthAnswer, Configuration, Facts, Keys
-from tickctl.core.doctor.verdicts import failed, looked, nothing, passed, untold, warned
+from tickctl.core.doctor.verdicts import failed, followed, looked, nothing, passed, untold, warned
 from tickctl.core.findings import Finding
 from tickctl.core.secrets.checks import Check as FileCheck
 from tickctl.core.secrets.checks import Purpose, Result
@@ -19,6 +19,7 @@ from tickctl.errors import ConfigurationError
 _CURRENT: Final = "SUPABASE_JWT_SECRET"
 _PREVIOUS: Final = "SUPABASE_JWT_SECRET_PREVIOUS"
 _ISSUER: Final = "SUPABASE_JWT_ISSUER"
+_AUTH: Final = "Auth server"
 _PATH: Final = "/auth/v1"
 _HOSTED: Final = ".supabase.co"
 
@@ -117,16 +118,16 @@ def _is_issuer(text: str) -> bool:
 
 def clock(facts: Facts) -> Iterator[Finding]:
     """Compare the clocks."""
-    yield from looked(Check.CLOCK, "clock", facts.auth, "there is no Auth server to compare it with", _clock)
+    yield from followed(Check.CLOCK, _AUTH, facts.auth, "there is none to compare the clock with", _clock)
 
 
 def _clock(answer: AuthAnswer) -> Iterator[Finding]:
     apart = answer.seconds_apart
     if apart is None:
-        yield untold(Check.CLOCK, "clock", "the Auth server didn't say what time it is")
+        yield untold(Check.CLOCK, _AUTH, "it didn't say what time it is")
     elif abs(apart) > DEFAULT_LEEWAY:
         direction = "behind" if apart > 0 else "ahead of"
-        message = f"this machine's clock is at least {abs(apart):.0f} s {direction} the Auth server's"
-        yield failed(Check.CLOCK, "clock", f"{message}, and tokens are forgiven {DEFAULT_LEEWAY} s")
+        message = f"this machine's clock is at least {abs(apart):.0f} s {direction} its"
+        yield failed(Check.CLOCK, _AUTH, f"{message}, and tokens are forgiven {DEFAULT_LEEWAY} s")
     else:
-        yield passed(Check.CLOCK, "clock", f"it and the Auth server's agree within the {DEFAULT_LEEWAY} s of tokens")
+        yield passed(Check.CLOCK, _AUTH, f"its clock and this machine's agree within the {DEFAULT_LEEWAY} s of tokens")

@@ -55,3 +55,11 @@ def looked(
         yield untold(check, subject, look.reason, look.mend)
     else:
         yield from judge(look)
+
+
+def followed(
+    check: Check, subject: str, look: "Looked[T]", absent: str, judge: Callable[[T], Iterable[Finding]]
+) -> Iterator[Finding]:
+    """Judge something that a look gave beside what it was taken for; its failure is told by another check."""
+    open_look = Unread("it could not be asked") if isinstance(look, Problem) else look
+    yield from looked(check, subject, open_look, absent, judge)
