@@ -64,7 +64,9 @@ def image_env(facts: AccountFacts, known: KnownNames) -> Iterator[Finding]:
         if isinstance(image, Unread):
             yield unread(check, subject, image)
             continue
-        found = [*_named(check, subject, _kinds(image), known), *_baked_command(subject, image)]
+        # What every image has, such as PATH, is no reason to say that it can't be told.
+        sure = KnownNames(known.names)
+        found = [*_named(check, subject, _kinds(image), sure), *_baked_command(subject, image)]
         yield from found or [passed(check, subject)]
 
 
