@@ -81,7 +81,7 @@ class Check(StrEnum):
         _CRITICAL,
         "no environment, command, label or log option of a container holds a secret as a plain value",
         "move it into the secret with 'tickctl secrets push', and change the value: it is in every revision so far",
-        (_DEFINITION,),
+        _VARIABLES,
     )
     SECRET_EXISTS = (
         "secret-exists",
@@ -113,7 +113,7 @@ class Check(StrEnum):
         _MEDIUM,
         "the execution role may read the secrets of its task definition",
         "give the role what 'tickctl secrets policy' prints",
-        (_DEFINITION, "iam:SimulatePrincipalPolicy", "secretsmanager:GetResourcePolicy", "kms:GetKeyPolicy"),
+        (_DEFINITION, _SECRET, "iam:SimulatePrincipalPolicy", "secretsmanager:GetResourcePolicy", "kms:GetKeyPolicy"),
     )
     IMAGE_ENV = (
         "image-env",

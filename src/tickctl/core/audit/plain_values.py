@@ -16,7 +16,7 @@ _SECRET_NAME: Final = re.compile(
 )
 # Keys that browsers are given, or that name a place and open nothing.
 _PUBLIC_NAME: Final = re.compile(
-    r"(?:.*_)?(?:PUBLIC|PUBLISHABLE|ANON|ROUTING|PARTITION|SORT|PRIMARY|FOREIGN|IDEMPOTENCY|CACHE)_KEY"
+    r"(?:.*_)?(?:PUBLIC|PUBLISHABLE|ANON|GPG|ROUTING|PARTITION|SORT|PRIMARY|FOREIGN|IDEMPOTENCY|CACHE)_KEY"
     r"|(?:[A-Z]+_)?PUBLIC_.*(?:KEY|TOKEN|DSN)",
     re.IGNORECASE,
 )
