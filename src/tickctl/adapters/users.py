@@ -2,19 +2,24 @@
 
 from datetime import datetime
 
-from tickctl.core.quota import QuotaAdmin, SqlFunctions
+from tickctl.core.quota import Caller, QuotaAdmin, SqlFunctions
 from tickctl.core.secrets import Secret
 from tickctl.core.tokens import ConfirmationSource, Denial, UserState
 from tickctl.errors import NotFoundError, TickctlError, UnreachableError
 
 
 class DatabaseUsers:
-    """Looks users up in `auth.users` and `auth.sessions` through `tick_admin_user`, as an operator."""
+    """Looks users up in `auth.users` and `auth.sessions` through `tick_admin_user`, as an operator.
+
+    Args:
+        functions: the database.
+        caller: the administrator, if not whoever holds the secret key or the connection.
+    """
 
     source = ConfirmationSource.DATABASE
 
-    def __init__(self, functions: SqlFunctions) -> None:
-        self._admin = QuotaAdmin(functions, operator="verify-token")
+    def __init__(self, functions: SqlFunctions, caller: Caller | None = None) -> None:
+        self._admin = QuotaAdmin(functions, operator="verify-token", caller=caller)
 
     def lookup(self, subject: str, session_id: str, token: Secret) -> UserState | Denial:  # noqa: ARG002 - a port's form
         """Return the user's row and whether the session is open.

@@ -52,6 +52,12 @@ def _verify_token(app: typer.Typer) -> None:
     verify_token.register(app)
 
 
+def _explain(app: typer.Typer) -> None:
+    from tickctl.cli import explain
+
+    explain.register(app)
+
+
 def _quota(app: typer.Typer) -> None:
     from tickctl.cli import quota, quota_files, quota_lists
 
@@ -137,6 +143,7 @@ def _group(app: typer.Typer, name: str, text: str) -> typer.Typer:
 # In the order of the help, but for plain commands, which Typer puts first.
 _BRANCHES: Final[Mapping[str, Callable[[typer.Typer], None]]] = {
     "verify-token": _verify_token,
+    "explain": _explain,
     "quota": _quota,
     "users": _users,
     "admin": _admin,
