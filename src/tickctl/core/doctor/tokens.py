@@ -9,6 +9,7 @@ from tickctl.core.doctor.catalogue import Check
 from tickctl.core.doctor.facts import AuthAnswer, Configuration, Facts, Keys
 from tickctl.core.doctor.verdicts import failed, followed, looked, nothing, passed, untold, warned
 from tickctl.core.findings import Finding
+from tickctl.core.secrets import Secret
 from tickctl.core.secrets.checks import Check as FileCheck
 from tickctl.core.secrets.checks import Purpose, Result
 from tickctl.core.secrets.checks.credentials import judged
@@ -48,10 +49,8 @@ def secrets(settings: Configuration) -> Iterator[Finding]:
 def _weak(settings: Configuration, name: str, check: Check) -> Iterator[Finding]:
     """Find a secret that verification refuses, or that can be guessed."""
     entry = settings.entries[name]
-    if entry.value is None:
-        return
     try:
-        hmac_secret(entry.value, loopback=settings.on_loopback)
+        hmac_secret(entry.value or Secret(""), loopback=settings.on_loopback)
     except ConfigurationError as error:
         yield failed(check, name, error.message.replace("the JWT secret is", "it is"), error.hint)
         return
