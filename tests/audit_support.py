@@ -162,3 +162,13 @@ def results(facts: AccountFacts, *, names: Iterable[str] = ()) -> dict[str, set[
         if finding.result is not Result.PASS:
             told.setdefault(finding.code, set()).add(finding.result)
     return told
+
+
+def only(facts: AccountFacts, check: Check) -> set[Result]:
+    """Return the results of one check."""
+    return {finding.result for finding in found(facts, check)}
+
+
+def referring(value_from: str, name: str = "REDIS_URL", **more: Any) -> AccountFacts:
+    """Return the account with one reference, and with what else is said."""
+    return replace(with_container(secrets=((name, value_from),)), **more)
