@@ -109,16 +109,13 @@ def _foreign(check: Check, subject: str) -> Finding | None:
 
 
 def _exists(referred: _Referred) -> Finding:
-    where = of_secret(referred.reference.arn)
-    match referred.secret.state.phase:
-        case Phase.ABSENT:
-            return failed(Check.SECRET_EXISTS, referred.subject, f"there is no {where}")
-        case Phase.SCHEDULED_FOR_DELETION:
-            message = f"{where} is scheduled for deletion: no new task can start"
-            mend = "run 'aws secretsmanager restore-secret', or refer to another secret"
-            return failed(Check.SECRET_EXISTS, referred.subject, message, mend)
-        case Phase.LIVE:
-            return passed(Check.SECRET_EXISTS, referred.subject)
+    where, phase = of_secret(referred.reference.arn), referred.secret.state.phase
+    if phase is Phase.LIVE:
+        return passed(Check.SECRET_EXISTS, referred.subject)
+    if phase is Phase.ABSENT:
+        return failed(Check.SECRET_EXISTS, referred.subject, f"there is no {where}")
+    mend = "run 'aws secretsmanager restore-secret', or refer to another secret"
+    return failed(Check.SECRET_EXISTS, referred.subject, f"{where} is to be deleted: no new task can start", mend)
 
 
 def _key(referred: _Referred) -> Finding | None:
