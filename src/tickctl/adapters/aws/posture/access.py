@@ -40,7 +40,6 @@ def read_access(reader: Reader, pairs: Iterable[_Pair], secrets: Mapping[str, Re
         elif facts.state.phase is Phase.LIVE:
             live[role, arn] = _questions(role, facts.state)
     answers = ask_iam(reader, [one for some in live.values() if not isinstance(some, Unread) for one in some])
-    reader.use("kms")
     keys = reader.each("keys", [one.resource for one in answers if one.action == _DECRYPT], partial(_key, reader))
     for (role, arn), questions in live.items():
         if isinstance(questions, Unread):

@@ -11,7 +11,6 @@ from tickctl.core.secrets.masked import Secret
 
 def read_definitions(reader: Reader, arns: Iterable[str]) -> dict[str, Definition | Unread]:
     """Return revisions by ARN, each read once."""
-    reader.use("ecs")
     return reader.each("task definitions", arns, partial(_definition, reader))
 
 

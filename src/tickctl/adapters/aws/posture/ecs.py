@@ -31,7 +31,6 @@ def read_services(reader: Reader, scope: Scope) -> tuple[tuple[Service, ...], tu
     """
     if scope.services and scope.cluster is None:
         raise ConfigurationError("services are named, and no cluster", hint="add --cluster")
-    reader.use("ecs")
     clusters = [scope.cluster] if scope.cluster else attempt("the list of clusters", partial(_clusters, reader))
     if isinstance(clusters, Unread):
         return (), (clusters,)

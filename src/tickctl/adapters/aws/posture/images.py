@@ -49,7 +49,6 @@ class _Place:
 
 def read_images(reader: Reader, region: str, images: Iterable[str]) -> dict[str, Image | Unread]:
     """Return the configurations of images, by how containers name them."""
-    reader.use("ecr")
     return reader.each("images", images, partial(_read, reader, region))
 
 

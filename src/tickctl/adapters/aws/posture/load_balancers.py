@@ -19,7 +19,6 @@ def read_load_balancers(
     reader: Reader, target_groups: Iterable[str]
 ) -> tuple[dict[str, tuple[str, ...] | Unread], dict[str, LoadBalancer | Unread]]:
     """Return which load balancers are in front of target groups, and these load balancers, both by ARN."""
-    reader.use("elbv2")
     groups = _described(reader, "target groups", partial(_target_groups, reader), target_groups)
     behind = {
         arn: one if isinstance(one, Unread) else tuple(one.get("LoadBalancerArns", ())) for arn, one in groups.items()

@@ -57,7 +57,6 @@ def _by_id(
         names: of the filter, and of the member that holds the id.
         ids: which.
     """
-    reader.use("ec2")
     (method, member), (name, key) = operation, names
 
     def described(some: tuple[str, ...]) -> dict[str, Any] | Unread:

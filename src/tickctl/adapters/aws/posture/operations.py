@@ -1,5 +1,6 @@
 """What may be asked of AWS for a look at an account: these operations, and no other can be called through here."""
 
+import threading
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from typing import Any, Final, Self, TypeVar
@@ -44,6 +45,7 @@ class Reader:
 
     def __init__(self, client: Callable[[str], Any], progress: Progress) -> None:
         self._make = client
+        self._making = threading.Lock()
         self._clients: dict[str, Any] = {}
         self._progress = progress
         self._pool = ThreadPoolExecutor(AT_ONCE, thread_name_prefix="posture")
@@ -54,15 +56,15 @@ class Reader:
     def __exit__(self, *_: object) -> None:
         self._pool.shutdown(cancel_futures=True)
 
-    def use(self, *services: str) -> None:
-        """Make clients: before `each`, since a session of boto3 isn't made for threads. Clients are."""
-        for service in services:
+    def client(self, service: str) -> Any:
+        """Return the client of a service; it is made when it is first asked for.
+
+        Clients may be used by many threads, but the session that makes them by one at a time.
+        """
+        with self._making:
             if service not in self._clients:
                 self._clients[service] = self._make(service)
-
-    def client(self, service: str) -> Any:
-        """Return a client that was made, for an adapter that reads with it."""
-        return self._clients[service]
+            return self._clients[service]
 
     def call(self, service: str, method: str, **parameters: Any) -> Mapping[str, Any]:
         """Carry out one of `READ_OPERATIONS` and return the answer.
@@ -70,7 +72,7 @@ class Reader:
         Raises:
             TickctlError: as `session.call` does.
         """
-        client = self._clients[service]
+        client = self.client(service)
         action = Request.of(client, method, parameters).action
         if action not in READ_OPERATIONS:
             raise AssertionError(f"{action} is no reading operation")

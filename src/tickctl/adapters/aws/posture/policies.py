@@ -54,7 +54,6 @@ class _Role:
 
 def ask_iam(reader: Reader, questions: Iterable[Asked]) -> dict[Asked, Decision | Unread | NoRole]:
     """Return what the policies of roles say to questions; those of resources aren't asked."""
-    reader.use("iam")
     told = reader.each("permissions", questions, partial(_simulated, reader))
     # Simulating is a right of its own, and reading policies another: one of them is enough.
     unread = {asked: one for asked, one in told.items() if isinstance(one, Unread)}

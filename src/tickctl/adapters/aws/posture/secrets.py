@@ -25,7 +25,6 @@ class ReadSecret:
 
 def read_secrets(reader: Reader, region: str, references: Iterable[Reference]) -> dict[str, ReadSecret]:
     """Return secrets by the ARN of the references to them, with each version that is meant."""
-    reader.use("secretsmanager")
     wanted: dict[str, set[Reference]] = {}
     for reference in references:
         wanted.setdefault(reference.arn, set()).add(reference)

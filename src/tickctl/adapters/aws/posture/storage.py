@@ -13,14 +13,12 @@ _IN_USE: Final = ({"Name": "status", "Values": ["in-use"]},)
 
 def read_volumes(reader: Reader) -> tuple[Volume, ...] | Unread:
     """Return all EBS volumes of the region that are in use."""
-    reader.use("ec2")
     pages = partial(reader.pages, "ec2", "describe_volumes", "Volumes", Filters=_IN_USE, MaxResults=_PAGE)
     return attempt("the EBS volumes", lambda: tuple(map(_volume, pages())))
 
 
 def read_default_encryption(reader: Reader) -> bool | Unread:
     """Return whether new EBS volumes of the region are encrypted unasked."""
-    reader.use("ec2")
     return attempt(
         "the region's default encryption",
         lambda: bool(reader.call("ec2", "get_ebs_encryption_by_default")["EbsEncryptionByDefault"]),
@@ -29,7 +27,6 @@ def read_default_encryption(reader: Reader) -> bool | Unread:
 
 def read_file_systems(reader: Reader, ids: Iterable[str]) -> dict[str, FileSystem | Unread]:
     """Return file systems by id."""
-    reader.use("efs")
     return reader.each("file systems", ids, partial(_file_system, reader))
 
 
