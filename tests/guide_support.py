@@ -22,6 +22,7 @@ _PASSING: Final = (
     (r"ecs-svc/\d+", "<deployment>"),
     (r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", "<time>"),
     (r"\d{4}-\d\d-\d\d", "<day>"),
+    (r"(;t=|Retry-After: )\d{2,}", r"\1<seconds>"),
     (r" {2,}", "  "),
 )
 

@@ -9,6 +9,7 @@ import typer
 
 from tickctl.cli.app import build_app
 from tickctl.cli.exit_codes import ExitCode
+from tickctl.core.audit.catalogue import Check
 from tickctl.core.tokens import Reason
 
 ROOT = Path(__file__).parents[2]
@@ -45,6 +46,13 @@ def test_every_command_has_its_help_on_the_page(command: str) -> None:
 def test_help_blocks_are_what_the_commands_print(docs: ModuleType) -> None:
     """`python scripts/docs.py` brings them up to date."""
     assert docs.updated(PAGE) == PAGE
+
+
+def test_the_table_of_the_audit_is_the_catalogue(docs: ModuleType) -> None:
+    """`python scripts/docs.py` brings it up to date, mends included."""
+    page = (ROOT / "docs" / "SECURITY.md").read_text()
+    assert docs.with_audit(page) == page
+    assert all(f"`{check.value}`" in docs.audit_tables() for check in Check)
 
 
 def test_every_reason_and_exit_code_is_on_the_page() -> None:

@@ -26,7 +26,7 @@ ENVIRONMENT: dict[str, str] = {
     "TICKCTL_GATEWAY_EMAIL": "the gateway's own user, who gives unused ticks back",
     "TICKCTL_GATEWAY_PASSWORD": "the password of that user",
     "TICKCTL_HOME": "folder of the embedded database",
-    "TICKCTL_TOKEN": "the token that verify-token checks when none is given",
+    "TICKCTL_TOKEN": "the token that verify-token and explain look at when none is given",
     "TICKCTL_SECRET_ID": "name of the secret in AWS Secrets Manager",
     "TICKCTL_DEBUG": "1 adds where an error arose, without values",
     "AWS_REGION": "and the other standard AWS_ variables, for the AWS commands",
