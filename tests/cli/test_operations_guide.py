@@ -12,7 +12,7 @@ from typing import Final, LiteralString
 import pytest
 
 from aws_support import EXAMPLE, FILLED, Operator, fill
-from guide_support import DOCS, agrees, plain, shown, type_command, unsaid
+from guide_support import DOCS, ROOT, agrees, plain, shown, type_command, unsaid
 from posture_support import Account
 from standin import StandIn
 from standin.faults import Fault
@@ -245,3 +245,13 @@ def test_the_commands_of_a_symptom_say_what_the_page_shows(scene: Scene, heading
 def test_everything_quoted_is_said_by_the_program() -> None:
     """A reader searches the page for what stands on the screen."""
     assert unsaid(PAGE) == []
+
+
+def test_the_readme_shows_what_the_page_shows() -> None:
+    """So that its lines are real ones, too."""
+    readme = (ROOT / "README.md").read_text()
+    looks = shown(readme[readme.index("## Three questions") :])
+    answers = [line for look in looks for line in look.lines]
+    assert [look.command.split()[1] for look in looks] == ["explain", "doctor", "audit"]
+    known = plain(PAGE.splitlines())
+    assert [line for line in plain(answers) if line not in known] == []
