@@ -104,7 +104,7 @@ def _config(reader: Reader, place: _Place, digest: str) -> Mapping[str, Any]:
         repositoryName=place.repository,
         layerDigest=digest,
     )["downloadUrl"]
-    if not _is_safe(url, reader.client("ecr").meta.endpoint_url):
+    if not is_safe(url, reader.client("ecr").meta.endpoint_url):
         raise UnreachableError("ECR gives an address that isn't AWS's own")
     answer = guarded_get(url, timeout=_SECONDS, limit=_LARGEST)
     if answer.status != _OK:
@@ -115,7 +115,7 @@ def _config(reader: Reader, place: _Place, digest: str) -> Mapping[str, Any]:
     return config
 
 
-def _is_safe(url: str, endpoint: str) -> bool:
+def is_safe(url: str, endpoint: str) -> bool:
     """Whether this is an address of AWS; where AWS itself is on the loopback interface, that is one as well."""
     host = urlsplit(url).hostname or ""
     if is_loopback(urlsplit(endpoint).hostname or ""):
