@@ -162,23 +162,16 @@ def _what(scope: "Scope") -> str:
 
 
 def _names(run: Run, target: "Target") -> frozenset[str]:
-    """Return what the env files assign: names of secrets, whatever they look like.
+    """Return what the env files assign, if there are any: names of secrets, whatever they look like.
 
     Raises:
-        ConfigurationError: a file that is named can't be read.
+        ConfigurationError: a file can't be read.
     """
     from tickctl.cli.secrets.files import DEFAULT_FILES, load_files, read_entries
 
-    named = bool(run.env_files or target.env_files)
-    if not named and not any(Path(name).exists() for name in DEFAULT_FILES):
+    if not (run.env_files or target.env_files or any(Path(name).exists() for name in DEFAULT_FILES)):
         return frozenset()
-    try:
-        return frozenset(entry.name for entry in read_entries(load_files(run, target)) if entry.name)
-    except ConfigurationError as error:
-        if named:
-            raise
-        run.output.warning(f"the names in the env files don't count: {error.message}")
-        return frozenset()
+    return frozenset(entry.name for entry in read_entries(load_files(run, target)) if entry.name)
 
 
 @contextmanager

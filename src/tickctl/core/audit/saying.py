@@ -10,7 +10,7 @@ from tickctl.core.findings import Finding, Result
 
 _SUFFIX: Final = re.compile(r"-[A-Za-z0-9]{6}\Z")
 """What AWS puts behind the name of a secret."""
-_LOOK_AGAIN: Final = "look again with the rights that 'tickctl secrets policy --for audit' prints"
+_LOOK_AGAIN: Final = "look again once it can be read; the rights that it takes: 'tickctl secrets policy --for audit'"
 
 
 def passed(check: Check, subject: str) -> Finding:
