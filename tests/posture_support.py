@@ -9,7 +9,7 @@ from functools import cached_property
 from typing import Any, Final
 
 from aws_support import EXAMPLE, SECRET, VALUES
-from strict_aws import ACCOUNT, CLUSTER, REGION, StrictAws, given_service
+from strict_aws import ACCOUNT, REGION, StrictAws, given_service
 
 MODERN: Final = "ELBSecurityPolicy-TLS13-1-2-2021-06"
 REPOSITORY: Final = "gateway"
@@ -51,7 +51,9 @@ class Account:
     @cached_property
     def arn(self) -> str:
         """ARN of the secret, which is made when it is asked for."""
-        made = self.aws.client("secretsmanager").create_secret(Name=SECRET, SecretString=json.dumps(self.values))
+        self.key = self.aws.client("kms").create_key()["KeyMetadata"]["Arn"]
+        text = json.dumps(self.values)
+        made = self.aws.client("secretsmanager").create_secret(Name=SECRET, SecretString=text, KmsKeyId=self.key)
         return str(made["ARN"])
 
     @cached_property
@@ -80,6 +82,9 @@ class Account:
         """Register the task definition, run the service, and return the revision's ARN."""
         self.container()["environment"] = [{"name": name, "value": value} for name, value in self.environment.items()]
         self.allow(self.arn)
+        document = _allowing("kms:Decrypt", self.key)
+        self.decrypt = self.iam.create_policy(PolicyName="decrypt", PolicyDocument=document)["Policy"]["Arn"]
+        self.iam.attach_role_policy(RoleName="gateway-execution", PolicyArn=self.decrypt)
         options: dict[str, Any] = {}
         if self.document["networkMode"] == "awsvpc":
             options["networkConfiguration"] = {"awsvpcConfiguration": self.network}
@@ -88,10 +93,9 @@ class Account:
         balancers = [{"targetGroupArn": self.target_group, "containerName": "gateway", "containerPort": 8000}]
         return given_service(self.aws, document=self.document, loadBalancers=balancers, **(options | self.service))
 
-    def allow(self, *secrets: str) -> None:
-        """Let the execution role read secrets; a fault may have taken the role's name away."""
-        allowed = {"Effect": "Allow", "Action": "secretsmanager:GetSecretValue", "Resource": list(secrets)}
-        document = json.dumps({"Version": "2012-10-17", "Statement": [allowed]})
+    def allow(self, secret: str) -> None:
+        """Let the execution role read a secret, and no other; whether it may decrypt is another policy's matter."""
+        document = _allowing("secretsmanager:GetSecretValue", secret)
         self.iam.put_role_policy(RoleName="gateway-execution", PolicyName="secrets", PolicyDocument=document)
 
     def image(self, tag: str = TAG, **environment: str) -> str:
@@ -193,11 +197,13 @@ class Account:
         self.file_system = made["FileSystemId"]
 
 
+def _allowing(action: str, resource: str) -> str:
+    statement = {"Effect": "Allow", "Action": action, "Resource": resource}
+    return json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+
+
 def sound_account(aws: StrictAws) -> Account:
     """Return the account, with the gateway running in it."""
     account = Account(aws)
     account.deploy()
     return account
-
-
-COMMAND: Final = ("audit", "--cluster", CLUSTER)
