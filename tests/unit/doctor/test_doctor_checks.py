@@ -20,6 +20,7 @@ from doctor_support import (
     in_database,
     in_file,
 )
+from standin.keys import ProjectKeys
 from tickctl.core.doctor import Area, Check, area_of, judge
 from tickctl.core.doctor.facts import Configuration, EnvFiles, Facts, Keys, Problem, Schema, StoredSecret
 from tickctl.core.findings import Finding, Result, verdict
@@ -165,6 +166,23 @@ def test_demo_secret_is_for_this_machine_only() -> None:
     for purpose in Purpose:
         assert results(Check.JWT_SECRET, replace(healthy(purpose), settings=here)) == {Result.PASS}
         assert results(Check.JWT_SECRET, given(SUPABASE_JWT_SECRET=demo)(healthy(purpose))) == {Result.FAIL}
+
+
+@pytest.mark.parametrize("name", ["SUPABASE_ANON_KEY", "SUPABASE_SERVICE_ROLE_KEY", "SUPABASE_SECRET_KEY"])
+def test_secret_is_compared_with_legacy_keys(name: str) -> None:
+    """They are tokens that it has signed; during a rotation, the one before it may have."""
+    keys = ProjectKeys(jwt_secret=GOOD_SECRET)
+    own, other = given(**{name: keys.legacy_anon}), GOOD_SECRET.swapcase()
+    [fits] = of(Check.JWT_SECRET, own(healthy()))
+    assert (fits.result, "has signed" in fits.message) == (Result.PASS, True)
+    foreign = given(**{name: keys.legacy_anon, "SUPABASE_JWT_SECRET": other})(healthy())
+    [differs] = of(Check.JWT_SECRET, foreign)
+    assert (differs.result, name in differs.message) == (Result.FAIL, True)
+    rotated = {name: keys.legacy_anon, "SUPABASE_JWT_SECRET": other, "SUPABASE_JWT_SECRET_PREVIOUS": GOOD_SECRET}
+    assert results(Check.JWT_SECRET, given(**rotated)(healthy())) == {Result.PASS}
+    asymmetric = ProjectKeys(signing="ES256").sign({"role": "anon"})
+    [open_still] = of(Check.JWT_SECRET, given(**{name: asymmetric})(healthy()))
+    assert (open_still.result, "tickctl explain" in open_still.message) == (Result.PASS, True)
 
 
 def test_secret_that_repeats_itself_is_weak() -> None:

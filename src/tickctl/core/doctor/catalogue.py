@@ -57,7 +57,7 @@ class Check(StrEnum):
     JWT_SECRET = (
         "jwt-secret",
         Area.TOKENS,
-        "the secret that signs tokens is neither public nor easily guessed",
+        "nobody else knows or guesses the secret that signs tokens, and it has signed the project's legacy API keys",
         "put the project's own JWT secret into SUPABASE_JWT_SECRET",
     )
     PREVIOUS_SECRET = (

@@ -13,12 +13,16 @@ from tickctl.core.secrets import Secret
 from tickctl.core.secrets.checks import Check as FileCheck
 from tickctl.core.secrets.checks import Purpose, Result
 from tickctl.core.secrets.checks.credentials import judged
+from tickctl.core.tokens.algorithms import Algorithm, Key
 from tickctl.core.tokens.hmac_secret import hmac_secret
+from tickctl.core.tokens.jws import parse_compact
 from tickctl.core.tokens.policy import DEFAULT_LEEWAY
+from tickctl.core.tokens.verdict import Refusal
 from tickctl.errors import ConfigurationError
 
 _CURRENT: Final = "SUPABASE_JWT_SECRET"
 _PREVIOUS: Final = "SUPABASE_JWT_SECRET_PREVIOUS"
+_LEGACY_KEYS: Final = ("SUPABASE_ANON_KEY", "SUPABASE_SERVICE_ROLE_KEY", "SUPABASE_SECRET_KEY")
 _ISSUER: Final = "SUPABASE_JWT_ISSUER"
 _AUTH: Final = "Auth server"
 _PATH: Final = "/auth/v1"
@@ -30,8 +34,7 @@ def secrets(settings: Configuration) -> Iterator[Finding]:
     if settings.value(_CURRENT) is None:
         yield nothing(Check.JWT_SECRET, _CURRENT, "it isn't set, so that only tokens signed with public keys are valid")
     else:
-        weak = list(_weak(settings, _CURRENT, Check.JWT_SECRET))
-        yield from weak or [passed(Check.JWT_SECRET, _CURRENT, "it is long enough, and not the public one")]
+        yield from list(_weak(settings, _CURRENT, Check.JWT_SECRET)) or [_fitting(settings)]
     if settings.value(_PREVIOUS) is None:
         yield nothing(Check.PREVIOUS_SECRET, _PREVIOUS, "no rotation is under way")
         return
@@ -57,6 +60,33 @@ def _weak(settings: Configuration, name: str, check: Check) -> Iterator[Finding]
     for one in judged({name: entry}, Purpose.LOCAL if settings.on_loopback else Purpose.PRODUCTION):
         if one.check in {FileCheck.WEAK_SECRET, FileCheck.DEMO_SECRET} and one.result is Result.FAIL:
             yield failed(check, name, one.message, one.mend)
+
+
+def _fitting(settings: Configuration) -> Finding:
+    """Compare the secret with the project's legacy API keys, which are tokens that it has signed."""
+    signed = {name: _signed_by_ours(settings, name) for name in _LEGACY_KEYS}
+    for name, ours in signed.items():
+        if ours is False:
+            message = f"it hasn't signed the key in {name}, so that one of the two is of another project, or of before"
+            return failed(Check.JWT_SECRET, _CURRENT, message, "copy both again from the project's settings")
+    if True in signed.values():
+        return passed(Check.JWT_SECRET, _CURRENT, "it is long enough, and has signed the project's legacy API keys")
+    message = "it is long enough, and not the public one; whether it is this project's, a token tells: tickctl explain"
+    return passed(Check.JWT_SECRET, _CURRENT, message)
+
+
+def _signed_by_ours(settings: Configuration, name: str) -> bool | None:
+    """Return whether one of our secrets has signed a key; None where it is none that such a secret signs."""
+    key = settings.value(name)
+    secrets = [entry.value for entry in map(settings.entries.get, (_CURRENT, _PREVIOUS)) if entry and entry.value]
+    try:
+        jws = parse_compact(key or "")
+        if jws.header.algorithm is not Algorithm.HS256:
+            return None
+        known = (Key(Algorithm.HS256, None, secret.reveal().encode("utf-8", "surrogateescape")) for secret in secrets)
+        return any(one.verifies(jws.signing_input, jws.signature) for one in known)
+    except Refusal:
+        return None
 
 
 def keys(facts: Facts, settings: Configuration) -> Iterator[Finding]:
