@@ -186,6 +186,17 @@ class TestOfTheSoundAccount:
         assert {name: value for name, value in statements["ListTasks"].items() if name == "Condition"} == condition
 
 
+def test_people_see_how_bad_a_failure_is(aws: StrictAws, operator: Operator) -> None:
+    """In a word behind it; scripts have it in a field of its own."""
+    given_service(aws)
+    lines = operator.command("audit", "--no-color", env={"FORCE_COLOR": "1", "COLUMNS": "200"}).out.splitlines()
+    failures = [line for line in lines if line.startswith("  FAIL")]
+    assert failures
+    ranks = ("(critical)", "(high)", "(medium)")
+    assert all(line.endswith(ranks) for line in failures)
+    assert not any(line.endswith(ranks) for line in lines if line.startswith("  ok"))
+
+
 def test_nothing_to_look_at_is_no_pass(aws: StrictAws, operator: Operator) -> None:
     """An account without services, or a cluster without any."""
     assert operator.command("audit").code == 6

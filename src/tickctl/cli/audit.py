@@ -123,6 +123,7 @@ def _answer(
             "cluster": scope.cluster,
             "services": [service.name for service in facts.services],
         },
+        rank=lambda finding: BY_CODE[finding.code].severity.value,
         extra=lambda finding: {
             "promise": BY_CODE[finding.code].promise.value,
             "severity": BY_CODE[finding.code].severity.value,

@@ -34,6 +34,7 @@ def present(
     heading: Callable[[Finding], str],
     about: Mapping[str, object] | None = None,
     extra: Callable[[Finding], Mapping[str, str | None]] | None = None,
+    rank: Callable[[Finding], str] | None = None,
 ) -> ExitCode:
     """Show findings; the exit code is 0, 1 where something fails, 5 where only something can't be told.
 
@@ -43,6 +44,7 @@ def present(
         heading: the title of a finding's group; groups come in the order of their first finding.
         about: further members of the JSON document, such as what was looked at.
         extra: further fields of each finding, for JSON and for pipes; the same names for all.
+        rank: how bad a failure is, in a word for people at a terminal; the same for all findings of a code.
     """
     given = list(findings)
     groups = list(dict.fromkeys(map(heading, given)))
@@ -52,7 +54,7 @@ def present(
     if run.json:
         run.output.document({"ok": ok, **(about or {}), "findings": rows})
     elif run.output.style.terminal:
-        _print(run, found, heading)
+        _print(run, found, heading, rank)
         run.output.coloured(_summary(found), {True: "green", False: "red", None: "yellow"}[ok])
     else:
         columns = tuple(rows[0]) if rows else _COLUMNS
@@ -71,11 +73,17 @@ def _fields(finding: Finding) -> dict[str, str | None]:
     }
 
 
-def _print(run: Run, found: Sequence[Finding], heading: Callable[[Finding], str]) -> None:
+def _print(
+    run: Run,
+    found: Sequence[Finding],
+    heading: Callable[[Finding], str],
+    rank: Callable[[Finding], str] | None,
+) -> None:
     """Write each group under its title; what is equal but for its subject stands in one line."""
     groups: dict[str, dict[tuple[Result, str, str | None], list[str]]] = {}
     for finding in found:
-        alike = finding.result, finding.message, finding.mend
+        ranked = f" ({rank(finding)})" if rank and finding.result in {Result.FAIL, Result.WARNING} else ""
+        alike = finding.result, finding.message + ranked, finding.mend
         groups.setdefault(heading(finding), {}).setdefault(alike, []).append(finding.subject)
     for title, lines in groups.items():
         run.output.paragraph(title)

@@ -67,7 +67,7 @@ def _url(given: Given) -> Finding | None:
     if judged is None:
         return None
     mend = None if judged.result is Result.PASS else judged.mend or Check.CONNECTION_URL.mend
-    return Finding(Check.CONNECTION_URL, judged.result, given.subject, judged.message, mend)
+    return Finding(Check.CONNECTION_URL, judged.result, given.subject, f"it {judged.message}", mend)
 
 
 def _redirect(subject: str, listener: Listener) -> Finding:
