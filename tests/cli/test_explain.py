@@ -19,7 +19,8 @@ import pytest
 from asgi_support import PATIENCE
 from cli_support import Result, Tickctl, environment, run_tickctl
 from gateway_support import until
-from standin import PASSWORD, Fault, StandIn, standing_in
+from quota_support import Database
+from standin import PASSWORD, Fault, ProjectKeys, StandIn, standing_in
 from tickctl.adapters.embedded import EmbeddedDatabase
 
 EXAMPLE = Path(__file__).parents[2] / "docs/examples/gateway"
@@ -42,7 +43,7 @@ STEPS = ["header", "signature", "claims", "ticks", "account", "session", "confir
 
 
 @pytest.fixture(scope="module")
-def shop(shared_database: Any) -> Iterator[StandIn]:
+def shop(shared_database: Database) -> Iterator[StandIn]:
     """A project for all tests of this file; its users are each test's own."""
     with standing_in(shared_database) as served:
         yield served
@@ -170,6 +171,25 @@ def test_offline_nobody_is_asked(shop: StandIn, tickctl: Tickctl) -> None:
     assert shop.faults.requests == []
 
 
+def test_fetched_keys_are_not_kept(shared_database: Database, tickctl: Tickctl, tmp_path: Path) -> None:
+    """Though other commands do: a look leaves nothing behind, and offline it takes what they have left."""
+    home = tmp_path / "home"
+    home.mkdir()
+    with standing_in(shared_database, keys=ProjectKeys("ES256")) as project:
+        token = project.token(project.new_user())
+        env = project.settings_env("publishable") | {"HOME": str(home)}
+        assert tickctl("explain", "-", stdin=token, env=env).code == 0
+        blind = tickctl("explain", "-", "--offline", "--json", stdin=token, env=env)
+        assert (blind.code, blind.json["status"], blind.json["steps"][1]["result"]) == (5, None, "cannot_tell")
+        assert tree(home) == {}
+        assert tickctl("verify-token", "-", stdin=token, env=env).code == 0
+        kept = tree(home)
+        assert kept
+        offline = tickctl("explain", "-", "--offline", "--json", stdin=token, env=env).json
+        assert offline["steps"][1]["result"] == "pass"
+        assert tree(home) == kept
+
+
 def test_online_asks_the_auth_server_in_place_of_the_database(shop: StandIn, tickctl: Tickctl) -> None:
     """Even where an administrator's rights are configured."""
     token = shop.token(shop.new_user())
@@ -214,6 +234,17 @@ def test_a_session_of_login_is_used_as_long_as_it_needs_no_renewal(
     assert kept.read_bytes() == before
 
 
+def test_where_the_database_does_not_answer_the_auth_server_does(shop: StandIn, tickctl: Tickctl) -> None:
+    """Unless an identity was asked for by name; if neither answers, the step says why."""
+    token = shop.token(shop.new_user())
+    env = gateway_env(shop) | {"SUPABASE_DB_URL": "postgresql://postgres@127.0.0.1:1/postgres"}
+    assert tickctl("explain", "-", stdin=token, env=env).code == 0
+    with shop.faults.troubled(Fault(hang_up=True), "/auth/v1/user"):
+        silent = tickctl("explain", "-", "--json", stdin=token, env=env)
+    assert (silent.code, silent.json["admitted"], silent.json["status"]) == (5, None, None)
+    assert "tickctl doctor" in silent.json["hint"]
+
+
 def test_the_identity_that_is_asked_for_must_be_there(shop: StandIn, tickctl: Tickctl) -> None:
     """Only `auto` takes another way."""
     token = shop.token(shop.new_user())
@@ -226,10 +257,15 @@ def test_the_identity_that_is_asked_for_must_be_there(shop: StandIn, tickctl: Ti
         {"SUPABASE_URL": "https://x.supabase.co"},
         {"SUPABASE_JWT_SECRET": "a secret of 32 characters or more, as it must be"},
         {"SUPABASE_URL": "https://x.supabase.co", "SUPABASE_ANON_KEY": "sb_secret_Kd83hfUw92nvLq0xTz64bMsr"},
+        {
+            "SUPABASE_URL": "https://x.supabase.co",
+            "SUPABASE_ANON_KEY": "sb_publishable_x",
+            "TICKCTL_GATEWAY_EMAIL": "gateway@example.com",
+        },
     ],
 )
 def test_settings_with_which_no_gateway_starts_are_a_wrong_configuration(tickctl: Tickctl, env: dict[str, str]) -> None:
-    """No store, no project, a secret key in the place of the publishable one."""
+    """No store, no project, a secret key in the place of the publishable one, half an identity."""
     result = tickctl("explain", "x.y.z", "--json", env=env)
     assert (result.code, result.error["code"]) == (3, "configuration")
     assert "sb_secret" not in result.err
@@ -324,7 +360,7 @@ def consume(home: Path, email: str, ticks: int) -> None:
         functions.call("consume_ticks", {"ticks": ticks}, caller=caller)
 
 
-@pytest.mark.parametrize("ticks", ["0", "-3", "1000001", "2147483648", "9" * 30])
+@pytest.mark.parametrize("ticks", ["0", "1000001", "9" * 30])
 def test_ticks_out_of_range_are_told(tickctl: Tickctl, token: str, ticks: str) -> None:
     """As the gateway's 422."""
     found = explain(tickctl, token, "--ticks", ticks, code=1)
@@ -352,9 +388,7 @@ def test_an_unconfirmed_user_of_the_embedded_database_gets_no_mail(tickctl: Tick
     assert "warning: SUPABASE_ALLOW_UNCONFIRMED" in allowed.err
 
 
-@pytest.mark.parametrize(
-    "garbage", ["", "x", "a.b.c", "a\nb\n.c", "é.ü.x", "Bearer", "x" * 70_000, "sb_secret_Kd83hfUw92nv"]
-)
+@pytest.mark.parametrize("garbage", ["", "a\nb\n.c", "é.ü.x", "Bearer", "x" * 70_000])
 def test_garbage_is_refused_and_not_repeated(tickctl: Tickctl, garbage: str) -> None:
     """Whatever it is, the header is to blame."""
     result = tickctl("explain", "-", "--json", stdin=garbage)

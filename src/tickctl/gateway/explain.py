@@ -17,7 +17,7 @@ from tickctl.errors import InvalidInputError, NotFoundError, TickctlError
 from tickctl.gateway.body import check_head, ticks_of
 from tickctl.gateway.credentials import Headers, bearer_token
 from tickctl.gateway.explained_day import STAGES, Account, answered, possible
-from tickctl.gateway.explanation import Explanation, StepName, StepResult, Walk
+from tickctl.gateway.explanation import NOBODY_ASKED, NOBODY_KNOWS, Explanation, StepName, StepResult, Walk
 from tickctl.gateway.keys import GateVerifier
 from tickctl.gateway.options import GateOptions
 from tickctl.gateway.problem import Problem, RefusedError
@@ -101,7 +101,7 @@ class Explainer:
         if self._functions is None:
             walk.note(StepName.TICKS, StepResult.PASS, _count(ticks))
             for name in STAGES:
-                walk.note(name, StepResult.CANNOT_TELL, "nobody was asked")
+                walk.note(name, StepResult.CANNOT_TELL, NOBODY_ASKED)
             return walk.ended(admitted=None)
         try:
             walk.state = my_ticks(self._functions, caller)
@@ -112,7 +112,7 @@ class Explainer:
             walk.note(StepName.ACCOUNT, StepResult.CANNOT_TELL, error.message)
             return walk.ended(error_problem(error, self._options.retry_after), admitted=None, hint=error.hint)
         if self._directory is None:
-            account = Account(why="neither an administrator's rights nor an Auth server to be asked are configured")
+            account = Account(why=NOBODY_KNOWS)
         else:
             account = Account.looked_up(self._directory, caller, self._clock())
         return self._decided(walk, account, ticks)

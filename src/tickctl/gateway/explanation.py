@@ -9,6 +9,9 @@ from tickctl.core.tokens import Verdict
 from tickctl.gateway.problem import Problem
 
 GRANTED: Final = "granted"
+# Details of steps that cannot be told for want of somebody to ask.
+NOBODY_ASKED: Final = "nobody was asked"
+NOBODY_KNOWS: Final = "neither an administrator's rights nor an Auth server to be asked are configured"
 
 
 class StepName(StrEnum):

@@ -9,12 +9,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tickctl.cli.explain_mend import Situation, mend
+from tickctl.cli.explain.mend import Situation, mend
 from tickctl.core.quota import Decision, Facts, QuotaState, decide, remaining
 from tickctl.core.tokens import Reason, Verdict
 from tickctl.errors import ConfigurationError, UnreachableError
 from tickctl.gateway.explained_day import answered
-from tickctl.gateway.explanation import Explanation
+from tickctl.gateway.explanation import NOBODY_ASKED, NOBODY_KNOWS, ExplainedStep, Explanation, StepName, StepResult
 from tickctl.gateway.refusals import decision_problem, error_problem, verdict_problem
 
 ID = "0a5f7d0e-2f4c-4b8e-9d55-5b1f3c1f7a10"
@@ -162,3 +162,25 @@ def test_a_store_s_error_names_its_own_command(
 def test_every_refusal_of_a_token_has_a_hint(reason: Reason) -> None:
     """Ours, or the verifier's own."""
     assert mend(refused(reason, hint="do something"), Situation(1, local=False)).hint
+
+
+@pytest.mark.parametrize(
+    ("step", "detail", "words"),
+    [
+        (StepName.TICKS, "x", "SUPABASE_DB_URL"),
+        (StepName.SIGNATURE, "x", "--offline"),
+        (StepName.ACCOUNT, NOBODY_ASKED, "--offline"),
+        (StepName.ACCOUNT, NOBODY_KNOWS, "SUPABASE_ANON_KEY"),
+        (StepName.SESSION, "no answer", "tickctl doctor"),
+    ],
+)
+def test_where_nothing_is_known_the_hint_says_what_it_takes(step: StepName, detail: str, words: str) -> None:
+    """Of the first step that can't be told."""
+    steps = (
+        ExplainedStep(StepName.HEADER, StepResult.PASS, ""),
+        ExplainedStep(step, StepResult.CANNOT_TELL, detail),
+        ExplainedStep(StepName.QUOTA, StepResult.CANNOT_TELL, "y"),
+    )
+    what = mend(Explanation(steps, admitted=None), Situation(1, local=False))
+    assert what.command is None
+    assert words in (what.hint or "")

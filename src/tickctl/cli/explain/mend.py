@@ -127,9 +127,13 @@ def _signature(situation: Situation) -> Mend:
 
 
 def _what_is_missing(explanation: "Explanation") -> str:
+    from tickctl.gateway.explanation import NOBODY_ASKED, NOBODY_KNOWS
+
     unknown = next(step for step in explanation.steps if step.result == "cannot_tell")
     if unknown.name == "ticks":
-        return "set SUPABASE_DB_URL to the database's owner, who can read tick.settings"
-    if unknown.detail == "nobody was asked" or unknown.name == "signature":
+        return "set SUPABASE_DB_URL to a connection as the database's owner, who can read tick.settings"
+    if unknown.detail == NOBODY_ASKED or unknown.name == "signature":
         return "without --offline, the database and the Auth server are asked"
-    return "with an administrator's rights (SUPABASE_DB_URL, SUPABASE_SECRET_KEY or 'tickctl login') more can be told"
+    if unknown.detail == NOBODY_KNOWS:
+        return "set SUPABASE_ANON_KEY, or give an administrator's rights: SUPABASE_SECRET_KEY or SUPABASE_DB_URL"
+    return "whoever knows of the account does not answer; 'tickctl doctor' looks further"

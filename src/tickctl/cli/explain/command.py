@@ -7,9 +7,10 @@ import typer
 
 from tickctl.cli.backend import choose
 from tickctl.cli.exit_codes import ExitCode
-from tickctl.cli.explain_mend import Situation, mend
-from tickctl.cli.explain_show import explanation_json, show
-from tickctl.cli.explain_sources import Sources, open_reader, open_sources
+from tickctl.cli.explain.mend import Situation, mend
+from tickctl.cli.explain.opening import open_reader, open_sources
+from tickctl.cli.explain.show import explanation_json, show
+from tickctl.cli.explain.sources import Sources
 from tickctl.cli.run import BackendName, Run, command
 from tickctl.cli.verifier import Network
 from tickctl.cli.verify_token import open_tokens, parse_time

@@ -3,7 +3,7 @@
 import json
 from typing import TYPE_CHECKING
 
-from tickctl.cli.explain_mend import Mend
+from tickctl.cli.explain.mend import Mend
 from tickctl.cli.redact import printable
 from tickctl.cli.run import Run
 
@@ -68,7 +68,7 @@ def show(run: Run, found: "Explanation", what: Mend, ticks: int) -> None:
     _show_answer(run, found)
     if what.command:
         run.output.text()
-        run.output.paragraph(what.command, first="to change it  ", colour="green")
+        run.output.text(f"to change it  {printable(what.command)}")  # unbroken, ready to be pasted
     if what.hint:
         run.output.notice(f"hint: {what.hint}")
 
