@@ -388,6 +388,7 @@ def test_an_unconfirmed_user_of_the_embedded_database_gets_no_mail(tickctl: Tick
     assert "warning: SUPABASE_ALLOW_UNCONFIRMED" in allowed.err
 
 
+@pytest.mark.usefixtures("token")  # without any, the database has no key yet
 @pytest.mark.parametrize("garbage", ["", "a\nb\n.c", "é.ü.x", "Bearer", "x" * 70_000])
 def test_garbage_is_refused_and_not_repeated(tickctl: Tickctl, garbage: str) -> None:
     """Whatever it is, the header is to blame."""
