@@ -79,19 +79,25 @@ class Account:
         return container
 
     def deploy(self) -> str:
-        """Register the task definition, run the service, and return the revision's ARN."""
+        """Give the role its rights and run the gateway; return the revision's ARN."""
         self.container()["environment"] = [{"name": name, "value": value} for name, value in self.environment.items()]
         self.allow(self.arn)
         document = _allowing("kms:Decrypt", self.key)
         self.decrypt = self.iam.create_policy(PolicyName="decrypt", PolicyDocument=document)["Policy"]["Arn"]
         self.iam.attach_role_policy(RoleName="gateway-execution", PolicyArn=self.decrypt)
+        return self.run("gateway")
+
+    def run(self, name: str) -> str:
+        """Register the task definition as it is, run a service, and return the revision's ARN."""
         options: dict[str, Any] = {}
         if self.document["networkMode"] == "awsvpc":
             options["networkConfiguration"] = {"awsvpcConfiguration": self.network}
         if self.document["volumes"]:
             options["volumeConfigurations"] = [{"name": "scratch", "managedEBSVolume": self.volume}]
         balancers = [{"targetGroupArn": self.target_group, "containerName": "gateway", "containerPort": 8000}]
-        return given_service(self.aws, document=self.document, loadBalancers=balancers, **(options | self.service))
+        return given_service(
+            self.aws, name, document=self.document, loadBalancers=balancers, **(options | self.service)
+        )
 
     def allow(self, secret: str) -> None:
         """Let the execution role read a secret, and no other; whether it may decrypt is another policy's matter."""
