@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from itertools import zip_longest
+from socket import gethostname
 from typing import Final, LiteralString
 
 import pytest
@@ -19,7 +20,6 @@ from standin.faults import Fault
 from standin.http import json_answer
 from strict_aws import Step
 from strict_aws.faults import denial
-from tickctl.cli.backend import operator_name
 
 PAGE: Final = (DOCS / "OPERATIONS.md").read_text()
 COLUMNS: Final = 100
@@ -77,13 +77,13 @@ class Scene:
         code, lines = type_command(command, self.operator.folder, self.environ, COLUMNS)
         host = self.project.url.removeprefix("http://")
         written = "\n".join(lines).replace(f"http://{host}", "https://<project-ref>.supabase.co")
-        written = written.replace(host, "<project-ref>.supabase.co").replace(operator_name(), "me@laptop")
+        written = written.replace(host, "<project-ref>.supabase.co").replace(f"me@{gethostname()}", "me@laptop")
         return code, written.splitlines()
 
     @property
     def environ(self) -> dict[str, str]:
-        """The environment of commands; the region is the profile's business."""
-        return {name: value for name, value in self.operator.environ.items() if name != "AWS_REGION"}
+        """The environment of commands; the region is the profile's business, and a long name would fold lines."""
+        return {**self.operator.environ, "AWS_REGION": "", "SUDO_USER": "me"}
 
 
 @pytest.fixture
