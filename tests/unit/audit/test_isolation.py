@@ -106,6 +106,16 @@ def test_the_default_group_is_known_by_running_tasks_only() -> None:
     assert only(account(services=(idle,)), Check.OPEN_SECURITY_GROUP) == {CANNOT_TELL}
 
 
+def test_a_service_is_judged_by_what_it_asks_for_and_by_what_runs() -> None:
+    """Either is enough to look at."""
+    idle = replace(service(), tasks=())
+    assert only(account(services=(idle,)), Check.PUBLIC_IP) == {PASS}
+    assert only(account(services=(idle,)), Check.PUBLIC_SUBNET) == {PASS}
+    moved = service(networks=())
+    for check in (Check.PUBLIC_IP, Check.PUBLIC_SUBNET, Check.OPEN_SECURITY_GROUP):
+        assert only(account(services=(moved,)), check) == {PASS}
+
+
 def test_a_service_without_tasks_and_interfaces_has_no_addresses() -> None:
     """There is nothing to judge."""
     idle = replace(service(networks=()), tasks=())
