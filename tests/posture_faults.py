@@ -11,11 +11,13 @@ from dataclasses import dataclass
 from typing import Final
 
 from posture_support import EVERYBODY, Account
+from strict_aws import ACCOUNT, REGION
 from tickctl.core.audit.catalogue import Check
 
 # Made up. Each has the form that its kind is known by.
 PASSWORD: Final = "correct-horse-battery-staple"
 DEMO_SECRET: Final = "super-secret-jwt-token-with-at-least-32-characters-long"
+_REGISTRY: Final = f"{ACCOUNT}.dkr.ecr.{REGION}.amazonaws.com"
 _KEY_ID: Final = "AKIA" + "IOSFODNN7EXAMPLE"
 _PEM: Final = "-----BEGIN PRIVATE KEY-----\nMIIEvQIBADANBgkqhkiG9w0BAQEFAASC\n-----END PRIVATE KEY-----"
 
@@ -210,6 +212,7 @@ def _isolation() -> Iterator[Fault]:
         lambda account: route(account, DestinationIpv6CidrBlock="::/0"),
         running=True,
     )
+    yield Fault("public-subnet-by-the-main-table", (Check.PUBLIC_SUBNET,), _by_the_main_table)
     yield Fault(
         "one-public-subnet",
         (Check.PUBLIC_SUBNET,),
@@ -241,6 +244,16 @@ def _isolation() -> Iterator[Fault]:
     yield Fault("almighty", (Check.PRIVILEGED,), lambda account: may(account, linuxParameters=capabilities))
 
 
+def _by_the_main_table(account: Account) -> None:
+    """Run it in a subnet that nobody has given a route table, so that the network's main one counts."""
+    ec2, where = account.ec2, {"Name": "vpc-id", "Values": [account.vpc]}
+    main = {"Name": "association.main", "Values": ["true"]}
+    [table] = ec2.describe_route_tables(Filters=[where, main])["RouteTables"]
+    ec2.create_route(RouteTableId=table["RouteTableId"], DestinationCidrBlock=EVERYBODY, GatewayId=account.gateway)
+    subnet = ec2.create_subnet(VpcId=account.vpc, CidrBlock="10.0.99.0/24")["Subnet"]["SubnetId"]
+    account.network.update(subnets=[subnet])
+
+
 def _connections() -> Iterator[Fault]:
     inside = {
         "RABBITMQ_URL": f"amqp://gateway:{PASSWORD}@rabbitmq.internal:5672/",
@@ -270,6 +283,7 @@ def _listeners() -> Iterator[Fault]:
             account.elb.delete_listener(ListenerArn=account.listener(protocol))
 
     yield Fault("no-https-listener", (Check.HTTPS_LISTENER,), lambda account: delete(account, "HTTPS"), running=True)
+    yield Fault("no-listener", (Check.HTTPS_LISTENER,), lambda account: delete(account, "HTTPS", "HTTP"), running=True)
     yield Fault("http-listener-that-forwards", (Check.HTTP_REDIRECT,), _forward, running=True)
     yield Fault("http-listener-with-a-rule-that-forwards", (Check.HTTP_REDIRECT,), _forward_by_rule, running=True)
     yield Fault("redirect-that-stays-with-http", (Check.HTTP_REDIRECT,), _redirect_to_http, running=True)
@@ -352,4 +366,42 @@ def _switches() -> Iterator[Fault]:
     )
 
 
+def doubts() -> Iterator[Fault]:
+    """Yield what can't be told of, though AWS answers: nobody looks there, or AWS says too little."""
+    in_values = (Check.PLAIN_SECRET, Check.CONNECTION_URL, Check.ALLOW_UNCONFIRMED, Check.DEMO_SECRET)
+
+    def container(name: str, *checks: Check, **parts: object) -> Fault:
+        return Fault(name, checks, lambda account: account.container().update(parts))
+
+    bucket = [{"type": "s3", "value": "arn:aws:s3:::settings/gateway.env"}]
+    yield container("env-files-in-a-bucket", *in_values, environmentFiles=bucket)
+    yield container("image-of-another-registry", Check.IMAGE_ENV, image="docker.io/library/gateway:1.0.0")
+    yield container("image-that-is-gone", Check.IMAGE_ENV, image=f"{_REGISTRY}/gateway:0.9.9")
+
+    def parameter(account: Account) -> None:
+        arn = "arn:aws:ssm:eu-west-1:123456789012:parameter/gateway/smtp"
+        account.container()["secrets"].append({"name": "SMTP_PASSWORD", "valueFrom": arn})
+
+    yield Fault("parameter-of-systems-manager", (Check.SECRET_EXISTS,), parameter)
+
+    def prefix_list(account: Account) -> None:
+        made = account.ec2.create_managed_prefix_list(
+            PrefixListName="offices", MaxEntries=1, AddressFamily="IPv4", Entries=[{"Cidr": EVERYBODY}]
+        )["PrefixList"]["PrefixListId"]
+        account.let_in(account.group, PrefixListIds=[{"PrefixListId": made}])
+
+    yield Fault("prefix-list", (Check.OPEN_SECURITY_GROUP,), prefix_list, running=True)
+
+    def no_object(account: Account) -> None:
+        text = "RABBITMQ_URL=amqp://in-no-form-that-anybody-reads"
+        account.aws.client("secretsmanager").create_secret(Name="mail", SecretString=text)
+        arn = account.aws.client("secretsmanager").describe_secret(SecretId="mail")["ARN"]
+        account.container()["secrets"].append({"name": "MAIL", "valueFrom": arn})
+        account.further.append(arn)
+
+    in_secrets = (Check.CONNECTION_URL, Check.ALLOW_UNCONFIRMED, Check.DEMO_SECRET)
+    yield Fault("secret-without-names", in_secrets, no_object)
+
+
 FAULTS: Final = tuple(faults())
+DOUBTS: Final = tuple(doubts())

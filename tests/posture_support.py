@@ -36,6 +36,9 @@ class Account:
     service: dict[str, Any] = field(default_factory=lambda: {"desired": 2})
     """What the service gets besides."""
 
+    further: list[str] = field(default_factory=list)
+    """ARNs of other secrets that the role may read."""
+
     def __post_init__(self) -> None:
         """Build all that the service will lean on."""
         self.ec2, self.elb, self.iam = (self.aws.client(name) for name in ("ec2", "elbv2", "iam"))
@@ -81,7 +84,7 @@ class Account:
     def deploy(self) -> str:
         """Give the role its rights and run the gateway; return the revision's ARN."""
         self.container()["environment"] = [{"name": name, "value": value} for name, value in self.environment.items()]
-        self.allow(self.arn)
+        self.allow(self.arn, *self.further)
         document = _allowing("kms:Decrypt", self.key)
         self.decrypt = self.iam.create_policy(PolicyName="decrypt", PolicyDocument=document)["Policy"]["Arn"]
         self.iam.attach_role_policy(RoleName="gateway-execution", PolicyArn=self.decrypt)
@@ -99,9 +102,9 @@ class Account:
             self.aws, name, document=self.document, loadBalancers=balancers, **(options | self.service)
         )
 
-    def allow(self, secret: str) -> None:
-        """Let the execution role read a secret, and no other; whether it may decrypt is another policy's matter."""
-        document = _allowing("secretsmanager:GetSecretValue", secret)
+    def allow(self, *secrets: str) -> None:
+        """Let the execution role read secrets, and no others; whether it may decrypt is another policy's matter."""
+        document = _allowing("secretsmanager:GetSecretValue", *secrets)
         self.iam.put_role_policy(RoleName="gateway-execution", PolicyName="secrets", PolicyDocument=document)
 
     def image(self, tag: str = TAG, **environment: str) -> str:
@@ -203,8 +206,8 @@ class Account:
         self.file_system = made["FileSystemId"]
 
 
-def _allowing(action: str, resource: str) -> str:
-    statement = {"Effect": "Allow", "Action": action, "Resource": resource}
+def _allowing(action: str, *resources: str) -> str:
+    statement = {"Effect": "Allow", "Action": action, "Resource": list(resources)}
     return json.dumps({"Version": "2012-10-17", "Statement": [statement]})
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from aws_support import Operator
 from cli_support import Result
-from posture_faults import FAULTS, Fault
+from posture_faults import DOUBTS, FAULTS, Fault
 from posture_support import Account, sound_account
 from strict_aws import CLUSTER, REGION, StrictAws, strict_aws
 from tickctl.adapters.aws.posture import READ_OPERATIONS
@@ -131,6 +131,19 @@ class TestFaults:
         failing = " | ".join(finding["subject"] for finding in result.json["findings"] if finding["result"] == "fail")
         assert [name for name in fault.names if name not in failing] == []
         assert hides(result, fault.hidden)
+
+
+class TestDoubts:
+    """AWS answers, and still it can't be told."""
+
+    @pytest.mark.parametrize("doubt", DOUBTS, ids=lambda doubt: doubt.name)
+    def test_the_doubt_is_told_and_nothing_else(self, aws: StrictAws, operator: Operator, doubt: Fault) -> None:
+        """It is no pass and no failure."""
+        built(doubt, aws)
+        result = audit(operator, "--json")
+        assert result.code == 5, result.out
+        assert codes(result, "cannot_tell") == set(doubt.checks)
+        assert codes(result, "fail", "warning") == set()
 
 
 class TestUnreadable:
