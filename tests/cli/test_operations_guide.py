@@ -116,6 +116,12 @@ def expired(scene: Scene) -> None:
     scene.keep_token(token)
 
 
+def other_files(scene: Scene) -> None:
+    """Production has the right secret, and the operator's files another."""
+    scene.run()
+    wrong_secret(scene)
+
+
 def unconfirmed(scene: Scene) -> None:
     """Somebody is signed in, and the address isn't confirmed."""
     scene.project.change_user(scene.project.id_of(NEW), email_confirm=True)
@@ -202,6 +208,7 @@ def nothing(_scene: Scene) -> None:
 
 # What has happened before the first commands of a section.
 PLANTED: Final[dict[str, tuple[Callable[[Scene], None], ...]]] = {
+    "A user is refused": (other_files,),
     "401: nobody knows who it is": (expired,),
     "403: known, and not allowed": (unconfirmed,),
     "429: nothing left": (exhausted,),

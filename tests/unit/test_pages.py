@@ -50,9 +50,9 @@ def command_lines(text: str) -> Iterator[list[str]]:
 
 
 def mentions(text: str) -> Iterator[list[str]]:
-    """Yield the words of commands that a sentence names, as in `tickctl secrets push --wait`."""
+    """Yield the words of commands that a sentence names, as in `tickctl secrets push --wait`, up to ` -- `."""
     for words in re.findall(r"`tickctl ([^`]*)`", re.sub(r"\s+", " ", text)):
-        yield words.split()
+        yield words.partition(" -- ")[0].split()
 
 
 def parsed(words: list[str]) -> None:
