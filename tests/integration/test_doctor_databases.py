@@ -52,6 +52,16 @@ def test_installed_hook(database: OwnDatabase) -> None:
     assert looked(database).hook is True
 
 
+def test_database_that_doesn_t_say_leaves_the_hook_open(
+    shared_database: OwnDatabase, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What was found out besides stays found out."""
+    monkeypatch.setattr("tickctl.adapters.doctor.database._HOOK", "select 1 / 0")
+    found = looked(shared_database)
+    assert found.hook == Unread("the database didn't say whether the hook is installed (SQLSTATE 22012)")
+    assert found.schema == Schema()
+
+
 def test_role_that_may_not_look_leaves_the_schema_open(shared_database: OwnDatabase) -> None:
     """It is no proof of anything."""
     found = look_at(Secret(shared_database.authenticator_url), "the database")

@@ -222,6 +222,7 @@ def test_empty_key_set_needs_a_secret() -> None:
         (URL, "https://[", Result.FAIL),
         (URL, "ftp://x/auth/v1", Result.FAIL),
         ("https://api.example.com", f"{URL}/auth/v1", Result.PASS),
+        ("https://api.example.com", f"{URL}/auth/v1/", Result.FAIL),
         ("https://api.example.com", "https://auth.example.com/auth/v1", Result.WARNING),
         (URL, "https://auth.example.com/auth/v1", Result.FAIL),
     ],

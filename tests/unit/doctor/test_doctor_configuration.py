@@ -49,6 +49,16 @@ def test_last_assignment_of_a_file_is_the_file_s() -> None:
     assert settings.value("TICKCTL_SECRET_ID") == "b"
 
 
+def test_file_that_is_named_twice_counts_where_it_stands_last() -> None:
+    """As the settings have it."""
+    paths = [Path(name) for name in ("one", "two", "one")]
+    Path("one").write_text("TICKCTL_SECRET_ID=a\n")
+    Path("two").write_text("TICKCTL_SECRET_ID=b\n")
+    settings = read_configuration(load({}, paths), {}, paths)
+    assert settings.found == (Found("TICKCTL_SECRET_ID", "one", ("two",)),)
+    assert load({}, paths).secret_id == settings.value("TICKCTL_SECRET_ID") == "a"
+
+
 def test_empty_values_are_not_there() -> None:
     """As the settings have it, an empty value overrides nothing."""
     settings = read({"SUPABASE_URL": ""}, one="TICKCTL_SECRET_ID=a\n", two="TICKCTL_SECRET_ID=\n")
