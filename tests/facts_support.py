@@ -3,13 +3,14 @@
 import json
 import os
 from collections.abc import Mapping
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any, Final
 from unittest.mock import patch
 
 from strict_aws import REGION, StrictAws, given_service
 from strict_aws.arranged import definition
-from tickctl.adapters.aws import Aws, open_aws
+from tickctl.adapters.aws.posture import Posture
+from tickctl.adapters.aws.session import new_client, new_session
 from tickctl.core.audit.facts import AccountFacts, Unread
 from tickctl.core.audit.port import Progress, Scope
 
@@ -25,13 +26,21 @@ def read(aws: StrictAws, scope: Scope | None = None, *, progress: Progress = unw
     foreign = ("AWS_PROFILE", "AWS_DEFAULT_REGION", "AWS_SESSION_TOKEN")
     mine = {name: value for name, value in os.environ.items() if name not in foreign}
     with patch.dict(os.environ, mine | aws.environ, clear=True):
-        return _opened().posture.read(scope or Scope(), progress=progress)
+        attempts = os.environ.get("AWS_MAX_ATTEMPTS")
+        posture = Posture(REGION, lambda service: _client(service, aws.url, attempts))
+        return posture.read(scope or Scope(), progress=progress)
+
+
+@lru_cache(maxsize=16)
+def _client(service: str, _url: str, _attempts: str | None) -> Any:
+    """Return a client for an account, the same one as long as that is asked: making one takes the library long."""
+    return new_client(_session(), service, user_agent="tests")
 
 
 @cache
-def _opened() -> Aws:
-    """Return access with the credentials of every account here: the library takes long to load its models anew."""
-    return open_aws(region=REGION)
+def _session() -> Any:
+    """Return a session with the credentials that hold for every account here."""
+    return new_session(REGION, {})
 
 
 def unread(fact: object) -> Unread:
