@@ -1,6 +1,7 @@
 """Reading services, tasks and task definitions for an audit."""
 
 import json
+from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
 
@@ -8,6 +9,8 @@ import pytest
 
 from facts_support import connected, given_group, given_service, given_subnet, read, unread, with_container
 from strict_aws import ACCOUNT, CLUSTER, ROLE, StrictAws
+from tickctl.adapters.aws.posture import operations
+from tickctl.adapters.aws.session import call
 from tickctl.core.audit.facts import EfsMount, ManagedVolume, Named, Network
 from tickctl.core.audit.port import Scope
 from tickctl.core.secrets import Secret
@@ -254,10 +257,45 @@ def test_a_denied_definition_is_unread_and_the_rest_is_read(aws: StrictAws) -> N
     assert isinstance(facts.services[0].tasks, tuple)
 
 
-def test_tasks_that_end_meanwhile_are_left_out(aws: StrictAws) -> None:
-    """Nothing runs there any more; the others are read."""
-    given_service(aws, desired=2)
-    ecs = aws.client("ecs")
-    aws.meanwhile("DescribeTasks", lambda: ecs.update_service(cluster=CLUSTER, service="gateway", desiredCount=0))
-    tasks = read(aws).services[0].tasks
-    assert isinstance(tasks, tuple)
+def test_tasks_that_have_ended_since_are_left_out(aws: StrictAws, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing runs there any more, whether AWS says so or knows nothing of them; the others are read."""
+    given_service(aws, desired=3)
+
+    def ended(client: Any, method: str, **parameters: Any) -> Mapping[str, Any]:
+        answer = call(client, method, **parameters)
+        if method == "describe_tasks":
+            gone, stopped, running = answer["tasks"]
+            return {"tasks": [stopped | {"lastStatus": "STOPPED"}, running], "failures": [{"arn": gone["taskArn"]}]}
+        return answer
+
+    monkeypatch.setattr(operations, "call", ended)
+    [service] = read(aws).services
+    assert isinstance(service.tasks, tuple)
+    assert len(service.tasks) == 1
+
+
+def test_a_service_whose_tasks_are_read_in_part_is_unread(aws: StrictAws) -> None:
+    """A hundred tasks are described at a time; the rest might be the ones that matter."""
+    given_service(aws, "many", desired=101)
+    aws.fail("DescribeTasks", "AccessDeniedException", times=1, after=1)
+    [service] = read(aws).services
+    assert "DescribeTasks" in unread(service.tasks).reason
+
+
+def test_volumes_that_aws_doesn_t_manage_are_none_of_the_service_s(
+    aws: StrictAws, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Only those that ECS makes for tasks."""
+    given_service(aws, desired=0)
+
+    def with_volumes(client: Any, method: str, **parameters: Any) -> Mapping[str, Any]:
+        answer = call(client, method, **parameters)
+        if method == "describe_services":
+            managed = {"name": "data", "managedEBSVolume": {"encrypted": False}}
+            return {
+                "services": [answer["services"][0] | {"taskSets": [{"volumeConfigurations": [{"name": "a"}, managed]}]}]
+            }
+        return answer
+
+    monkeypatch.setattr(operations, "call", with_volumes)
+    assert read(aws).services[0].volumes == (ManagedVolume("data", encrypted=False),)
