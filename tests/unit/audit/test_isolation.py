@@ -74,12 +74,14 @@ def test_ports_and_ranges_are_named() -> None:
         Ingress("tcp", (22, 22), cidrs=("0.0.0.0/0", "::/0")),
         Ingress("tcp", (8000, 8080), cidrs=tuple(f"8.8.{number}.0/24" for number in range(7))),
         Ingress("-1", None, cidrs=("10.0.0.0/8",)),
+        Ingress("tcp", (80, 80), cidrs=tuple(f"8.8.{number}.0/24" for number in range(5))),
     )
     messages = [
         finding.message for finding in found(account(groups={"sg-1": group(*rules)}), Check.OPEN_SECURITY_GROUP)
     ]
     assert messages[0] == "it lets everybody in: 0.0.0.0/0, ::/0 to port 22"
     assert messages[1].endswith("8.8.3.0/24, 8.8.4.0/24 and 2 more to ports 8000 to 8080")
+    assert messages[3].endswith("8.8.4.0/24 to port 80")
     assert messages[2] == "it lets a range of addresses in: 10.0.0.0/8 to all ports"
 
 
