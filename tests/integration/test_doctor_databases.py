@@ -10,6 +10,7 @@ from tickctl.adapters.doctor import embedded
 from tickctl.adapters.doctor.database import look_at
 from tickctl.adapters.doctor.looks import attempt
 from tickctl.adapters.embedded import EmbeddedDatabase, Server
+from tickctl.adapters.schema import Plan, Step, StepKind
 from tickctl.core.doctor.facts import Database, Embedded, Problem, Schema, Unread
 from tickctl.core.secrets import Secret
 
@@ -41,6 +42,13 @@ def test_schema_that_isn_t_there(bare_database: OwnDatabase) -> None:
     assert found.schema.steps
     with bare_database.superuser() as connection:
         assert connection.execute(EVERYTHING).fetchone() == before
+
+
+def test_notes_of_a_plan_are_nothing_to_do(shared_database: OwnDatabase, monkeypatch: pytest.MonkeyPatch) -> None:
+    """They are only worth knowing."""
+    noted = Plan(steps=(Step(StepKind.NOTE, "an index of yours is left alone"),))
+    monkeypatch.setattr("tickctl.adapters.schema.plan", lambda _connection: noted)
+    assert looked(shared_database).schema == Schema()
 
 
 def test_installed_hook(database: OwnDatabase) -> None:

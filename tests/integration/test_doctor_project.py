@@ -11,7 +11,7 @@ from http_support import Received, TestServer, http, serving
 from quota_support import Database
 from standin import StandIn, standing_in
 from standin.faults import Fault
-from standin.keys import ProjectKeys
+from standin.keys import ProjectKeys, base64url
 from tickctl.adapters.doctor.looks import attempt
 from tickctl.adapters.doctor.project import (
     address,
@@ -163,9 +163,11 @@ def test_published_keys_are_counted(database: Database) -> None:
         url = jwks_url(settings_of(project))
         assert url is not None
         assert fetch_keys(url) == Keys(1)
-    odd = json.dumps({"keys": [{"kty": "oct", "k": "c2VjcmV0"}]}).encode()
+    symmetric = {"kty": "oct", "alg": "HS256", "kid": "a", "k": base64url(b"0123456789abcdefghijklmnopqrstuv")}
+    odd = json.dumps({"keys": [symmetric]}).encode()
     with answering(http(200, odd), http(200, b'{"keys": 1}')) as server:
-        assert fetch_keys(server.url).usable == 0
+        left_out = fetch_keys(server.url)
+        assert (left_out.usable, len(left_out.notes)) == (0, 1)
         assert isinstance(attempt(lambda: fetch_keys(server.url)), Problem)
 
 

@@ -156,6 +156,6 @@ def connections(facts: Facts, settings: Configuration) -> Iterator[Finding]:
         judgement = judge_url(name, entry.value, local=local) if entry.value else None
         if judgement is not None:
             any_found = True
-            yield Finding(Check.CONNECTION_URL, judgement.result, name, judgement.message, judgement.mend)
+            yield Finding(Check.CONNECTION_URL, judgement.result, name, f"it {judgement.message}", judgement.mend)
     if not any_found:
         yield nothing(Check.CONNECTION_URL, "connections", "no URL of a connection is configured")
