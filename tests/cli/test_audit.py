@@ -161,6 +161,7 @@ class TestUnreadable:
         assert codes(result, "cannot_tell") == (set(Check) - OF_THE_REGION if operation in LISTS else resting)
         assert codes(result, "fail", "warning") == set()
         assert not told(result, "cannot_tell") & told(result, "pass")
+        assert any(operation in finding["message"] for finding in result.json["findings"])
 
     def test_the_simulator_can_be_done_without(self, running: StrictAws, auditor: Operator) -> None:
         """The policies of the role are read instead."""

@@ -139,4 +139,7 @@ def test_no_value_comes_out(aws: StrictAws, operator: Operator, form: tuple[str,
     assert result.code == 1, result.err
     values = {*VALUES.values(), *planted.values(), PASSWORD, "hunter2-in-the-secret"} - {"email_confirmed"}
     shown = result.out + result.err
+    # What ECR has signed opens the image to whoever has it.
+    assert any(call.service == "ecr-layers" for call in aws.calls)
+    assert "signed=yes" not in shown
     assert sorted(form for value in values for form in spellings(value) if form in shown) == []
