@@ -11,6 +11,7 @@ from audit_support import (
     HTTP,
     HTTPS,
     REDIRECT,
+    TARGETS,
     VALUES,
     VERSION,
     account,
@@ -151,3 +152,10 @@ def test_a_service_without_a_load_balancer_has_no_listeners() -> None:
     """That is no failure: nobody comes in from outside."""
     facts = account(services=(service(target_groups=()),), target_groups={}, load_balancers={})
     assert only(facts, Check.HTTPS_LISTENER) == {Result.NOT_APPLICABLE}
+
+
+def test_what_could_not_be_read_is_named() -> None:
+    """By the name in its ARN, as people know it; by all of it where it is no ARN."""
+    facts = account(target_groups={TARGETS: DENIED, "odd": DENIED}, load_balancers={BALANCER: DENIED})
+    subjects = {finding.subject for finding in found(facts, Check.HTTPS_LISTENER)}
+    assert subjects == {"target group gateway", "target group odd", "load balancer front"}
