@@ -300,6 +300,18 @@ def test_what_befell_the_account_fails_at_its_step(stage: Stage, state: str, ste
 
 
 @pytest.mark.parametrize(
+    ("kind", "state"), [("with Bearer", None), ("confirmed by the hook", None), ("good", "ban over")]
+)
+def test_what_is_no_obstacle_is_none(stage: Stage, kind: str, state: str | None) -> None:
+    """The word before the token, what the hook adds, and a ban that is over."""
+    user = stage.act.database.add_user()
+    token = TOKENS[kind](stage.where, user)
+    if state:
+        befall(stage.act.database, user, state)
+    assert stage.compare(token, 1, user).admitted
+
+
+@pytest.mark.parametrize(
     ("limit", "ticks", "code"), [(0, 1, "cost_exceeds_limit"), (5, 6, "cost_exceeds_limit"), (5, 5, "quota_exhausted")]
 )
 def test_too_few_ticks_fail_at_the_quota(stage: Stage, limit: int, ticks: int, code: str) -> None:
