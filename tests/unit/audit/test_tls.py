@@ -46,6 +46,8 @@ def test_urls_are_judged_wherever_they_stand() -> None:
     assert [one.subject for one in found(plain, Check.CONNECTION_URL) if one.result is FAIL] == [
         "task definition gateway:12, container gateway, environment REDIS_URL"
     ]
+    [finding] = [one for one in found(plain, Check.CONNECTION_URL) if one.result is FAIL]
+    assert (finding.message, finding.mend) == ("it is not encrypted: its scheme is redis", "write rediss://")
     held = with_values(RABBITMQ_URL="amqp://queue.internal")
     assert [one.subject for one in found(held, Check.CONNECTION_URL) if one.result is FAIL] == [
         "secret gateway/production, key RABBITMQ_URL"

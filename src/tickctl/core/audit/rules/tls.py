@@ -8,7 +8,7 @@ from tickctl.core.audit.facts import AccountFacts, Action, Listener, LoadBalance
 from tickctl.core.audit.saying import failed, of_service, passed, unknown, unread, warned
 from tickctl.core.audit.urls import judge_url
 from tickctl.core.audit.values import Given, each_value
-from tickctl.core.findings import Finding, Result
+from tickctl.core.findings import Finding
 
 _MODERN: Final = frozenset({"TLSv1.2", "TLSv1.3"})
 _TLS: Final = frozenset({"HTTPS", "TLS"})
@@ -66,8 +66,7 @@ def _url(given: Given) -> Finding | None:
     judged = judge_url(given.name, given.value)
     if judged is None:
         return None
-    mend = None if judged.result is Result.PASS else judged.mend or Check.CONNECTION_URL.mend
-    return Finding(Check.CONNECTION_URL, judged.result, given.subject, f"it {judged.message}", mend)
+    return Finding(Check.CONNECTION_URL, judged.result, given.subject, f"it {judged.message}", judged.mend)
 
 
 def _redirect(subject: str, listener: Listener) -> Finding:
