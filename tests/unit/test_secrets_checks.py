@@ -234,6 +234,12 @@ def test_real_values_are_no_placeholders(value: str) -> None:
     assert not is_placeholder(value)
 
 
+@pytest.mark.parametrize("user", ["authenticator", "authenticator.abcdefghijklmnopqrst"])
+def test_a_gateway_without_the_api_may_have_its_connection(user: str) -> None:
+    """As the role of the API itself, which docs/GATEWAY.md advises."""
+    assert unsafe(entries(("SUPABASE_DB_URL", f"postgresql://{user}:pass@db.example/postgres"))) == ()
+
+
 @pytest.mark.parametrize(
     ("name", "value", "check"),
     [
@@ -250,6 +256,10 @@ def test_real_values_are_no_placeholders(value: str) -> None:
         ("ANYTHING", "sb_secret_0123456789abcdef", Check.ADMIN_CREDENTIAL),
         ("TICKCTL_ADMIN_TOKEN", "x", Check.ADMIN_CREDENTIAL),
         ("SUPABASE_SECRET_KEY", "x", Check.ADMIN_CREDENTIAL),
+        ("SUPABASE_DB_URL", "postgresql://postgres.abcdefghijklmnopqrst:x@db.example/postgres", Check.ADMIN_CREDENTIAL),
+        ("SUPABASE_DB_URL", "postgresql://authenticator@postgres@db.example/x", Check.ADMIN_CREDENTIAL),
+        ("SUPABASE_DB_URL", "postgresql://[authenticator", Check.ADMIN_CREDENTIAL),
+        ("SUPABASE_DB_URL", "postgresql://authenticator:x@db.example/x?user=postgres", Check.ADMIN_CREDENTIAL),
         ("BUCKET_USER", "AKIAIOSFODNN7EXAMPLE", Check.AWS_CREDENTIAL),
         ("AWS_SESSION_TOKEN", "x", Check.AWS_CREDENTIAL),
     ],

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from typing import Final
+from urllib.parse import parse_qs, urlsplit
 
 from tickctl.core.secrets.checks.catalogue import Check
 from tickctl.core.secrets.checks.finding import Finding, Purpose, Result, about
@@ -16,9 +17,8 @@ _CURRENT: Final = "SUPABASE_JWT_SECRET"
 _PREVIOUS: Final = "SUPABASE_JWT_SECRET_PREVIOUS"
 # Fewer different characters than these are a repetition, not a secret; 32 random hexadecimal digits have about 14.
 _LEAST_CHARACTERS: Final = 6
-_ADMIN_NAMES: Final = frozenset(
-    {"SUPABASE_SECRET_KEY", "SUPABASE_SERVICE_ROLE_KEY", "SUPABASE_DB_URL", "TICKCTL_ADMIN_TOKEN"}
-)
+_ADMIN_NAMES: Final = frozenset({"SUPABASE_SECRET_KEY", "SUPABASE_SERVICE_ROLE_KEY", "TICKCTL_ADMIN_TOKEN"})
+_DATABASE: Final = "SUPABASE_DB_URL"
 _ADMIN_ROLES: Final = frozenset({"service_role", "supabase_admin"})
 _AWS_NAMES: Final = frozenset({"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"})
 
@@ -77,10 +77,28 @@ def _administrative(entry: Entry, value: Secret) -> Iterator[Finding]:
     if name in _AWS_NAMES or shape == "an AWS access key":
         message = f"{name} is an AWS access key; tasks get theirs from their role, which changes them by the hour"
         yield about(entry, Check.AWS_CREDENTIAL, Result.FAIL, message, "remove it, and give the task role the right")
-    elif name in _ADMIN_NAMES or shape == "a Supabase secret key" or role in _ADMIN_ROLES:
+    elif (
+        name in _ADMIN_NAMES
+        or (name == _DATABASE and not _as_the_api(value))
+        or shape == "a Supabase secret key"
+        or role in _ADMIN_ROLES
+    ):
         message = f"{name} may do everything in the project, and the gateway has no use for it"
         mend = "keep it in an env file of your own, which is not pushed"
         yield about(entry, Check.ADMIN_CREDENTIAL, Result.FAIL, message, mend)
+
+
+def _as_the_api(value: Secret) -> bool:
+    """Whether a connection string is for the role that PostgREST itself signs in with, which may do no more.
+
+    A pooler wants the project's reference behind the role's name: `authenticator.abcdefghijklmnopqrst`.
+    """
+    try:
+        parts = urlsplit(value.reveal())
+        user = parts.username or ""
+    except ValueError:
+        return False
+    return user.partition(".")[0] == "authenticator" and "user" not in parse_qs(parts.query)
 
 
 def _rotation(effective: Mapping[str, Entry]) -> Iterator[Finding]:
