@@ -347,10 +347,11 @@ class TestStrangeAnswers:
 
     @pytest.mark.usefixtures("account")
     def test_a_black_hole_is_no_way_out(self, aws: StrictAws, scripted: dict[str, Mapping[str, Any]]) -> None:
-        """Its gateway is gone. A route by a prefix list is one."""
+        """Its gateway is gone; and one for egress only leads out. A route by a prefix list is one."""
         routes = [
             {"GatewayId": "igw-1", "State": "blackhole", "DestinationCidrBlock": "0.0.0.0/0"},
             {"GatewayId": "igw-2", "State": "active", "DestinationPrefixListId": "pl-1"},
+            {"GatewayId": "eigw-1", "State": "active", "DestinationIpv6CidrBlock": "::/0"},
             {"GatewayId": "local", "State": "active", "DestinationCidrBlock": "10.0.0.0/16"},
         ]
         scripted["describe_route_tables"] = {"RouteTables": [{"Associations": [{"Main": True}], "Routes": routes}]}
