@@ -127,7 +127,7 @@ def test_a_secret_that_was_asked_for_must_be_there() -> None:
     assert results(there) == {}
     absent = account(secrets={ARN: secret(), "gateway/next": secret(state=state(phase=Phase.ABSENT), versions={})})
     [finding] = [one for one in found(absent, Check.SECRET_EXISTS) if one.result is FAIL]
-    assert finding.subject == "secret gateway/next"
+    assert (finding.subject, finding.message) == ("secret gateway/next", "there is no secret gateway/next")
     unread = account(secrets={ARN: secret(), "gateway/next": DENIED})
     assert CANNOT_TELL in only(unread, Check.SECRET_EXISTS)
 
