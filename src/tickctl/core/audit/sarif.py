@@ -4,6 +4,7 @@ Failures and warnings are results. What can't be told is a notification: no resu
 nothing at all. GitHub wants a file for each result, so a resource gets a path that says what it is.
 """
 
+import re
 from collections.abc import Iterable, Mapping
 from typing import Final
 from urllib.parse import quote
@@ -14,6 +15,7 @@ from tickctl.core.json import Json, JsonObject
 
 SCHEMA: Final = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
 _LEVELS: Final[Mapping[Result, str]] = {Result.FAIL: "error", Result.WARNING: "warning"}
+_REVISION: Final = re.compile(r"(?P<family>^task definition [\w-]+):[0-9]+")
 _INDEX: Final = {check: index for index, check in enumerate(Check)}
 
 
@@ -56,8 +58,8 @@ def _result(finding: Finding, place: str) -> JsonObject:
         "level": _LEVELS[finding.result],
         "message": {"text": _text(finding)},
         "locations": [_location(finding.subject, place)],
-        # The same thing tomorrow: a view keeps what people have said about it.
-        "partialFingerprints": {"tickctl/v1": f"{finding.code}: {finding.subject}"},
+        # The same thing tomorrow, in the next revision too: a view keeps what people have said about it.
+        "partialFingerprints": {"tickctl/v1": f"{finding.code}: {_REVISION.sub(r'\g<family>', finding.subject)}"},
     }
 
 
