@@ -27,6 +27,8 @@ USER = "11111111-1111-4111-8111-111111111111"
 EVERY_COMMAND = [
     ["verify-token", "eyJhbGciOiJIUzI1NiJ9.e30.AAAA"],
     ["verify-token", "--online", "eyJhbGciOiJIUzI1NiJ9.e30.AAAA"],
+    ["explain", "eyJhbGciOiJIUzI1NiJ9.e30.AAAA"],
+    ["explain", "--user", USER, "--as", "secret-key"],
     ["quota", "show", USER],
     ["quota", "set", USER, "5"],
     ["quota", "grant", USER, "5"],
