@@ -58,9 +58,13 @@ def _result(finding: Finding, place: str) -> JsonObject:
         "level": _LEVELS[finding.result],
         "message": {"text": _text(finding)},
         "locations": [_location(finding.subject, place)],
-        # The same thing tomorrow, in the next revision too: a view keeps what people have said about it.
-        "partialFingerprints": {"tickctl/v1": f"{finding.code}: {_REVISION.sub(r'\g<family>', finding.subject)}"},
+        "partialFingerprints": {"tickctl/v1": f"{finding.code}: {_lasting(finding.subject)}"},
     }
+
+
+def _lasting(subject: str) -> str:
+    """Return what names the same thing tomorrow, in the next revision too: a view keeps what people have said of it."""
+    return _REVISION.sub(r"\g<family>", subject)
 
 
 def _notification(finding: Finding, place: str) -> JsonObject:
