@@ -327,6 +327,12 @@ def test_account_and_secret_are_looked_at(operator: Any, beside_aws: Doctor) -> 
     assert operator.aws.operations == ["GetCallerIdentity", "DescribeSecret", "GetSecretValue"]
 
 
+def test_how_to_reach_aws_is_no_wish_to(beside_aws: Doctor) -> None:
+    """A company's certificates are set on every machine; of AWS nothing is configured all the same."""
+    nobody = dict.fromkeys(("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_REGION"), "")
+    assert found(beside_aws(AWS_CA_BUNDLE="/etc/ca.pem", **nobody), "aws-identity") == {"not_applicable"}
+
+
 def test_secret_that_differs_is_named_by_keys(operator: Any, beside_aws: Doctor) -> None:
     """A warning locally, and a failure in production."""
     operator.have_pushed()

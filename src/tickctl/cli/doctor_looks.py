@@ -136,7 +136,10 @@ def _embedded_database(home: Path) -> "Database | None":
 
 
 def _mentions_aws(settings: "Configuration", target: Target) -> bool:
-    named = any(one.name.startswith("AWS_") for one in settings.found)
+    """Whether somebody said as whom or where; AWS_CA_BUNDLE and the like are about how, whoever it is."""
+    from tickctl.cli.secrets.aws import SAYS_WHERE, SAYS_WHO
+
+    named = any(one.name in {*SAYS_WHO, *SAYS_WHERE} for one in settings.found)
     return bool(named or target.secret_id or target.region or target.account)
 
 

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from tickctl.adapters.aws import Aws
 
 # Any of these in the environment says as whom; then what files say of it is about somebody else.
-_SAYS_WHO: Final = (
+SAYS_WHO: Final = (
     "AWS_ACCESS_KEY_ID",
     "AWS_SECRET_ACCESS_KEY",
     "AWS_SESSION_TOKEN",
@@ -21,6 +21,7 @@ _SAYS_WHO: Final = (
     "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI",
     "AWS_CONTAINER_CREDENTIALS_FULL_URI",
 )
+SAYS_WHERE: Final = ("AWS_REGION", "AWS_DEFAULT_REGION")
 
 
 def open_target(run: Run, target: Target) -> "Aws":
@@ -36,7 +37,7 @@ def open_target(run: Run, target: Target) -> "Aws":
 
     settings = run.settings
     given = dict(settings.aws)
-    if any(settings.sources.get(name) == "environment" for name in _SAYS_WHO):
+    if any(settings.sources.get(name) == "environment" for name in SAYS_WHO):
         given = {name: value for name, value in given.items() if name not in IDENTITY}
     if sources := {settings.sources[name] for name in IDENTITY if name in given}:
         run.output.notice(f"the AWS credentials come from {' and '.join(sorted(sources))}")
