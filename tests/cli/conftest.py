@@ -5,11 +5,16 @@ import subprocess
 import uuid
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from cli_support import COMMAND, Result, Tickctl, environment, run_tickctl
 from terminal_support import open_terminal, read_terminal
+
+if TYPE_CHECKING:
+    from aws_support import Operator
+    from strict_aws import StrictAws
 
 
 @pytest.fixture(scope="session")
@@ -76,3 +81,26 @@ def user(tickctl: Tickctl) -> str:
 def token(tickctl: Tickctl, user: str) -> str:
     """An access token of the fresh user."""
     return tickctl("local", "token", user).out.strip()
+
+
+@pytest.fixture(scope="class")
+def running() -> "Iterator[StrictAws]":
+    """An account in which every promise holds, for all tests of a class: they only look."""
+    # moto takes more than a second to load, which only tests of AWS should pay.
+    from posture_support import sound_account  # noqa: PLC0415
+    from strict_aws import strict_aws  # noqa: PLC0415
+
+    with strict_aws() as aws:
+        sound_account(aws)
+        yield aws
+
+
+@pytest.fixture
+def auditor(
+    running: "StrictAws", tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> "Operator":
+    """Somebody who looks at that account, without env files."""
+    from aws_support import Operator  # noqa: PLC0415 - as above
+
+    running.all_well()
+    return Operator(running, tmp_path, monkeypatch, capsys)

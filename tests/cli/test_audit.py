@@ -1,8 +1,7 @@
 """`tickctl audit`: each promise, each fault and each thing that can't be read, in an account like the real one."""
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
-from pathlib import Path
+from collections.abc import Iterable
 from typing import Final
 
 import pytest
@@ -11,7 +10,7 @@ from aws_support import Operator
 from cli_support import Result
 from posture_faults import DOUBTS, FAULTS, Fault
 from posture_support import Account, sound_account
-from strict_aws import CLUSTER, REGION, StrictAws, strict_aws
+from strict_aws import CLUSTER, REGION, StrictAws
 from tickctl.adapters.aws.posture import READ_OPERATIONS
 from tickctl.core.audit.catalogue import Check
 
@@ -59,23 +58,6 @@ def hides(result: Result, values: Iterable[str]) -> bool:
     """Whether none of the values shows, line by line."""
     lines = [line for value in values for line in value.splitlines()]
     return not any(line in text for line in lines for text in (result.out, result.err))
-
-
-@pytest.fixture(scope="class")
-def running() -> Iterator[StrictAws]:
-    """The sound account, for all tests of a class: they only look."""
-    with strict_aws() as aws:
-        sound_account(aws)
-        yield aws
-
-
-@pytest.fixture
-def auditor(
-    running: StrictAws, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> Operator:
-    """Somebody who looks at that account, without env files."""
-    running.all_well()
-    return Operator(running, tmp_path, monkeypatch, capsys)
 
 
 class TestSound:

@@ -2,37 +2,17 @@
 
 import json
 import stat
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from aws_support import SECRET, Operator
-from posture_support import sound_account
-from strict_aws import CLUSTER, REGION, StrictAws, given_service, strict_aws
+from strict_aws import CLUSTER, REGION, StrictAws, given_service
 from tickctl.core.audit.catalogue import Check, Promise
 
 FREE = {"GetCallerIdentity", "GET"}
 """Needs no right; the other fetches what ECR has signed a URL for."""
 PLACE = f"arn:aws:ecs:{REGION}:123456789012"
-
-
-@pytest.fixture(scope="class")
-def running() -> Iterator[StrictAws]:
-    """The sound account, for all tests of the class: they only look."""
-    with strict_aws() as aws:
-        sound_account(aws)
-        yield aws
-
-
-@pytest.fixture
-def auditor(
-    running: StrictAws, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> Operator:
-    """Somebody who looks at that account, without env files."""
-    running.all_well()
-    return Operator(running, tmp_path, monkeypatch, capsys)
 
 
 def called(aws: StrictAws, since: int) -> set[str]:
