@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import jwt
 import pytest
 
 from asgi_support import PATIENCE
@@ -211,6 +212,16 @@ def test_a_changed_token_is_told_from_a_wrong_secret(shop: StandIn, tickctl: Tic
     with shop.faults.troubled(Fault(hang_up=True), "/auth/v1/user"):
         away = tickctl("explain", f"{token[:-4]}AAAA", "--json", env=gateway_env(shop)).json
     assert away["hint"] == hints["unknown"]
+
+
+def test_a_stranger_s_token_is_shown_to_nobody(shop: StandIn, tickctl: Tickctl) -> None:
+    """Pasted by mistake, another project's token may be in force: this project's server must not get to see it."""
+    claims = {"iss": "https://another.example/auth/v1", "sub": "x", "aud": "authenticated", "exp": 9_999_999_999}
+    token = jwt.encode(claims, "another project's secret, which is long enough", algorithm="HS256")
+    shop.faults.requests.clear()
+    refused = tickctl("explain", "-", "--json", stdin=token, env=gateway_env(shop))
+    assert (refused.code, refused.json["code"], refused.json["command"]) == (1, "bad_signature", None)
+    assert [request.path for request in shop.faults.requests if "/user" in request.path] == []
 
 
 def test_a_session_of_login_is_used_as_long_as_it_needs_no_renewal(

@@ -101,14 +101,20 @@ def _of_token(
 
 
 def _accepted_elsewhere(sources: Sources, text: str) -> bool | None:
-    """Ask the Auth server about a token that the keys here refuse: are the keys wrong, or is the token?"""
+    """Ask the Auth server about a token that the keys here refuse: are the keys wrong, or is the token?
+
+    Only one that says it is this server's own is shown to it; what others have issued is none of its business.
+    """
     from tickctl.core.secrets import Secret
+    from tickctl.core.secrets.public_keys import unverified_claims
     from tickctl.core.tokens import UserState
 
-    if sources.auth is None:
+    token = Secret(text.rsplit(maxsplit=1)[-1])
+    issuer = sources.policy.issuer
+    if sources.auth is None or issuer is None or unverified_claims(token).get("iss") != issuer:
         return None
     try:
-        return isinstance(sources.auth.lookup("", "", Secret(text.rsplit(maxsplit=1)[-1])), UserState)
+        return isinstance(sources.auth.lookup("", "", token), UserState)
     except TickctlError:
         return None
 
