@@ -32,7 +32,7 @@ class User:
     @property
     def claims(self) -> dict[str, str]:
         """The claims of an access token of this user, as far as the database looks at them."""
-        return {"role": "authenticated", "sub": self.id, "session_id": self.session_id}
+        return {"role": "authenticated", "aud": "authenticated", "sub": self.id, "session_id": self.session_id}
 
     @property
     def caller(self) -> SignedInUser:
@@ -104,7 +104,8 @@ class Database:
         """Add a user with a session, as Supabase Auth does; `limit` is the daily limit if not the default."""
         user_id, session_id = str(uuid.uuid4()), str(uuid.uuid4())
         email = email or f"{user_id[:8]}@example.com"
-        row = {"id": user_id, "email": email, **columns}
+        # Supabase Auth gives all its users this instance.
+        row = {"id": user_id, "instance_id": str(uuid.UUID(int=0)), "email": email, **columns}
         with self.superuser() as connection:
             confirmed_at = sql.SQL(", email_confirmed_at") if confirmed else sql.SQL("")
             insert = sql.SQL("insert into auth.users ({}{}) values ({}{})").format(

@@ -34,8 +34,6 @@ PROJECT_VARIABLES: Final = (
     "SUPABASE_SERVICE_ROLE_KEY",
     "SUPABASE_DB_URL",
     "TICKCTL_ADMIN_TOKEN",
-    "TICKCTL_GATEWAY_EMAIL",
-    "TICKCTL_GATEWAY_PASSWORD",
 )
 
 # The rest of `AWS_`, such as the region, is needed in messages. The id of a key is no secret, its key is.
@@ -63,8 +61,6 @@ class Settings:
     db_url: Secret | None = None
     admin_token: Secret | None = None
     token: Secret | None = None
-    gateway_email: str | None = None
-    gateway_password: Secret | None = None
     home: Path | None = None
     secret_id: str | None = None
     aws: Mapping[str, Secret] = field(default_factory=dict)
@@ -88,7 +84,6 @@ class Settings:
             self.db_url,
             self.admin_token,
             self.token,
-            self.gateway_password,
             *(value for name, value in self.aws.items() if name in _AWS_SECRETS),
         )
         return tuple(value for value in values if value)
@@ -190,8 +185,6 @@ def _settings(found: Mapping[str, tuple[str, str]]) -> Settings:
         db_url=secret("SUPABASE_DB_URL"),
         admin_token=secret("TICKCTL_ADMIN_TOKEN"),
         token=secret("TICKCTL_TOKEN"),
-        gateway_email=text("TICKCTL_GATEWAY_EMAIL"),
-        gateway_password=secret("TICKCTL_GATEWAY_PASSWORD"),
         home=Path(home) if home else None,
         secret_id=text("TICKCTL_SECRET_ID"),
         aws={

@@ -23,8 +23,6 @@ ENVIRONMENT: dict[str, str] = {
     "SUPABASE_SERVICE_ROLE_KEY": "the same with a legacy service_role key",
     "SUPABASE_DB_URL": "schema and admin commands over a direct connection (postgresql://...)",
     "TICKCTL_ADMIN_TOKEN": "admin commands as a signed-in user who is in tick.admin",
-    "TICKCTL_GATEWAY_EMAIL": "the gateway's own user, who gives unused ticks back",
-    "TICKCTL_GATEWAY_PASSWORD": "the password of that user",
     "TICKCTL_HOME": "folder of the embedded database",
     "TICKCTL_TOKEN": "the token that verify-token and explain look at when none is given",
     "TICKCTL_SECRET_ID": "name of the secret in AWS Secrets Manager",

@@ -1,4 +1,4 @@
-"""`tickctl schema show|apply|migration`: the tables and functions in a project's database."""
+"""`tickctl schema show|apply|remove|migration`: the tables and functions in a project's database."""
 
 from datetime import UTC, datetime
 from pathlib import Path
@@ -13,6 +13,8 @@ from tickctl.cli.run import Run, command
 from tickctl.errors import InvalidInputError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from tickctl.adapters.schema import Plan
 
 WithHook = Annotated[
@@ -33,47 +35,114 @@ def register(app: typer.Typer) -> None:
         identity=False,
         examples=f"{add} apply --dry-run\n{add} apply\n{add} apply --with-hook --yes",
     )(apply_schema)
+    command(
+        app,
+        "remove",
+        backend=True,
+        identity=False,
+        examples=f"{add} remove --dry-run\n{add} remove --keep-usage",
+    )(remove_schema)
     command(app, "show", examples=f"{add} show | pbcopy   (for the SQL editor)\n{add} show --with-hook > tickctl.sql")(
         show
     )
     command(app, "migration", examples=f"{add} migration\n{add} migration --output db/tickctl.sql")(migration)
 
 
-def apply_schema(run: Run, dry_run: DryRun = False, yes: AssumeYes = False, with_hook: WithHook = False) -> ExitCode:
+def apply_schema(
+    run: Run,
+    dry_run: DryRun = False,
+    yes: AssumeYes = False,
+    with_hook: WithHook = False,
+    rls: Annotated[
+        bool, typer.Option("--rls", help="Also switch row-level security on for a profiles table of the project.")
+    ] = False,
+    revoke_execute: Annotated[
+        bool, typer.Option("--revoke-execute", help="Also take functions that write limits from API roles.")
+    ] = False,
+    drop_leftovers: Annotated[
+        bool, typer.Option("--drop-leftovers", help="Also drop columns that an older tickctl added to profiles.")
+    ] = False,
+) -> ExitCode:
     """Install the tables and functions, or bring them up to date.
 
-    The plan comes first. Tables that are there already are taken over with every row; what changes, goes or is
-    revoked is listed, and asked about. All of it is one transaction; run again, it finds nothing to do. Exit code 1
-    says that something has to be cleared away by hand first.
+    The plan comes first. A profiles table that is already there keeps its policies, grants, triggers and functions:
+    tickctl adds the limit, and triggers that guard it. What belongs to the project is only listed, unless an option
+    asks for it. All of it is one transaction; run again, it finds nothing to do. Exit code 1 means that something has
+    to be cleared away by hand first.
+    """
+    from tickctl.adapters import schema
+    from tickctl.adapters.schema_check.catalogue import OPTIONS
+
+    asked_for = {"--rls": rls, "--revoke-execute": revoke_execute, "--drop-leftovers": drop_leftovers}
+    options = {requirement for requirement, option in OPTIONS.items() if asked_for[option]}
+    with open_database(run) as (connection, target):
+        plan = schema.plan(connection, hook=with_hook, options=options)
+
+        def carry_out() -> "Plan":
+            return schema.apply(connection, hook=with_hook, options=options, expected=plan)
+
+        return _carry_out(run, target, plan, carry_out, dry_run=dry_run, yes=yes, nothing="the schema is up to date")
+
+
+def remove_schema(
+    run: Run,
+    dry_run: DryRun = False,
+    yes: AssumeYes = False,
+    keep_usage: Annotated[
+        bool, typer.Option("--keep-usage", help="Leave profiles and user_daily_usage as they are.")
+    ] = False,
+    with_hook: Annotated[
+        bool, typer.Option("--with-hook", help="Also remove the access-token hook, which Auth must no longer call.")
+    ] = False,
+) -> ExitCode:
+    """Remove everything that tickctl installed.
+
+    Tables that the project had before stay, and what was changed in them is undone. Charges, the audit log and the
+    settings go; tables that tickctl made go with their rows, unless --keep-usage is given.
     """
     from tickctl.adapters import schema
 
     with open_database(run) as (connection, target):
-        plan = schema.plan(connection, hook=with_hook)
-        if plan.blockers:
-            run.output.notice(f"nothing was changed on {target}: clear this away first")
-        elif dry_run:
-            run.output.notice(f"would do on {target}:" if plan.changes else f"nothing to do on {target}")
-        elif not plan.changes:
-            run.output.notice(f"nothing to do on {target}: the schema is up to date")
-        else:
-            run.output.notice(f"on {target}:")
-        if not run.json:
-            _print_plan(run, plan)
-        changes = plan.changes and not (plan.blockers or dry_run)
-        if changes:
-            if plan.asks:
-                confirm(f"change what is there on {target}", assume_yes=yes)
+        plan = schema.removal(connection, keep_usage=keep_usage, hook=with_hook)
+
+        def carry_out() -> "Plan":
+            return schema.remove(connection, keep_usage=keep_usage, hook=with_hook, expected=plan)
+
+        return _carry_out(run, target, plan, carry_out, dry_run=dry_run, yes=yes, nothing="tickctl is not installed")
+
+
+def _carry_out(
+    run: Run, target: str, plan: "Plan", carry_out: "Callable[[], Plan]", *, dry_run: bool, yes: bool, nothing: str
+) -> ExitCode:
+    """Show a plan, ask where that is due, and carry it out; one that has nothing to do tells the API to reload."""
+    if plan.blockers:
+        run.output.notice(f"nothing was changed on {target}: clear this away first")
+    elif dry_run:
+        run.output.notice(f"would do on {target}:" if plan.changes else f"nothing to do on {target}")
+    elif not plan.changes:
+        run.output.notice(f"nothing to do on {target}: {nothing}")
+    else:
+        run.output.notice(f"on {target}:")
+    if not run.json:
+        _print_plan(run, plan)
+    if not (plan.blockers or dry_run):
+        if plan.asks:
+            confirm(f"change what is there on {target}", assume_yes=yes)
+        if plan.changes:
             run.output.notice("at work; whoever interrupts this leaves everything as it was")
-            plan = schema.apply(connection, hook=with_hook, expected=plan)
-            run.output.notice(f"done on {target}")
+        done = carry_out()
+        if plan.changes:
+            run.output.notice(f"done on {target}" if done.changes else f"somebody else has done it on {target}")
     if run.json:
         run.output.document(
             {
                 "target": target,
-                "changed": changes,
+                "changed": plan.changes and not (plan.blockers or dry_run),
                 "dry_run": dry_run,
-                "steps": [{"kind": step.kind, "text": step.text} for step in plan.steps],
+                "steps": [
+                    {"kind": step.kind, "text": step.text, "fix": step.fix, "dependants": step.dependants}
+                    for step in plan.steps
+                ],
                 "blockers": plan.blockers,
             }
         )
@@ -139,12 +208,29 @@ def migration(
 
 
 def _print_plan(run: Run, plan: "Plan") -> None:
-    lines = [("blocked", blocker) for blocker in plan.blockers] + [(step.kind, step.text) for step in plan.steps]
-    for kind, text in lines:
-        if run.output.style.terminal:
-            run.output.paragraph(text, first=f"{kind:8} ")
-        else:
-            run.output.paragraph(text, first=f"{kind}\t")
+    """Print what stands in the way, or the steps: tickctl's own, changes to what is there, and what is left alone."""
+    ours = [step for step in plan.steps if step.kind in {"create", "update", "remove"}]
+    changes = [step for step in plan.steps if step.kind.asks and step not in ours]
+    notes = [step for step in plan.steps if step.kind == "note"]
+    for blocker in plan.blockers:
+        _line(run, "blocked", blocker)
+    for heading, steps in (
+        ("", ours),
+        ("changes to your own objects:", changes),
+        ("left alone:", notes),
+    ):
+        if steps and heading:
+            run.output.notice(heading)
+        for step in steps:
+            _line(run, step.kind, step.text)
+            if run.output.style.terminal:
+                for label, text in (("used by", step.dependants), ("fix", step.fix)):
+                    if text:
+                        run.output.paragraph(text, first=f"{'':9}{label}: ")
+
+
+def _line(run: Run, kind: str, text: str) -> None:
+    run.output.paragraph(text, first=f"{kind:8} " if run.output.style.terminal else f"{kind}\t")
 
 
 def _last_if_same(folder: Path, text: str) -> Path | None:

@@ -10,7 +10,6 @@ from tickctl.gateway.admission import Admission, Charge, User
 from tickctl.gateway.asgi import EXPOSED_HEADERS, TickGate
 from tickctl.gateway.configuration import build_gate
 from tickctl.gateway.gate import Gate, GateRequest, Observation
-from tickctl.gateway.identity import Identity, OperatorIdentity
 from tickctl.gateway.options import GateOptions
 from tickctl.gateway.problem import Problem, RefusedError
 from tickctl.gateway.settling import Settler
@@ -22,9 +21,7 @@ __all__ = [
     "Gate",
     "GateOptions",
     "GateRequest",
-    "Identity",
     "Observation",
-    "OperatorIdentity",
     "Problem",
     "RefusedError",
     "Settler",

@@ -5,7 +5,8 @@ from typing import TYPE_CHECKING
 
 from tickctl.core.json import JsonObject
 from tickctl.core.quota import Consumption
-from tickctl.errors import ConfigurationError, ConflictError, InvalidInputError, UnreachableError
+from tickctl.core.secrets import Secret
+from tickctl.errors import ConflictError, InvalidInputError, UnreachableError
 
 if TYPE_CHECKING:
     from tickctl.gateway.settling import Settler
@@ -39,10 +40,11 @@ class Charge:
         ticks: how many.
     """
 
-    __slots__ = ("_handed_on", "_settled", "_settler", "id", "ticks")
+    __slots__ = ("_handed_on", "_secret", "_settled", "_settler", "id", "ticks")
 
-    def __init__(self, charge_id: str, ticks: int, settler: "Settler | None") -> None:
+    def __init__(self, charge_id: str, ticks: int, secret: Secret, settler: "Settler") -> None:
         self.id = charge_id
+        self._secret = secret
         self.ticks = ticks
         self._settler = settler
         self._settled: int | None = None
@@ -59,32 +61,26 @@ class Charge:
         Raises:
             InvalidInputError: that is no such number.
             ConflictError: the charge was settled before, to another number.
-            ConfigurationError: nobody is configured who may settle.
             UnreachableError: the queue is full as well; the same may be tried again.
         """
         if type(actual) is not int or not 0 <= actual <= self.ticks:  # a bool is an int
             raise InvalidInputError(f"a charge of {self.ticks} ticks can't be settled to that")
-        if self._settler is None:
-            raise ConfigurationError(
-                "nobody is configured who may settle charges",
-                hint="set TICKCTL_GATEWAY_EMAIL and TICKCTL_GATEWAY_PASSWORD",
-            )
         if self._settled is not None and self._settled != actual:
             raise ConflictError(f"the charge was settled to {self._settled} before")
         if self._handed_on:
             return
         self._settled, self._handed_on = actual, True
         try:
-            await self._settler.settle(self.id, actual)
+            await self._settler.settle(self.id, actual, self._secret)
         except UnreachableError:
             self._handed_on = False
             raise
 
     def refund(self) -> None:
-        """Give all of it back in the background, unless it was settled or nobody may do that."""
-        if self._settler is not None and self._settled is None:
+        """Give all of it back in the background, unless it was settled."""
+        if self._settled is None:
             self._settled, self._handed_on = 0, True
-            self._settler.submit(self.id, 0)
+            self._settler.submit(self.id, 0, self._secret)
 
 
 @dataclass(frozen=True, slots=True)

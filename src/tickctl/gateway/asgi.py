@@ -79,8 +79,6 @@ class TickGate:
         async def send_after_closing(message: Message) -> None:
             nonlocal is_open
             is_open = message["type"] == "lifespan.startup.complete"
-            if is_open:
-                self._gate.begin()
             if message["type"].startswith("lifespan.shutdown."):
                 await self._gate.aclose()
             await send(message)

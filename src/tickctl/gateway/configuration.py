@@ -11,15 +11,12 @@ from tickctl.core.tokens import Policy
 from tickctl.core.tokens.policy import DEFAULT_LEEWAY
 from tickctl.errors import ConfigurationError
 from tickctl.gateway.gate import Gate, Observer
-from tickctl.gateway.identity import OperatorIdentity
 from tickctl.gateway.options import STORE_PATIENCE, GateOptions
-from tickctl.gateway.settling import Settler
 from tickctl.settings import Settings, load
 
 if TYPE_CHECKING:
     from tickctl.adapters.api import AsyncApiFunctions
     from tickctl.adapters.postgres import AsyncPostgresFunctions
-    from tickctl.gateway.identity import Identity
 
 _log: Final = logging.getLogger("tickctl.gateway")
 
@@ -57,9 +54,8 @@ def _gate(settings: Settings, store: AsyncSqlFunctions | None, options: GateOpti
     _warn(settings, policy)
     if store is not None:
         return Gate(keys, policy, store, options=options, observe=observe)
-    own, identity = _store(settings, STORE_PATIENCE * options.timeout)
-    settler = Settler(own, identity) if identity else None
-    return Gate(keys, policy, own, settler=settler, options=options, observe=observe, close=own.aclose)
+    own = _store(settings, STORE_PATIENCE * options.timeout)
+    return Gate(keys, policy, own, options=options, observe=observe, close=own.aclose)
 
 
 def api_of(settings: Settings) -> tuple[str, Secret] | None:
@@ -95,17 +91,15 @@ def database_of(settings: Settings) -> Secret:
     return settings.db_url
 
 
-def _store(settings: Settings, timeout: float) -> "tuple[AsyncApiFunctions | AsyncPostgresFunctions, Identity | None]":
+def _store(settings: Settings, timeout: float) -> "AsyncApiFunctions | AsyncPostgresFunctions":
     if (api := api_of(settings)) is not None:
         from tickctl.adapters.api import AsyncApiFunctions  # noqa: PLC0415 - a gateway has one of the two
-        from tickctl.adapters.gateway_identity import GatewayUser  # noqa: PLC0415
 
-        identity = GatewayUser.from_settings(settings)
-        return AsyncApiFunctions(*api, timeout=timeout), identity
+        return AsyncApiFunctions(*api, timeout=timeout)
     url = database_of(settings)
     from tickctl.adapters.postgres import AsyncPostgresFunctions  # noqa: PLC0415
 
-    return AsyncPostgresFunctions(url, timeout=timeout, prepare=True), OperatorIdentity()
+    return AsyncPostgresFunctions(url, timeout=timeout, prepare=True)
 
 
 def _warn(settings: Settings, policy: Policy) -> None:

@@ -2,14 +2,16 @@
 
 import asyncio
 import logging
+import secrets
 import time
 import uuid
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field
 from datetime import datetime
+from functools import partial
 from typing import Final
 
-from tickctl.core.quota import AsyncSqlFunctions, Consumption, Decision, SignedInUser
+from tickctl.core.quota import AsyncSqlFunctions, Consumption, Decision, SignedInUser, refund_digest
 from tickctl.core.quota.asynchronous import consume
 from tickctl.core.secrets import Secret
 from tickctl.core.tokens import KeySource, Policy, Verdict
@@ -75,13 +77,19 @@ Observer = Callable[[Observation], None]
 
 @dataclass(slots=True)
 class _Asked:
-    """What a request is found to ask for."""
+    """What a request is found to ask for, and the charge that is to be made for it.
+
+    The same charge id again is the same charge, so a call may be repeated when its connection breaks; the secret is
+    what the charge can be settled with.
+    """
 
     user: User
     caller: SignedInUser
     ticks: int
     key: str | None
     digest: str
+    charge_id: str = field(default_factory=lambda: str(uuid.uuid4()))
+    secret: Secret = field(default_factory=lambda: Secret(secrets.token_urlsafe(32)))
 
 
 class Gate:
@@ -91,7 +99,7 @@ class Gate:
         keys: the project's keys; other than `RemoteKeys`, they must not block.
         policy: the rules for tokens.
         store: the database's functions.
-        settler: gives back what failed requests were charged; without it charges stay.
+        settler: gives back what failed requests were charged; one over the store unless given.
         options: the rest.
         observe: called with each decision.
         clock: epoch seconds.
@@ -115,7 +123,7 @@ class Gate:
         self._require_confirmed = policy.require_confirmed
         self._leeway = policy.leeway
         self._store = store
-        self._settler = settler
+        self._settler = Settler(store) if settler is None else settler
         self._observe = observe
         self._clock = clock
         self._close = close
@@ -139,21 +147,15 @@ class Gate:
         return admission
 
     @property
-    def settler(self) -> Settler | None:
-        """What gives charges back, with its counters; `None` where nobody may settle."""
+    def settler(self) -> Settler:
+        """What gives charges back, with its counters."""
         return self._settler
-
-    def begin(self) -> None:
-        """Have the settling identity sign in; without this call it does so with the first charge to settle."""
-        if self._settler is not None:
-            self._settler.prepare()
 
     async def aclose(self) -> None:
         """Hear calls out that are under way, carry out the settlements that wait, and close what is the gate's own."""
         if self._calls:
             await asyncio.wait(self._calls, timeout=STORE_PATIENCE * self.options.timeout)
-        if self._settler is not None:
-            await self._settler.aclose()
+        await self._settler.aclose()
         if self._close is not None:
             await self._close()
 
@@ -174,9 +176,9 @@ class Gate:
             seen.store_seconds = time.perf_counter() - began
         if (problem := decision_problem(consumption)) is not None:
             raise RefusedError(problem)
-        if consumption.charge_id is None:
+        if consumption.charge_id != asked.charge_id:
             raise RefusedError(cannot_tell(self.options.retry_after))
-        charge = Charge(consumption.charge_id, ticks, self._settler)
+        charge = Charge(asked.charge_id, ticks, asked.secret, self._settler)
         if self._is_over(caller, consumption.now):
             charge.refund()
             _log.warning("a token that is in force here is over by the database's clock: check this machine's clock")
@@ -218,11 +220,11 @@ class Gate:
             _log.warning("the store could not decide: %s: %s", error.code, error.message)
             raise RefusedError(error_problem(error, self.options.retry_after)) from None
         except TimeoutError:
-            call.add_done_callback(self._give_back)
+            call.add_done_callback(partial(self._give_back, asked))
             _log.warning("the store did not answer within %.1f s", patience)
             raise RefusedError(cannot_tell(self.options.retry_after)) from None
         except asyncio.CancelledError:
-            call.add_done_callback(self._give_back)
+            call.add_done_callback(partial(self._give_back, asked))
             raise
         except Exception as error:  # noqa: BLE001 - a store of somebody else's; whatever it is, nobody is let through
             # Not its message, which may hold what was sent.
@@ -230,26 +232,23 @@ class Gate:
             raise RefusedError(cannot_tell(self.options.retry_after)) from None
 
     async def _asked(self, asked: _Asked) -> Consumption:
-        # With a key of its own the call may be repeated when its connection breaks.
-        key = asked.key or str(uuid.uuid4())
-        found = await consume(
-            self._store, asked.caller, asked.ticks, key, asked.digest, require_confirmed=self._require_confirmed
+        return await consume(
+            self._store,
+            asked.caller,
+            asked.ticks,
+            asked.charge_id,
+            refund=refund_digest(asked.secret),
+            request_key=asked.key,
+            request_digest=asked.digest,
+            require_confirmed=self._require_confirmed,
         )
-        if found.decision is Decision.ALREADY_ACCEPTED and asked.key is None:
-            # Nobody else has this key: the charge was made by the call whose answer was lost.
-            return replace(found, decision=Decision.GRANTED)
-        return found
 
-    def _give_back(self, call: asyncio.Task[Consumption]) -> None:
+    def _give_back(self, asked: _Asked, call: asyncio.Task[Consumption]) -> None:
         """Settle a charge to 0 that came too late for its request."""
         if call.cancelled() or call.exception() is not None:
             return
-        found = call.result()
-        if found.decision is Decision.GRANTED and found.charge_id is not None:
-            if self._settler is None:
-                _log.warning("charge %s came too late for its request and stays", found.charge_id)
-            else:
-                self._settler.submit(found.charge_id, 0)
+        if call.result().decision is Decision.GRANTED:
+            self._settler.submit(asked.charge_id, 0, asked.secret)
 
     def _report(self, seen: Observation) -> None:
         level = logging.WARNING if seen.status == 503 else logging.INFO  # noqa: PLR2004 - RFC 9110 section 15.6.4

@@ -14,10 +14,10 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Final
 
-from tickctl.core.quota import AsyncSqlFunctions, Caller, Settlement, SettleOutcome
+from tickctl.core.quota import Anonymous, AsyncSqlFunctions, Settlement, SettleOutcome
 from tickctl.core.quota.asynchronous import settle
+from tickctl.core.secrets import Secret
 from tickctl.errors import ConflictError, InvalidInputError, NotFoundError, TickctlError, UnreachableError
-from tickctl.gateway.identity import Identity
 from tickctl.gateway.settling_log import SettlingLog
 
 AT_ONCE: Final = 4
@@ -43,6 +43,7 @@ class _Outcome(Enum):
 class _Job:
     charge_id: str
     ticks_actual: int
+    secret: Secret
     since: float
 
 
@@ -54,7 +55,6 @@ class Settler:
 
     Args:
         store: the database.
-        identity: as whom; the settler closes it.
         timeout: seconds for one attempt.
         largest_queue: settlements that may wait or be under way; the newest is refused beyond that.
         drain_seconds: how long `aclose` goes on trying.
@@ -71,7 +71,6 @@ class Settler:
     def __init__(
         self,
         store: AsyncSqlFunctions,
-        identity: Identity,
         *,
         timeout: float = 2.0,
         largest_queue: int = 1000,
@@ -81,7 +80,6 @@ class Settler:
         jitter: Callable[[], float] = random.random,
     ) -> None:
         self._store = store
-        self._identity = identity
         self._timeout = timeout
         self._largest_queue = largest_queue
         self._drain_seconds = drain_seconds
@@ -102,21 +100,17 @@ class Settler:
         """Settlements that aren't in the database yet."""
         return len(self._jobs)
 
-    def prepare(self) -> None:
-        """Have the identity sign in, so that a mistake shows when the gateway starts and not with the first failure."""
-        self._go_on_with(self._show_identity())
-
-    def submit(self, charge_id: str, ticks_actual: int) -> None:
+    def submit(self, charge_id: str, ticks_actual: int, secret: Secret) -> None:
         """Settle a charge in the background, from within the event loop; never waits and never raises.
 
         Of several settlements of one charge the first counts. Where the queue is full, the log says so.
         """
         with suppress(UnreachableError):
-            job = self._enter(charge_id, ticks_actual)
+            job = self._enter(charge_id, ticks_actual, secret)
             if job is not None:
                 self._leave_to_worker(job)
 
-    async def settle(self, charge_id: str, ticks_actual: int) -> None:
+    async def settle(self, charge_id: str, ticks_actual: int, secret: Secret) -> None:
         """Settle a charge now, or leave it to the queue where the database can't be reached.
 
         The attempt goes on when the caller is cancelled.
@@ -124,7 +118,7 @@ class Settler:
         Raises:
             UnreachableError: the queue is full, or the gateway is shutting down; nothing was settled.
         """
-        job = self._enter(charge_id, ticks_actual)
+        job = self._enter(charge_id, ticks_actual, secret)
         if job is not None:
             await asyncio.shield(self._go_on_with(self._settle_now(job)))
 
@@ -148,9 +142,6 @@ class Settler:
             left = tuple(self._jobs)
             self._lose_all("the gateway has shut down")
         await asyncio.gather(*busy, return_exceptions=True)
-        with suppress(TimeoutError):
-            async with asyncio.timeout(self._timeout):
-                await self._identity.aclose()
         self._closing = False
         return left
 
@@ -164,11 +155,11 @@ class Settler:
         worker = set() if self._worker is None or self._worker.done() else {self._worker}
         return self._attempts | worker
 
-    def _enter(self, charge_id: str, ticks_actual: int) -> _Job | None:
+    def _enter(self, charge_id: str, ticks_actual: int, secret: Secret) -> _Job | None:
         """Take on a settlement; `None` if there is one of this charge already."""
         if charge_id in self._jobs:
             return None
-        job = _Job(charge_id, ticks_actual, self._clock())
+        job = _Job(charge_id, ticks_actual, secret, self._clock())
         if self._closing or len(self._jobs) >= self._largest_queue:
             why = "the gateway is shutting down" if self._closing else f"{len(self._jobs)} settlements wait already"
             self._lose(job, why)
@@ -181,12 +172,6 @@ class Settler:
         if self._worker is None or self._worker.done():
             # In a context of its own: what belongs to the request that happened to be the first must not stay with it.
             self._worker = asyncio.create_task(self._work(), name="tickctl settlements", context=Context())
-
-    async def _show_identity(self) -> None:
-        try:
-            await self._identity.caller()
-        except Exception as error:  # noqa: BLE001 - the gateway serves all the same
-            self._log.waits(error)
 
     async def _settle_now(self, job: _Job) -> None:
         try:
@@ -233,13 +218,12 @@ class Settler:
             self._pausing = None
 
     async def _attempt(self, job: _Job) -> _Outcome:
-        caller: Caller | None = None
         try:
             async with asyncio.timeout(self._timeout):
-                caller = await self._identity.caller()
-                settlement = await settle(self._store, caller, job.charge_id, job.ticks_actual)
+                # Nobody's rights are needed: the charge's secret is enough.
+                settlement = await settle(self._store, Anonymous(), job.charge_id, job.ticks_actual, job.secret)
         except TickctlError as error:
-            return self._judge(job, caller, error)
+            return self._judge(job, error)
         except TimeoutError:
             self._log.waits(UnreachableError(f"no answer within {self._timeout:g} s"))
             return _Outcome.OUTAGE
@@ -249,21 +233,21 @@ class Settler:
         self._count(job, settlement)
         return _Outcome.DONE
 
-    def _judge(self, job: _Job, caller: Caller | None, error: TickctlError) -> _Outcome:
-        if caller is not None and isinstance(error, InvalidInputError | NotFoundError | ConflictError):
+    def _judge(self, job: _Job, error: TickctlError) -> _Outcome:
+        if isinstance(error, InvalidInputError | NotFoundError | ConflictError):
             self._lose(job, error.message)
             return _Outcome.DONE
         self._log.waits(error)
         if isinstance(error, UnreachableError):
             return _Outcome.OUTAGE
-        if caller is not None:
-            self._identity.refused(caller)
         return _Outcome.REFUSED
 
     def _count(self, job: _Job, settlement: Settlement) -> None:
         if settlement.outcome is SettleOutcome.NOT_FOUND:
             self.lost += 1
             self._log.gone(job.charge_id)
+        elif settlement.outcome is SettleOutcome.TOO_MANY_REFUNDS:
+            self._lose(job, "the user's refunds of the day are used up (tick.settings.most_refunds)")
         else:
             self.settled += 1
         self._log.goes_on()

@@ -3,7 +3,7 @@
 import logging
 from typing import Final
 
-from tickctl.errors import CredentialsRefusedError, TickctlError, UnreachableError
+from tickctl.errors import TickctlError, UnreachableError
 
 _log: Final = logging.getLogger("tickctl.gateway")
 
@@ -19,9 +19,6 @@ class SettlingLog:
         match error:
             case UnreachableError():
                 self._once(logging.WARNING, error.message)
-            case CredentialsRefusedError():
-                remedy = "see docs/SUPABASE_SETUP.md, the gateway's own identity"
-                self._once(logging.ERROR, f"{error.message}; {remedy}")
             case TickctlError():
                 self._once(logging.ERROR, f"{error.message}; {error.hint}" if error.hint else error.message)
             case _:

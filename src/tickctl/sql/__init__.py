@@ -1,13 +1,21 @@
-"""The SQL that tickctl installs: migrations run once, in order; the rest again whenever its text changes."""
+"""The SQL that tickctl installs, and the requirements that a database is held to."""
 
 from tickctl.sql.files import (
-    SUPERSEDED,
+    Requirement,
     SqlFile,
     access_token_hook,
-    adoption,
-    function_sources,
     migrations,
+    record_installed,
     repeatables,
+    requirements,
 )
 
-__all__ = ["SUPERSEDED", "SqlFile", "access_token_hook", "adoption", "function_sources", "migrations", "repeatables"]
+__all__ = [
+    "Requirement",
+    "SqlFile",
+    "access_token_hook",
+    "migrations",
+    "record_installed",
+    "repeatables",
+    "requirements",
+]

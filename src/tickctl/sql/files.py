@@ -2,23 +2,16 @@
 
 import hashlib
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.resources import files
 from typing import Final
 
-POLICIES: Final = "policies.sql"
 HOOK: Final = "optional/access_token_hook.sql"
-
-SUPERSEDED: Final[Mapping[str, str]] = {
-    "5467818aa275669ec1a32bdd7615f0e424fd88b1f20114d4d02478eccae653a5": (
-        "0001_tables.sql before it could adopt tables: the same result in an empty database"
-    ),
-}
-"""Digests of migrations whose text was changed after they had run somewhere, and why that is no matter."""
-
-_DEFINITION: Final = re.compile(r"^create or replace function ([a-z_.]+)\(", re.MULTILINE)
-_BODY: Final = re.compile(r"\bas (\$\w*\$)(.*?)\1", re.DOTALL)
+POLICIES: Final = "policies.sql"
+_NAME: Final = re.compile(
+    r"^-- name: (?P<id>[a-z-]+)\n-- title: (?P<title>.+)\n-- kind: (?P<kind>[a-z]+)\n", re.MULTILINE
+)
+_WORD: Final = re.compile(r"^(\w+)(?: \([^)]*\))? as \(\n.*?^\)", re.MULTILINE | re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,14 +27,29 @@ class SqlFile:
         return hashlib.sha256(self.text.encode()).hexdigest()
 
 
+@dataclass(frozen=True, slots=True)
+class Requirement:
+    """What a database must be like, as one query that returns a row for each object that breaks it.
+
+    The columns are: the object; a message; the statement, or the advice, that fixes it, or null; whether the object is
+    tickctl's own; what else of the project depends on it, or null.
+
+    Attributes:
+        id: a stable name for scripts.
+        title: the requirement, as a sentence that is true where it is kept.
+        kind: what is done about it; see `tickctl.adapters.schema.steps.Kind`.
+        query: with the words that it uses explained in a WITH before it.
+    """
+
+    id: str
+    title: str
+    kind: str
+    query: str
+
+
 def migrations() -> tuple[SqlFile, ...]:
-    """Tables and types: each runs once, in the order of the numbers, and is never edited afterwards."""
+    """Tables and types, in the order of the numbers; every statement can run again."""
     return _folder("migrations")
-
-
-def adoption() -> tuple[SqlFile, ...]:
-    """The planner: functions in `pg_temp` that find out what installing takes, and do it."""
-    return _folder("adoption")
 
 
 def repeatables() -> tuple[SqlFile, ...]:
@@ -58,19 +66,39 @@ def access_token_hook() -> SqlFile:
     return _read(HOOK)
 
 
-def function_sources() -> Mapping[str, str]:
-    """Return the body of each function by its qualified name, as `pg_proc.prosrc` holds it; the hook's as well.
-
-    A function in the SQL standard's form (`return ...`) has no such text and is left out.
-    """
-    sources = {}
-    for file in (*_folder("functions"), access_token_hook()):
-        starts = [*_DEFINITION.finditer(file.text)]
+def requirements() -> tuple[Requirement, ...]:
+    """All requirements, in the order in which they are looked at and fixed."""
+    words = {match[1]: match[0] for match in _WORD.finditer(_read("requirements/words.sql").text)}
+    found = []
+    for file in _folder("requirements"):
+        if file.name.endswith("words.sql"):
+            continue
+        starts = [*_NAME.finditer(file.text)]
         ends = [*(start.start() for start in starts[1:]), len(file.text)]
         for start, end in zip(starts, ends, strict=True):
-            if body := _BODY.search(file.text, start.end(), end):
-                sources[start[1]] = body[2]
-    return sources
+            query = file.text[start.end() : end].strip().removesuffix(";")
+            found.append(Requirement(start["id"], start["title"], start["kind"], with_words(query, words)))
+    return tuple(found)
+
+
+def record_installed() -> str:
+    """The statements that remember each object as it was installed."""
+    words = {match[1]: match[0] for match in _WORD.finditer(_read("requirements/words.sql").text)}
+    query = with_words(
+        "insert into tick.installed (object, digest) select o.object, md5(o.text) from our_object as o"
+        " union all select 'PostgreSQL', (current_setting('server_version_num')::integer / 10000)::text",
+        words,
+    )
+    return f"delete from tick.installed; {query}"  # noqa: S608 - our own files
+
+
+def with_words(query: str, words: dict[str, str]) -> str:
+    """Return a query after the words that it uses."""
+    used: list[str] = []
+    for word, explanation in reversed(list(words.items())):
+        if re.search(rf"\b{word}\b", "".join((query, *used))):
+            used.insert(0, explanation)
+    return f"with recursive {', '.join(used)} {query}" if used else query
 
 
 def _folder(folder: str) -> tuple[SqlFile, ...]:

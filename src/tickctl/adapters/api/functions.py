@@ -11,7 +11,7 @@ from tickctl.adapters.api.address import host_of, rest_url
 from tickctl.adapters.api.keys import ApiKey
 from tickctl.adapters.api.shared_http import Failure, SharedHttp
 from tickctl.core.json import JsonObject
-from tickctl.core.quota import READ_ONLY, Caller, may_be_repeated
+from tickctl.core.quota import READ_ONLY, REPEATABLE, Caller
 from tickctl.core.quota.postgrest import ApiAnswer, read_answer, tells_the_outcome
 from tickctl.core.secrets import Secret
 from tickctl.core.secrets.masked import MASK
@@ -117,7 +117,7 @@ class AsyncApiFunctions:
         async with asyncio.timeout(2 * self._timeout):
             outcome = await self._http.post(name, arguments, headers)
             broken = isinstance(outcome, Failure) and outcome.broken
-            if broken and may_be_repeated(name, arguments) and clock() < given_up:
+            if broken and name in REPEATABLE and clock() < given_up:
                 outcome = await self._http.post(name, arguments, headers)
             return outcome
 

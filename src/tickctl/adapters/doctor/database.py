@@ -40,7 +40,7 @@ def look_at(url: Secret, place: str) -> Database:
 
 def _schema(connection: schema.Connection) -> Schema | Problem | Unread:
     try:
-        plan = schema.plan(connection)
+        plan = schema.outstanding(connection)
     except (UnreachableError, CredentialsRefusedError) as error:  # who may not look can't tell
         return Unread(error.message, error.hint)
     except TickctlError as error:

@@ -12,7 +12,7 @@ from tickctl.adapters.postgres.connecting import AsyncConnection
 from tickctl.adapters.postgres.connections import Connections, hang_up
 from tickctl.adapters.postgres.exchange import INTERVAL, Call, ConnectionLostError, StatementsLostError, exchange
 from tickctl.core.json import JsonObject
-from tickctl.core.quota import Caller, may_be_repeated
+from tickctl.core.quota import REPEATABLE, Caller
 from tickctl.core.secrets import Secret
 from tickctl.errors import TickctlError
 
@@ -76,7 +76,7 @@ class AsyncPostgresFunctions:
         except StatementsLostError:
             self._prepared = None
         except ConnectionLostError as lost:
-            if lost.late or not may_be_repeated(name, arguments):
+            if lost.late or name not in REPEATABLE:
                 raise lost.error from None
         try:
             return await self._once(call, until)

@@ -11,7 +11,7 @@ import psycopg
 from tickctl.adapters.postgres.connecting import Connection, connect, is_idle
 from tickctl.adapters.postgres.exchange import INTERVAL, Call, ConnectionLostError, exchange
 from tickctl.core.json import JsonObject
-from tickctl.core.quota import Caller, may_be_repeated
+from tickctl.core.quota import REPEATABLE, Caller
 from tickctl.core.secrets import Secret
 from tickctl.errors import TickctlError
 
@@ -62,7 +62,7 @@ class PostgresFunctions:
                 return self._run(call)
             except ConnectionLostError as lost:
                 # What writes may have been done; a connection that was made just now breaks for a reason.
-                if lost.late or not (kept and may_be_repeated(name, arguments)):
+                if lost.late or not (kept and name in REPEATABLE):
                     raise lost.error from None
             try:
                 return self._run(call)

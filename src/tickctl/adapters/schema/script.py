@@ -4,17 +4,22 @@ import json
 from importlib.metadata import version
 from typing import Final
 
-from tickctl.sql import SUPERSEDED, SqlFile, access_token_hook, adoption, migrations, repeatables
+from psycopg import sql
+
+from tickctl.adapters.schema.requirements import all_requirements, as_json, query
+from tickctl.sql import SqlFile, access_token_hook, migrations, record_installed, repeatables
 
 # An arbitrary number that two simultaneous installations agree on.
 LOCK: Final = 7_413_091_865_526_040
 LOCK_TIMEOUT: Final = "10s"
 """How long to wait for a table; for another installation we wait as long as it takes."""
-
-# When a file is to run; see sql/adoption/90_plan.sql.
-_ONCE: Final = "once"
-_AGAIN: Final = "again"
-_IF_INSTALLED: Final = "installed"
+SETTINGS: Final = (
+    "set local client_min_messages = 'error'; set local statement_timeout = 0;"
+    # Names in what the catalogue prints are then complete, whatever this role's search path is.
+    " set local search_path = ''; set local timezone = 'UTC'; set local datestyle = 'ISO'"
+)
+_SETTINGS: Final = ("client_min_messages", "statement_timeout", "search_path", "timezone", "datestyle", "lock_timeout")
+_ASKED: Final = frozenset({"refused", "denied", "newer", "blocker", "install", "change", "merge", "archive"})
 
 _HEADER: Final = """\
 -- The schema of tickctl for a Supabase project, whether empty or with tables of its own.
@@ -25,75 +30,94 @@ _HEADER: Final = """\
 _SCRIPT: Final = """\
 do $tickctl$
 declare
-    lock_timeout constant text := current_setting('lock_timeout');
-    messages constant text := current_setting('client_min_messages');
-    release constant jsonb := '{release}';
-    files constant jsonb := jsonb_build_array({files});
-    step record;
-    in_the_way text := '';
+    settings jsonb := '{{}}';
+    name text;
+    requirement jsonb;
+    violations jsonb;
+    violation jsonb;
+    is_outdated boolean := false;
 begin
-    perform set_config('client_min_messages', 'error', true), set_config('lock_timeout', '0', true);
+    foreach name in array {names} loop
+        settings := settings || jsonb_build_object(name, current_setting(name));
+    end loop;
+    {settings};
+    perform set_config('lock_timeout', '0', true);
     perform pg_advisory_xact_lock({lock});
     perform set_config('lock_timeout', '{lock_timeout}', true);
-    execute {planner};
-    for step in execute 'select kind, message from pg_temp.tick_apply($1, $2)' using files, release loop
-        if step.kind in ('blocker', 'refused', 'denied', 'newer') then
-            in_the_way := in_the_way || E'\\n' || step.message;
+    for requirement in select * from jsonb_array_elements({requirements}) loop
+        begin
+            execute format('select coalesce(jsonb_agg(to_jsonb(v)), ''[]'') from (%s)'
+                ' as v (object, message, fix, ours, dependants)', requirement ->> 'query') into violations;
+        exception
+            -- What it speaks of isn't there, or not yet.
+            when undefined_table or undefined_column or undefined_function or undefined_object or invalid_schema_name
+            then violations := '[]';
+        end;
+        for violation in select * from jsonb_array_elements(violations) loop
+            if requirement ->> 'kind' = 'install' then
+                is_outdated := true;
+            elsif requirement ->> 'kind' in ('change', 'merge', 'archive') and (violation ->> 'ours')::boolean then
+                execute violation ->> 'fix';
+                is_outdated := true;
+            else
+                raise exception 'tickctl can''t install its schema: %', violation ->> 'message' using errcode = '55000';
+            end if;
+        end loop;
+        if (requirement ->> 'is_last')::boolean and is_outdated then
+            execute {tables};
         end if;
     end loop;
-    execute 'select pg_temp.tick_forget()';
-    perform set_config('lock_timeout', lock_timeout, true), set_config('client_min_messages', messages, true);
-    if in_the_way <> '' then
-        raise exception 'tickctl can''t install its schema:%', in_the_way using errcode = '55000';
+    if is_outdated then
+        execute {functions};
+        execute {record};
     end if;
+    notify pgrst, 'reload schema';
+    foreach name in array {names} loop
+        perform set_config(name, settings ->> name, true);
+    end loop;
 end
 $tickctl$;
 """
 
 
-def planner() -> str:
-    """Return the definitions of the planner, which lies in `pg_temp`."""
-    return "\n".join(file.text for file in adoption())
-
-
-def payload(*, hook: bool) -> str:
-    """Return the files to install, as JSON for the planner."""
-    return json.dumps(
-        [{"name": file.name, "digest": file.digest, "text": file.text, "run": when} for file, when in _files(hook=hook)]
-    )
-
-
-def release() -> str:
-    """Return what the planner has to know of this tickctl, as JSON."""
-    return json.dumps({"version": version("tickctl"), "superseded": [*SUPERSEDED]})
+def record(sources: tuple[SqlFile, ...]) -> str:
+    """Return the statements that remember which files have run, and each object as it is now."""
+    digests = sql.Literal(as_json(sources)).as_string()
+    release = sql.Literal(version("tickctl")).as_string()
+    return f"""
+        insert into tick.migration (name, digest, applied_at)
+        select f.name, f.digest, now() from jsonb_to_recordset({digests}) as f (name text, digest text)
+        union all
+        select 'tickctl', {release}, now()
+        on conflict (name) do update set digest = excluded.digest, applied_at = excluded.applied_at
+        where migration.digest <> excluded.digest;
+        {record_installed()}
+    """  # noqa: S608 - literals of our own
 
 
 def as_one_file(*, hook: bool = False) -> str:
     """Return one SQL statement that does what `apply` does, and remembers it as `apply` does.
 
     Args:
-        hook: whether to install the optional access-token hook; where it is installed it is kept up to date anyway.
+        hook: whether to install the optional access-token hook; it is not kept up to date without.
     """
-    files = ",".join(
-        f"\n    jsonb_build_object('name', '{file.name}', 'digest', '{file.digest}', 'run', '{when}', 'text', "
-        f"{_quoted(file.text, 'tickctl_file')})"
-        for file, when in _files(hook=hook)
-    )
+    sources = (*migrations(), *repeatables(), *((access_token_hook(),) if hook else ()))
+    file_list = as_json(sources)
+    asked = [requirement for requirement in all_requirements() if requirement.kind in _ASKED]
+    last = [requirement.id for requirement in asked if requirement.kind == "install"][-1]
+    requirements = [{"kind": each.kind, "query": query(each, file_list), "is_last": each.id == last} for each in asked]
+    tables = [file.text for file in sources if file.name.startswith("migrations/")]
+    functions = [file.text for file in sources if not file.name.startswith("migrations/")]
     return _HEADER + _SCRIPT.format(
-        release=release(),
-        files=files,
+        names=f"array{[*_SETTINGS]}::text[]",
+        settings=SETTINGS,
         lock=LOCK,
         lock_timeout=LOCK_TIMEOUT,
-        planner=_quoted(planner(), "tickctl_planner"),
+        requirements=_quoted(json.dumps(requirements), "tickctl_requirements"),
+        tables=_quoted("\n".join(tables), "tickctl_tables"),
+        functions=_quoted("\n".join(functions), "tickctl_functions"),
+        record=_quoted(record(sources), "tickctl_record"),
     )
-
-
-def _files(*, hook: bool) -> list[tuple[SqlFile, str]]:
-    return [
-        *((file, _ONCE) for file in migrations()),
-        *((file, _AGAIN) for file in repeatables()),
-        (access_token_hook(), _AGAIN if hook else _IF_INSTALLED),
-    ]
 
 
 def _quoted(text: str, tag: str) -> str:

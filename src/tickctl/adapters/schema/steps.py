@@ -10,17 +10,17 @@ class StepKind(StrEnum):
     CREATE = "create"
     """Something new."""
     UPDATE = "update"
-    """Functions, views and policies of another version of tickctl are replaced."""
+    """What another version of tickctl installed, or somebody changed since, is installed again."""
     CHANGE = "change"
     """Something that exists gets another form."""
     MERGE = "merge"
     """Several rows become one; the others are kept in tick.adopted."""
     ARCHIVE = "archive"
     """Rows leave their table; they are kept in tick.adopted."""
-    DROP = "drop"
-    """Something that exists and can't stay goes."""
-    REVOKE = "revoke"
-    """Somebody loses a right."""
+    OPTION = "option"
+    """Something of the project's own is changed because an option asked for it."""
+    REMOVE = "remove"
+    """Something that tickctl made goes."""
     NOTE = "note"
     """Nothing is done; it is only worth knowing."""
 
@@ -32,10 +32,19 @@ class StepKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One step, in the words of a person."""
+    """One step, in the words of a person.
+
+    Attributes:
+        kind: what it does.
+        text: what is done, or worth knowing.
+        fix: for a note, the statement that would change it; the operator decides.
+        dependants: what else of the project depends on it, in words.
+    """
 
     kind: StepKind
     text: str
+    fix: str | None = None
+    dependants: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -34,7 +34,9 @@ def counting_probes(world: World) -> Iterator[Probe]:
         "impossible numbers of ticks are refused",
         tuple(Attempt(f"consuming {ticks} ticks", (*beginning, user.acts(), consume(ticks)), invalid) for ticks in bad),
     )
-    four_times = "select c.decision from generate_series(1, 4) as n, public.consume_ticks(ticks => least(n, 1)) as c"
+    four_times = (
+        "select c.decision from generate_series(1, 4) as n, public.consume_ticks(least(n, 1), gen_random_uuid()) as c"
+    )
     yield Probe(
         "limit-exact",
         "a limit of 3 grants 3 ticks and no more",
@@ -51,7 +53,7 @@ def counting_probes(world: World) -> Iterator[Probe]:
             Attempt(
                 "consuming at a limit of 0",
                 (
-                    world.sql("update public.profiles set daily_tick_limit = 0 where user_id = {user}"),
+                    world.sql("update public.profiles set daily_tick_limit = 0 where {profile_owner} = {user}"),
                     user.acts(),
                     consume("1"),
                 ),
@@ -66,14 +68,14 @@ def counting_probes(world: World) -> Iterator[Probe]:
             consuming(
                 "consuming twice with one request key",
                 "select c.decision, c.ticks_used from generate_series(1, 2) as n,"
-                " public.consume_ticks(least(n, 1), 'tickctl check', 'digest') as c",
+                " public.consume_ticks(least(n, 1), gen_random_uuid(), null, 'tickctl check', 'digest') as c",
                 ("granted", 1),
                 ("already_accepted", 1),
             ),
             consuming(
                 "consuming another number of ticks with the same key",
                 "select c.decision from generate_series(1, 2) as n,"
-                " public.consume_ticks(n, 'tickctl check', 'digest') as c",
+                " public.consume_ticks(n, gen_random_uuid(), null, 'tickctl check', 'digest') as c",
                 ("granted",),
                 ("key_conflict",),
             ),
@@ -82,9 +84,12 @@ def counting_probes(world: World) -> Iterator[Probe]:
                 (
                     *beginning,
                     user.acts(),
-                    world.sql("select public.consume_ticks(1, 'tickctl check')"),
+                    world.sql("select public.consume_ticks(1, gen_random_uuid(), null, 'tickctl check')"),
                     world.people.other.acts(),
-                    world.sql("select c.decision, c.ticks_used from public.consume_ticks(1, 'tickctl check') as c"),
+                    world.sql(
+                        "select c.decision, c.ticks_used"
+                        " from public.consume_ticks(1, gen_random_uuid(), null, 'tickctl check') as c"
+                    ),
                 ),
                 serves(("granted", 1)),
             ),
@@ -103,7 +108,7 @@ def counting_probes(world: World) -> Iterator[Probe]:
                     user.acts(),
                     world.sql(
                         "select pg_catalog.set_config('tickctl.day', c.usage_date || ' ' || c.resets_at, true)"
-                        " from public.consume_ticks(1) as c"
+                        " from public.consume_ticks(1, gen_random_uuid()) as c"
                     ),
                     world.sql(
                         "select pg_catalog.set_config('tickctl.my', c.usage_date || ' ' || c.resets_at, true)"
@@ -125,19 +130,18 @@ def counting_probes(world: World) -> Iterator[Probe]:
         ),
     )
     yield Probe(
-        "profile-made",
-        "a new user gets a profile with the default limit",
+        "new-user",
+        "a new user has the default limit",
         (
             Attempt(
                 "adding a user",
                 (
                     world.sql(
-                        "select p.daily_tick_limit is not distinct from s.default_limit, p.email = u.email"
-                        " from tick.settings as s cross join auth.users as u"
-                        " left join public.profiles as p on p.user_id = u.id where u.id = {unconfirmed}"
+                        "select a.daily_tick_limit is not distinct from s.default_limit from tick.settings as s"
+                        " cross join tick.account as a where a.user_id = {unconfirmed}"
                     ),
                 ),
-                answers((True, True)),
+                answers((True,)),
             ),
         ),
     )

@@ -6,12 +6,10 @@ from typing import Final
 
 from psycopg import sql
 
-from tickctl.adapters.schema_check.catalogue import Assertion, assess
 from tickctl.adapters.schema_check.finding import Finding, Part, Result
 from tickctl.adapters.schema_check.judging import answers, concluded
 from tickctl.adapters.schema_check.people import People
 from tickctl.adapters.schema_check.trial import Statement, Trial
-from tickctl.adapters.schema_check.words import words
 
 _INSTALLED: Final = """
 select from pg_catalog.pg_proc as p
@@ -23,15 +21,6 @@ select claims ->> 'email_confirmed_at', claims ? 'email_confirmed_at', claims ->
 from (select tick.access_token_hook({event}::jsonb) -> 'claims' as claims) as answer
 """
 _INSTALL: Final = "tickctl schema apply --with-hook"
-ASSERTIONS: Final = (
-    Assertion("hook-text", "the access-token hook has the text of this version", mend=_INSTALL, part=Part.HOOK),
-    Assertion(
-        "hook-grants",
-        "Supabase Auth may call the access-token hook, and nobody else",
-        mend=_INSTALL,
-        part=Part.HOOK,
-    ),
-)
 
 
 def look(trial: Trial, people: People | None) -> Iterator[Finding]:
@@ -52,9 +41,6 @@ def look(trial: Trial, people: People | None) -> Iterator[Finding]:
     # Auth keeps its configuration to itself, so this is as much as a database can tell.
     detail = "installed; whether Supabase Auth calls it, only the project's Auth settings tell (Hooks)"
     yield Finding("hook-installed", Part.HOOK, title, Result.NOTE, detail)
-    explained = words()
-    for assertion in ASSERTIONS:
-        yield assess(trial, explained, assertion)
     if people is not None:
         yield _claims(trial, people)
 

@@ -1,7 +1,10 @@
 """Who may consume, settle and administer: standing, sessions, claims and roles, tried out."""
 
+import hashlib
 from collections.abc import Iterator
 from typing import LiteralString
+
+from psycopg import sql
 
 from tickctl.adapters.schema_check.judging import Judge, denied, serves
 from tickctl.adapters.schema_check.people import World
@@ -31,6 +34,7 @@ def identity_probes(world: World) -> Iterator[Probe]:
                 user.acts(sub=user.session_id),
                 serves(("user_not_found",)),
             ),
+            consuming("with a token of an anonymous user", user.acts(is_anonymous=True), serves(("anonymous",))),
             consuming("without signing in", become("anon"), denied),
         ),
     )
@@ -51,6 +55,8 @@ def identity_probes(world: World) -> Iterator[Probe]:
         ("no claims", become("authenticated", "")),
         ("claims without a user", become("authenticated", {"role": "authenticated"})),
         ("a user's claims", become("anon", user.claims())),
+        ("a third-party application's claims", user.acts(client_id="00000000-0000-4000-8000-000000000001")),
+        ("claims for another audience", user.acts(aud="elsewhere")),
     )
     yield Probe(
         "forged-claims",
@@ -59,9 +65,8 @@ def identity_probes(world: World) -> Iterator[Probe]:
             Attempt(f"{call} with {tried}", (acts, world.sql(text)), denied)
             for tried, acts in forged
             for call, text in (
-                ("consuming", "select public.consume_ticks(1)"),
+                ("consuming", "select public.consume_ticks(1, gen_random_uuid())"),
                 ("showing a user", "select public.tick_admin_show({other}::text)"),
-                ("settling", "select public.settle_ticks({user}, 0)"),
             )
         ),
     )
@@ -87,17 +92,23 @@ def identity_probes(world: World) -> Iterator[Probe]:
         ),
     )
     settle: LiteralString = (
-        "select s.outcome from public.consume_ticks(3) as c, public.settle_ticks(c.charge_id, 0) as s"
+        "select s.outcome from public.consume_ticks(3, gen_random_uuid(),"
+        " '{digest}') as c, public.settle_ticks(c.charge_id, 0, {secret}) as s"
     )
+    digest = hashlib.sha256(b"secret").hexdigest()
     yield Probe(
         "settle-own-charge",
         "users can't give themselves ticks back",
         tuple(
-            Attempt(f"settling the own charge {tried}", (*world.fresh(), acts, world.sql(settle)), denied)
-            for tried, acts in (
-                ("as a user", user.acts()),
-                ("with app_metadata that the row does not have", user.acts(app_metadata={"role": "tick_gateway"})),
-                ("with user_metadata", user.acts(user_metadata={"role": "tick_gateway"})),
+            Attempt(
+                f"settling the own charge {tried}",
+                (
+                    *world.fresh(),
+                    user.acts(),
+                    sql.SQL(settle).format(digest=sql.SQL(digest), secret=sql.Literal(secret)),
+                ),
+                serves(("not_found",)),
             )
+            for tried, secret in (("without its secret", None), ("with another secret", "another"))
         ),
     )

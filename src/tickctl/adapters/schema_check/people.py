@@ -1,12 +1,13 @@
 """Users who exist for the length of the check, so that whatever is tried concerns nobody else."""
 
-from dataclasses import dataclass, field, fields
+import json
+from dataclasses import dataclass, field, fields, replace
 from typing import Final, LiteralString, TypeAlias
 
 from psycopg import sql
 
 from tickctl.adapters.schema_check.trial import Statement, Trial, become
-from tickctl.core.json import JsonObject
+from tickctl.core.json import Json, JsonObject
 
 _Columns: TypeAlias = dict[str, str | bool | None]
 
@@ -15,13 +16,25 @@ insert into auth.users (
     id, aud, role, email, email_confirmed_at, raw_app_meta_data, raw_user_meta_data, created_at, updated_at,
     is_anonymous, banned_until, deleted_at
 ) values (
-    {id}, 'authenticated', 'authenticated', {email}, {confirmed_at}::timestamptz, '{{}}', '{{}}', now(), now(),
+    {id}, 'authenticated', 'authenticated', {email}, {confirmed_at}::timestamptz, '{{}}', {metadata}, now(), now(),
     {anonymous}, {banned_until}::timestamptz, {deleted_at}::timestamptz
 )
 """
 _ADD_SESSION: Final = (
     "insert into auth.sessions (id, user_id, created_at, updated_at, not_after)"
     " values ({session_id}, {id}, now(), now(), {not_after}::timestamptz)"
+)
+# Two users of the project who haven't been there for longest, as far as anybody can tell.
+_EXISTING: Final = """
+select u.id::text
+from auth.users as u
+where u.email_confirmed_at is not null and u.deleted_at is null and u.banned_until is null and not u.is_anonymous
+order by u.last_sign_in_at nulls first, u.id
+limit 2
+"""
+_BECOME_KIND: Final = (
+    "update auth.users set email_confirmed_at = {confirmed_at}::timestamptz, is_anonymous = {anonymous},"
+    " banned_until = {banned_until}::timestamptz, deleted_at = {deleted_at}::timestamptz where id = {id}"
 )
 # The column that names a row's user: ours, or in a hand-made table the key itself.
 _OWNER_COLUMN: Final = """
@@ -38,6 +51,17 @@ where a.attrelid = pg_catalog.to_regclass({table}) and a.attname = {column} and 
 """
 
 
+_COLUMNS: Final = """
+select a.attname::text from pg_catalog.pg_attribute as a
+where a.attrelid = pg_catalog.to_regclass('public.profiles') and a.attnum > 0 and not a.attisdropped
+    and a.attgenerated = ''
+"""
+_INSTALLED: Final = (
+    "select tick.profile_key()::text, exists (select from tick.migration as m"
+    " where m.name = 'public.profiles' and m.digest = 'adopted')"
+)
+
+
 @dataclass(frozen=True, slots=True)
 class Person:
     """A throw-away user with a session."""
@@ -46,13 +70,30 @@ class Person:
     session_id: str
     columns: _Columns = field(default_factory=dict)
 
-    def claims(self, **other: str | JsonObject) -> JsonObject:
-        """Return the claims of this user's token as far as the database looks at them, some of them replaced."""
-        return {"role": "authenticated", "sub": self.id, "session_id": self.session_id} | other
+    prepared: tuple[Statement, ...] = ()
 
-    def acts(self, **other: str | JsonObject) -> Statement:
-        """Return the statement that makes what follows this user's request."""
-        return become("authenticated", self.claims(**other))
+    def claims(self, **other: Json) -> JsonObject:
+        """Return the claims of this user's token as far as the database looks at them, some of them replaced."""
+        own = {"role": "authenticated", "aud": "authenticated", "sub": self.id, "session_id": self.session_id}
+        return own | other
+
+    def acts(self, **other: Json) -> Statement:
+        """Return the statements that make what follows this user's request."""
+        return sql.SQL("; ").join((*self.prepared, become("authenticated", self.claims(**other))))
+
+    @property
+    def values(self) -> dict[str, sql.Literal]:
+        """What the statements that make the user want, by name."""
+        values: _Columns = {
+            "id": self.id,
+            "session_id": self.session_id,
+            "email": None if "anonymous" in self.columns else f"tickctl-check-{self.id}@example.invalid",
+            "metadata": metadata(self.id),
+            "anonymous": False,
+            **dict.fromkeys(("confirmed_at", "banned_until", "deleted_at", "not_after")),
+            **self.columns,
+        }
+        return {name: sql.Literal(value) for name, value in values.items()}
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,17 +136,44 @@ class People:
         """Return the statements that add them, as Supabase Auth would."""
         statements: list[Statement] = []
         for person in (getattr(self, each.name) for each in fields(self)):
-            values = {
-                "id": person.id,
-                "session_id": person.session_id,
-                "email": None if "anonymous" in person.columns else f"tickctl-check-{person.id}@example.invalid",
-                "anonymous": False,
-                **dict.fromkeys(("confirmed_at", "banned_until", "deleted_at", "not_after")),
-                **person.columns,
-            }
-            literals = {name: sql.Literal(value) for name, value in values.items()}
-            statements += [sql.SQL(_ADD_USER).format(**literals), sql.SQL(_ADD_SESSION).format(**literals)]
+            statements += [sql.SQL(_ADD_USER).format(**person.values), sql.SQL(_ADD_SESSION).format(**person.values)]
         return statements
+
+    def in_place_of(self, existing: list[str]) -> "tuple[People, list[Statement]]":
+        """Return people who are existing users for the moment, and the statements that give them sessions.
+
+        The second of them becomes whatever kind of user an attempt is about, for as long as it lasts.
+        """
+        user, other = (replace(old, id=new) for old, new in zip((self.user, self.other), existing, strict=True))
+        others = {}
+        for name in ("unconfirmed", "anonymous", "banned", "deleted", "ended"):
+            person = replace(getattr(self, name), id=existing[1])
+            kind = sql.SQL(_BECOME_KIND).format(**person.values)
+            others[name] = person if name == "ended" else replace(person, prepared=(become("none"), kind))
+        people = People(user, other, **others)
+        sessions = (getattr(people, each.name) for each in fields(people))
+        return people, [sql.SQL(_ADD_SESSION).format(**person.values) for person in sessions]
+
+
+def metadata(user_id: str) -> str:
+    """Return what sign-up triggers usually want to know of a user, as JSON."""
+    name = f"tickctl_check_{user_id[:8]}"
+    names = (
+        "username",
+        "user_name",
+        "preferred_username",
+        "name",
+        "full_name",
+        "display_name",
+        "first_name",
+        "last_name",
+    )
+    return json.dumps(dict.fromkeys(names, name))
+
+
+def existing_users(trial: Trial) -> list[str]:
+    """Return the ids of two users of the project whom nobody will miss for a moment; fewer where there are no more."""
+    return [str(row[0]) for row in trial.ask(sql.SQL(_EXISTING))]
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,13 +183,16 @@ class Tables:
     Attributes:
         profile_owner: the column of public.profiles that names the user.
         usage_owner: likewise of public.user_daily_usage.
-        has_email, has_grants: whether profiles have an e-mail, and days granted ticks.
+        has_grants: whether days have granted ticks.
+        is_adopted: whether public.profiles was there before tickctl, with grants and policies of the project's own.
+        columns: of public.profiles, those that a row can be copied by.
     """
 
     profile_owner: str
     usage_owner: str
-    has_email: bool
     has_grants: bool
+    is_adopted: bool
+    columns: tuple[str, ...]
 
 
 def find_tables(trial: Trial) -> Tables | None:
@@ -130,9 +201,13 @@ def find_tables(trial: Trial) -> Tables | None:
     owners = [trial.ask(sql.SQL(_OWNER_COLUMN).format(table=table)) for table in (profiles, usage)]
     if not all(owners):
         return None
-    email = trial.ask(sql.SQL(_HAS_COLUMN).format(table=profiles, column=sql.Literal("email")))
     granted = trial.ask(sql.SQL(_HAS_COLUMN).format(table=usage, column=sql.Literal("ticks_granted")))
-    return Tables(str(owners[0][0][0]), str(owners[1][0][0]), bool(email), bool(granted))
+    columns = tuple(str(row[0]) for row in trial.ask(sql.SQL(_COLUMNS)))
+    profile_owner, is_adopted = str(owners[0][0][0]), True
+    if trial.ask(sql.SQL("select where pg_catalog.to_regprocedure('tick.profile_key()') is not null")):
+        installed = trial.ask(sql.SQL(_INSTALLED))
+        profile_owner, is_adopted = str(installed[0][0]), bool(installed[0][1])
+    return Tables(profile_owner, str(owners[1][0][0]), bool(granted), is_adopted, columns)
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,7 +227,7 @@ class World:
         """Return the statements after which `user` and `other` have a limit of 3 and have used nothing."""
         return (
             self.sql("delete from public.user_daily_usage where user_id in ({user}, {other})"),
-            self.sql("update public.profiles set daily_tick_limit = 3 where user_id in ({user}, {other})"),
+            self.sql("update public.profiles set daily_tick_limit = 3 where {profile_owner} in ({user}, {other})"),
         )
 
     def rows(self) -> list[Statement]:

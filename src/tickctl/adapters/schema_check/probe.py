@@ -44,5 +44,5 @@ class Probe:
 
 def consume(ticks: str) -> Statement:
     """Return the statement that asks for ticks, given as an SQL expression, and answers with the decision."""
-    question = "select c.decision from public.consume_ticks(ticks => {ticks}) as c"
+    question = "select c.decision from public.consume_ticks(ticks => {ticks}, charge_id => gen_random_uuid()) as c"
     return sql.SQL(question).format(ticks=sql.SQL(ticks))

@@ -10,10 +10,11 @@ from tickctl.adapters.schema_check import catalogue, hook
 from tickctl.adapters.schema_check.counting_probes import counting_probes
 from tickctl.adapters.schema_check.finding import APPLY, Finding, Part, Result
 from tickctl.adapters.schema_check.identity_probes import identity_probes
-from tickctl.adapters.schema_check.people import People, World, find_tables
+from tickctl.adapters.schema_check.people import People, World, existing_users, find_tables
 from tickctl.adapters.schema_check.private_probes import private_probes
+from tickctl.adapters.schema_check.sign_up import sign_up
 from tickctl.adapters.schema_check.table_probes import stored_value_probes, table_probes
-from tickctl.adapters.schema_check.trial import Connection, Outcome, Trial, opened
+from tickctl.adapters.schema_check.trial import Connection, Outcome, Trial, become, opened
 from tickctl.errors import ConfigurationError
 
 _MISSING = """
@@ -35,6 +36,7 @@ where not exists (
 """
 
 _ADDING = "connect as postgres, and let triggers of yours on auth.users pass addresses that end in @example.invalid"
+_TWO = 2
 
 
 def check(connection: Connection, *, advance: Callable[[], object] = lambda: None) -> tuple[Finding, ...]:
@@ -71,9 +73,15 @@ def _all(trial: Trial) -> Iterator[Finding]:
     count = sql.Literal(2 * len(fields(People)))
     ids = trial.ask(sql.SQL("select gen_random_uuid() from generate_series(1, {count})").format(count=count))
     people = People.of([str(row[0]) for row in ids])
-    added = trial.keep(*people.additions())
+    yield from sign_up(trial, str(trial.ask(sql.SQL("select gen_random_uuid()"))[0][0]))
+    added = trial.keep(become("none"), *people.additions())
     if added.sqlstate:
-        yield _not_tried("throw-away-users", "throw-away users can be added, to try things out", added, _ADDING)
+        existing = existing_users(trial)
+        if len(existing) == _TWO:
+            people, sessions = people.in_place_of(existing)
+            added = trial.keep(become("none"), *sessions)
+    if added.sqlstate:
+        yield _not_tried("throw-away-users", "users can be had, to try things out", added, _ADDING)
         yield from hook.look(trial, None)
         return
     yield from hook.look(trial, people)

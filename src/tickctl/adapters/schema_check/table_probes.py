@@ -25,12 +25,12 @@ _READ_USAGE: LiteralString = "select ticks_used from public.user_daily_usage whe
 _INSERT_DAY: LiteralString = (
     "insert into public.user_daily_usage ({usage_owner}, usage_date, ticks_used) select u, current_date + 1, 0 from "
 )
-_INSERT_PROFILE: LiteralString = "insert into public.profiles ({profile_owner}, daily_tick_limit) values "
 
 
 def table_probes(world: World) -> Iterator[Probe]:
     """Yield the probes; `world`'s rows must be there."""
     user = world.people.user.acts()
+    whole = ("user_daily_usage",) if world.tables.is_adopted else ("profiles", "user_daily_usage")
 
     def as_user(tried: str, text: LiteralString, judge: Judge = writes_nothing) -> Attempt:
         return Attempt(tried, (user, world.sql(text)), judge)
@@ -46,17 +46,6 @@ def table_probes(world: World) -> Iterator[Probe]:
             ),
         ),
     )
-    if world.tables.has_email:
-        yield Probe(
-            "change-own-email",
-            "users can't change the e-mail in their profile",
-            (
-                as_user(
-                    "changing the own e-mail",
-                    "update public.profiles set email = 'somebody.else@example.invalid' where {profile_owner} = {user}",
-                ),
-            ),
-        )
     yield Probe(
         "lower-own-usage",
         "users can't lower what they have used",
@@ -78,7 +67,15 @@ def table_probes(world: World) -> Iterator[Probe]:
         "users can't delete their rows",
         (
             as_user("deleting the own usage", _DELETE + "{user}"),
-            as_user("deleting the own profile", "delete from public.profiles where {profile_owner} = {user}"),
+            Attempt(
+                "deleting the own profile of a user who is blocked",
+                (
+                    world.sql("update public.profiles set daily_tick_limit = 0 where {profile_owner} = {user}"),
+                    user,
+                    world.sql("delete from public.profiles where {profile_owner} = {user}"),
+                ),
+                writes_nothing,
+            ),
         ),
     )
     yield Probe(
@@ -87,15 +84,7 @@ def table_probes(world: World) -> Iterator[Probe]:
         (
             as_user("inserting a day for oneself", _INSERT_DAY + "(values ({user}::uuid)) as v (u)"),
             as_user("inserting a day for somebody else", _INSERT_DAY + "(values ({other}::uuid)) as v (u)"),
-            Attempt(
-                "inserting an own profile",
-                (
-                    world.sql("delete from public.profiles where {profile_owner} = {user}"),
-                    user,
-                    world.sql(_INSERT_PROFILE + "({user}, 1000000)"),
-                ),
-                writes_nothing,
-            ),
+            Attempt("inserting an own profile", (*_copied(world), user, _inserted(world)), writes_nothing),
         ),
     )
     yield Probe(
@@ -111,7 +100,11 @@ def table_probes(world: World) -> Iterator[Probe]:
         "read-others-rows",
         "users can't read other users' rows",
         (
-            as_user("reading another user's profile", _READ_LIMIT + "{other}", reads_nothing),
+            *(
+                []
+                if world.tables.is_adopted
+                else [as_user("reading another user's profile", _READ_LIMIT + "{other}", reads_nothing)]
+            ),
             as_user("reading another user's usage", _READ_USAGE + "{other}", reads_nothing),
         ),
     )
@@ -119,14 +112,18 @@ def table_probes(world: World) -> Iterator[Probe]:
         "read-own-rows",
         "users can read their own rows",
         (
-            as_user("reading the own limit", _READ_LIMIT + "{user}", serves((10,))),
+            *(
+                []
+                if world.tables.is_adopted
+                else [as_user("reading the own limit", _READ_LIMIT + "{user}", serves((10,)))]
+            ),
             as_user("reading the own usage", _READ_USAGE + "{user}", serves((7,))),
         ),
     )
     yield Probe(
         "truncate",
         "nobody can empty the tables through the API",
-        tuple(_truncate(world, who, table) for who in _WHO for table in ("profiles", "user_daily_usage")),
+        tuple(_truncate(world, who, table) for who in _WHO for table in whole),
     )
     visitor = become("anon")
     yield Probe(
@@ -135,7 +132,7 @@ def table_probes(world: World) -> Iterator[Probe]:
         tuple(
             Attempt(f"{tried} without signing in", (visitor, world.sql(text)), judge)
             for tried, text, judge in (
-                ("reading a profile", _READ_LIMIT + "{user}", reads_nothing),
+                *([] if world.tables.is_adopted else [("reading a profile", _READ_LIMIT + "{user}", reads_nothing)]),
                 ("reading a usage", _READ_USAGE + "{user}", reads_nothing),
                 ("raising a limit", _RAISE + "{user}", writes_nothing),
                 ("lowering a usage", _LOWER + "{user}", writes_nothing),
@@ -151,7 +148,7 @@ def table_probes(world: World) -> Iterator[Probe]:
         tuple(
             Attempt(f"{tried} with the secret key", (secret_key, world.sql(text)), writes_nothing)
             for tried, text in (
-                ("raising a limit", _RAISE + "{user}"),
+                *([] if world.tables.is_adopted else [("raising a limit", _RAISE + "{user}")]),
                 ("lowering a usage", _LOWER + "{user}"),
                 ("deleting a usage", _DELETE + "{user}"),
                 ("inserting a day", _INSERT_DAY + "(values ({user}::uuid)) as v (u)"),
@@ -168,10 +165,10 @@ def stored_value_probes(world: World) -> Iterator[Probe]:
         tuple(
             Attempt(tried, (world.sql(text),), constrained)
             for tried, text in (
-                ("a negative limit", "update public.profiles set daily_tick_limit = -1 where user_id = {user}"),
+                ("a negative limit", "update public.profiles set daily_tick_limit = -1 where {profile_owner} = {user}"),
                 (
                     "a limit above 1000000000",
-                    "update public.profiles set daily_tick_limit = 1000000001 where user_id = {user}",
+                    "update public.profiles set daily_tick_limit = 1000000001 where {profile_owner} = {user}",
                 ),
                 ("a negative usage", "update public.user_daily_usage set ticks_used = -1 where user_id = {user}"),
                 ("a negative grant", "update public.user_daily_usage set ticks_granted = -1 where user_id = {user}"),
@@ -179,10 +176,33 @@ def stored_value_probes(world: World) -> Iterator[Probe]:
                     "a second row for a day",
                     "insert into public.user_daily_usage (user_id, usage_date) values ({user}, current_date)",
                 ),
-                ("a second profile", "insert into public.profiles (user_id) values ({user})"),
+                ("a second profile", "insert into public.profiles ({profile_owner}) values ({user})"),
             )
         ),
     )
+
+
+def _copied(world: World) -> tuple[Statement, ...]:
+    """Take the user's profile away, and keep a copy with a higher limit where the user can read it."""
+    columns = sql.SQL(", ").join(map(sql.Identifier, world.tables.columns))
+    copy = sql.SQL(
+        "create temporary table tickctl_copy as select {columns} from public.profiles where {owner} = {user}"
+    )
+    owner, user = sql.Identifier(world.tables.profile_owner), sql.Literal(world.people.user.id)
+    return (
+        copy.format(columns=columns, owner=owner, user=user),
+        sql.SQL("update pg_temp.tickctl_copy set daily_tick_limit = 1000000"),
+        sql.SQL("grant select on pg_temp.tickctl_copy to authenticated"),
+        sql.SQL("delete from public.profiles where {owner} = {user}").format(owner=owner, user=user),
+    )
+
+
+def _inserted(world: World) -> Statement:
+    columns = sql.SQL(", ").join(map(sql.Identifier, world.tables.columns))
+    insert = (
+        "insert into public.profiles ({columns}) overriding system value select {columns} from pg_temp.tickctl_copy"
+    )
+    return sql.SQL(insert).format(columns=columns)
 
 
 _WHO = ("authenticated", "anon", "service_role")

@@ -51,6 +51,8 @@ _EACH: Final = sql.SQL(
     $tickctl$
     """
 )
+AUTH_ROLE: Final = "supabase_auth_admin"
+"""Supabase Auth's own role, which signs users up."""
 CARRIED_OUT: Final = "TICK0"
 """What stands for success among SQLSTATEs."""
 
@@ -62,12 +64,14 @@ class Outcome:
     Attributes:
         sqlstate: of the error that ended it; None where all statements were carried out.
         message: the server's words about that error.
+        context: where it arose, as the server tells.
         results: the rows of each statement.
         changed: how many rows the last statement returned or changed.
     """
 
     sqlstate: str | None = None
     message: str = ""
+    context: str = ""
     results: Sequence[Sequence[Row]] = ()
     changed: int = 0
 
@@ -85,6 +89,12 @@ class Trial:
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
+
+    @property
+    def connection(self) -> Connection:
+        """The connection, for what is only read; nothing that was tried is left on it."""
+        self._connection.execute(_UNDO)
+        return self._connection
 
     def ask(self, query: Statement) -> Sequence[Row]:
         """Return the rows of a query by the connection's own role.
@@ -105,7 +115,7 @@ class Trial:
         except psycopg.Error as error:
             if error.sqlstate is None or self._connection.closed:
                 raise
-            return Outcome(sqlstate=error.sqlstate, message=error.diag.message_primary or "")
+            return Outcome(error.sqlstate, error.diag.message_primary or "", error.diag.context or "")
 
     def attempt_each(self, caller: Statement, statements: Sequence[str]) -> Sequence[str] | Outcome:
         """Carry out statements independently as a caller, and return an SQLSTATE or CARRIED_OUT for each.
@@ -155,9 +165,12 @@ def become(role: str, claims: JsonObject | str | None = None) -> Statement:
     return sql.SQL(
         "select pg_catalog.set_config('role', {role}, true),"
         " pg_catalog.set_config('row_security', {row_security}, true),"
+        # As for the project's own requests: its triggers and policies find names by it.
+        " pg_catalog.set_config('search_path', {search_path}, true),"
         " pg_catalog.set_config('request.jwt.claims', {claims}, true)"
     ).format(
         role=sql.Literal(role),
         row_security=sql.Literal("off" if role == "none" else "on"),
+        search_path=sql.Literal("auth, public, extensions" if role == AUTH_ROLE else "public, extensions"),
         claims=sql.Literal(claims),
     )

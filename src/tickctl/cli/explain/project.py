@@ -58,9 +58,7 @@ def _store(settings: "Settings", backend: BackendName, stack: ExitStack) -> "Sql
         return over_postgres(database_url(settings), stack)
     if (api := api_of(settings)) is not None:
         from tickctl.adapters.api import ApiFunctions
-        from tickctl.adapters.gateway_identity import GatewayUser
 
-        GatewayUser.from_settings(settings)  # half of it keeps a gateway from starting
         return stack.enter_context(ApiFunctions(*api))
     return over_postgres(database_of(settings), stack)
 

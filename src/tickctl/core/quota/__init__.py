@@ -19,19 +19,20 @@ from tickctl.core.quota.model import (
 )
 from tickctl.core.quota.port import (
     READ_ONLY,
+    REPEATABLE,
     Anonymous,
     AsyncSqlFunctions,
     Caller,
     ServiceRole,
     SignedInUser,
     SqlFunctions,
-    may_be_repeated,
 )
-from tickctl.core.quota.service import LARGEST_CHUNK, QuotaAdmin, consume, my_ticks, settle
+from tickctl.core.quota.service import LARGEST_CHUNK, QuotaAdmin, consume, my_ticks, refund_digest, settle
 
 __all__ = [
     "LARGEST_CHUNK",
     "READ_ONLY",
+    "REPEATABLE",
     "AdminChange",
     "Administrator",
     "Anonymous",
@@ -63,8 +64,8 @@ __all__ = [
     "day_ends",
     "day_of",
     "decide",
-    "may_be_repeated",
     "my_ticks",
+    "refund_digest",
     "remaining",
     "settle",
 ]

@@ -3,23 +3,30 @@
 from tickctl.core.quota.model import Consumption, Settlement
 from tickctl.core.quota.port import AsyncSqlFunctions, Caller
 from tickctl.core.quota.service import consume_arguments, only_row, settle_arguments
+from tickctl.core.secrets import Secret
 
 
 async def consume(
     functions: AsyncSqlFunctions,
     caller: Caller,
     ticks: int,
+    charge_id: str,
+    *,
+    refund: str | None = None,
     request_key: str | None = None,
     request_digest: str | None = None,
-    *,
     require_confirmed: bool = True,
 ) -> Consumption:
     """Subtract ticks from the caller's day, or learn why not; all is as in `tickctl.core.quota.consume`."""
-    arguments = consume_arguments(ticks, request_key, request_digest, require_confirmed=require_confirmed)
+    arguments = consume_arguments(
+        ticks, charge_id, refund, request_key, request_digest, require_confirmed=require_confirmed
+    )
     return Consumption.from_row(only_row(await functions.call("consume_ticks", arguments, caller=caller)))
 
 
-async def settle(functions: AsyncSqlFunctions, caller: Caller, charge_id: str, ticks_actual: int) -> Settlement:
+async def settle(
+    functions: AsyncSqlFunctions, caller: Caller, charge_id: str, ticks_actual: int, secret: Secret | None = None
+) -> Settlement:
     """Give back, once, what a charge did not use; all is as in `tickctl.core.quota.settle`."""
-    arguments = settle_arguments(charge_id, ticks_actual)
+    arguments = settle_arguments(charge_id, ticks_actual, secret)
     return Settlement.from_row(only_row(await functions.call("settle_ticks", arguments, caller=caller)))

@@ -25,9 +25,9 @@ class Decision(StrEnum):
     ANONYMOUS = "anonymous"
     EMAIL_NOT_CONFIRMED = "email_not_confirmed"
     KEY_CONFLICT = "key_conflict"
-    """The request key was used before for another amount or another body."""
+    """The request key, or the charge id, was used before for another amount or another body."""
     ALREADY_ACCEPTED = "already_accepted"
-    """The same request was granted before: not to be carried out again."""
+    """The same request was granted before, and not given back: not to be carried out again."""
     COST_EXCEEDS_LIMIT = "cost_exceeds_limit"
     """More than the whole day allows: waiting will not help."""
     QUOTA_EXHAUSTED = "quota_exhausted"
@@ -40,6 +40,9 @@ class SettleOutcome(StrEnum):
     SETTLED = "settled"
     ALREADY_SETTLED = "already_settled"
     NOT_FOUND = "not_found"
+    """There is no such charge, or the secret is not that of this charge."""
+    TOO_MANY_REFUNDS = "too_many_refunds"
+    """The user's charges of that day were settled to 0 as often as `tick.settings.most_refunds` allows."""
 
 
 class LimitOutcome(StrEnum):
@@ -55,8 +58,8 @@ class LimitOutcome(StrEnum):
 class Consumption:
     """The answer of `consume_ticks`: the decision and the caller's day after it.
 
-    Of a user who does not exist, the numbers are all 0. `charge_id` is the charge that was made now or, for
-    `ALREADY_ACCEPTED` and `KEY_CONFLICT`, then.
+    Of a user who does not exist, the numbers are all 0. `charge_id` is the caller's own when granted; for
+    `ALREADY_ACCEPTED` and `KEY_CONFLICT` it is that of the earlier request.
     """
 
     decision: Decision

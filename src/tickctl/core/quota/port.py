@@ -24,12 +24,8 @@ READ_ONLY: Final = frozenset(
 """Functions that change nothing, so that a call whose answer was lost may be repeated."""
 
 
-def may_be_repeated(name: str, arguments: JsonObject) -> bool:
-    """Tell whether a call whose outcome is not known may be made again without doing anything twice.
-
-    `consume_ticks` with a request key answers `already_accepted` where the first call was carried out.
-    """
-    return name in READ_ONLY or (name == "consume_ticks" and arguments.get("request_key") is not None)
+REPEATABLE: Final = READ_ONLY | {"consume_ticks", "settle_ticks"}
+"""Functions that do nothing twice: `consume_ticks` with the same charge id, and `settle_ticks`, count once."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,8 @@
 """What the command line and the gateway do with quotas: each a call of one SQL function, its rows read strictly."""
 
 import difflib
+import hashlib
+import uuid
 from collections.abc import Sequence
 from typing import Final, TypeAlias
 
@@ -21,12 +23,15 @@ from tickctl.core.quota.model import (
 )
 from tickctl.core.quota.port import Caller, ServiceRole, SqlFunctions
 from tickctl.core.quota.rows import Row
+from tickctl.core.secrets import Secret
 from tickctl.errors import InvalidInputError, NotFoundError, TickctlError, UnreachableError
 
 LARGEST_CHUNK: Final = 1000
 """Entries that one call of `set_limits` or `resolve` takes, and rows that one call of a list gives."""
 _SUGGESTIONS: Final = 3
 _LONGEST_ID: Final = 18
+_DELETED: Final = "this user was deleted"
+"""The database's words, in tick.living_user."""
 
 Rows: TypeAlias = Sequence[JsonObject]
 
@@ -38,6 +43,8 @@ def consume(
     request_key: str | None = None,
     request_digest: str | None = None,
     *,
+    charge_id: str | None = None,
+    refund: str | None = None,
     require_confirmed: bool = True,
 ) -> Consumption:
     """Subtract ticks from the caller's day, or learn why not.
@@ -46,41 +53,67 @@ def consume(
         functions: the database.
         caller: the user whose ticks they are.
         ticks: how many, 1 or more.
-        request_key: 1…255 characters that stand for this request; the same key is never granted twice.
+        request_key: 1…255 characters that stand for this request; the same key is never granted twice, unless the
+            charge was given back.
         request_digest: up to 128 characters that differ when the request does.
+        charge_id: a UUID of the caller's own making for the charge; the same one again is the same charge, and answers
+            as the first call did. A new one unless given.
+        refund: the `refund_digest` of the secret with which the charge can be settled; without it only operators can.
         require_confirmed: whether the e-mail must be confirmed.
 
     Raises:
         InvalidInputError: an argument is out of range.
-        UnreachableError: no answer came; with a request key it is safe to ask again.
+        UnreachableError: no answer came; with the same charge id it is safe to ask again.
     """
-    arguments = consume_arguments(ticks, request_key, request_digest, require_confirmed=require_confirmed)
+    arguments = consume_arguments(
+        ticks,
+        charge_id or str(uuid.uuid4()),
+        refund,
+        request_key,
+        request_digest,
+        require_confirmed=require_confirmed,
+    )
     return Consumption.from_row(only_row(functions.call("consume_ticks", arguments, caller=caller)))
 
 
 def consume_arguments(
-    ticks: int, request_key: str | None, request_digest: str | None, *, require_confirmed: bool
+    ticks: int,
+    charge_id: str,
+    refund: str | None,
+    request_key: str | None,
+    request_digest: str | None,
+    *,
+    require_confirmed: bool,
 ) -> JsonObject:
     """Return the arguments of `consume_ticks`."""
-    arguments: dict[str, Json] = {"ticks": ticks, "require_confirmed": require_confirmed}
+    arguments: dict[str, Json] = {"ticks": ticks, "charge_id": charge_id, "require_confirmed": require_confirmed}
+    if refund is not None:
+        arguments["refund_digest"] = refund
     if request_key is not None:
         arguments |= {"request_key": request_key, "request_digest": request_digest}
     return arguments
 
 
-def settle(functions: SqlFunctions, caller: Caller, charge_id: str, ticks_actual: int) -> Settlement:
+def refund_digest(secret: Secret) -> str:
+    """Return what `consume_ticks` is given of the secret that `settle_ticks` wants: the SHA-256 in hexadecimal."""
+    return hashlib.sha256(secret.reveal().encode()).hexdigest()
+
+
+def settle(
+    functions: SqlFunctions, caller: Caller, charge_id: str, ticks_actual: int, secret: Secret | None = None
+) -> Settlement:
     """Give back, once, what a charge did not use; `ticks_actual` is what it did, 0 up to the charge.
 
-    Raises:
-        CredentialsRefusedError: the caller is neither an operator nor the gateway's own identity.
+    Operators need no secret; whoever else calls brings that of the charge. With a wrong one there is no such charge.
     """
-    arguments = settle_arguments(charge_id, ticks_actual)
+    arguments = settle_arguments(charge_id, ticks_actual, secret)
     return Settlement.from_row(only_row(functions.call("settle_ticks", arguments, caller=caller)))
 
 
-def settle_arguments(charge_id: str, ticks_actual: int) -> JsonObject:
+def settle_arguments(charge_id: str, ticks_actual: int, secret: Secret | None) -> JsonObject:
     """Return the arguments of `settle_ticks`."""
-    return {"charge_id": charge_id, "ticks_actual": ticks_actual}
+    arguments: dict[str, Json] = {"charge_id": charge_id, "ticks_actual": ticks_actual}
+    return arguments if secret is None else arguments | {"refund_secret": secret.reveal()}
 
 
 def my_ticks(functions: SqlFunctions, caller: Caller) -> QuotaState:
@@ -131,11 +164,11 @@ class QuotaAdmin:
         limit: int = 50,
         after: str | None = None,
     ) -> Page[UserOverview]:
-        """Return users in the order of their e-mails.
+        """Return users in the order of their e-mails; those without one come last.
 
         Args:
             kind: which users.
-            search: a part of the e-mail, taken literally, in any case.
+            search: a part of the e-mail or the phone number, or the beginning of the id; taken literally, in any case.
             limit: how many at most.
             after: `next` of the page before.
 
@@ -247,7 +280,9 @@ class QuotaAdmin:
     def _about(self, name: str, user_ref: str, arguments: JsonObject) -> Rows:
         try:
             return self._call(name, {"user_ref": user_ref, **arguments})
-        except NotFoundError:
+        except NotFoundError as error:
+            if error.message == _DELETED:
+                raise
             raise NotFoundError(
                 f"there is no user {user_ref!r}",
                 hint="look for them with `tickctl quota list --search`",

@@ -29,6 +29,8 @@ create table if not exists auth.users (
 -- One account for each address, except that single sign-on may bring the same address from several places.
 create unique index if not exists users_email_partial_key on auth.users (email) where (is_sso_user = false);
 create index if not exists users_is_anonymous_idx on auth.users (is_anonymous);
+alter table auth.users add column if not exists instance_id uuid;
+create index if not exists users_instance_id_email_idx on auth.users (instance_id, lower(email::text));
 
 do $$
 begin
@@ -47,6 +49,7 @@ create table if not exists auth.sessions (
     not_after timestamptz
 );
 
+alter table auth.sessions add column if not exists oauth_client_id uuid;
 create index if not exists sessions_user_id_idx on auth.sessions (user_id);
 create index if not exists sessions_not_after_idx on auth.sessions (not_after desc);
 

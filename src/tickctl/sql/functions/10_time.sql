@@ -4,13 +4,7 @@
 -- They are views rather than functions. A function needs a search_path of its own to be safe, and a function with one
 -- is called anew for each row; what a view computes is planned as a part of the query that reads it.
 
-drop view if exists tick.overview;
-drop view if exists tick.quota;
-drop view if exists tick.account;
-drop view if exists tick.today;
-drop view if exists tick.clock;
-
-create view tick.clock with (security_invoker = true) as select now() as moment;
+create or replace view tick.clock with (security_invoker = true) as select now() as moment;
 comment on view tick.clock is 'The time of everything here; tests replace this view to move it.';
 
 -- The first instant after `moment` whose date in `zone` differs from that of `moment`.
@@ -22,7 +16,7 @@ comment on view tick.clock is 'The time of everything here; tests replace this v
 -- and midnight by the new offset. (PostgreSQL reads a midnight that is skipped by the offset before the change, and of
 -- two takes the later.)
 create or replace function tick.odd_day_ends(moment timestamptz, zone text) returns timestamptz
-language plpgsql stable parallel safe set search_path = ''
+language plpgsql stable parallel safe set search_path = pg_catalog, pg_temp
 as $$
 declare
     local_now constant timestamp := moment at time zone zone;
@@ -58,7 +52,7 @@ $$;
 
 -- One row: the rules, the day that it is by them, and when it ends; the latter is quick for nearly all days. OFFSET 0
 -- lets each midnight be computed once rather than wherever it is named.
-create view tick.today with (security_invoker = true) as
+create or replace view tick.today with (security_invoker = true) as
 select
     now.moment,
     rules.time_zone,
@@ -84,7 +78,7 @@ from tick.settings as rules
 cross join tick.clock as now;
 
 create or replace function tick.check_time_zone() returns trigger
-language plpgsql set search_path = ''
+language plpgsql set search_path = pg_catalog, pg_temp
 as $$
 begin
     -- Not every text that `at time zone` takes: 'UTC+3' is a POSIX rule and lies west of Greenwich.

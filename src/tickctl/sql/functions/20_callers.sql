@@ -3,17 +3,31 @@
 
 -- A reference to a user may be an id or something else; no token's claims come through here.
 create or replace function tick.uuid_or_null(value text) returns uuid
-language plpgsql immutable set search_path = ''
+language plpgsql immutable set search_path = pg_catalog, pg_temp
 as $$
 begin
     return case when value ~* '^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$' then value::uuid end;
 end
 $$;
 
--- The user and session of the token, existing or not; 42501 where no user is signed in, and 22P02 for a token whose
--- ids are no UUIDs, which Supabase Auth does not issue.
+-- Sessions that count: those of third-party OAuth clients don't. Older versions of Supabase Auth know no such clients.
+do $$
+begin
+    execute format(
+        'create or replace view tick.session with (security_invoker = true) as'
+        ' select s.id, s.user_id, s.not_after, s.aal::text as aal from auth.sessions as s where %s',
+        case when exists (
+            select from pg_catalog.pg_attribute as a
+            where a.attrelid = 'auth.sessions'::regclass and a.attname = 'oauth_client_id' and not a.attisdropped
+        ) then 's.oauth_client_id is null' else 'true' end
+    );
+end
+$$;
+
+-- The user and session of the token, existing or not, by the rules of tickctl.core.tokens.claims; 42501 where no user is
+-- signed in, and 22P02 for a token whose ids are no UUIDs, which Supabase Auth does not issue.
 create or replace function tick.signed_in_user() returns tick.signed_in_user
-language plpgsql stable set search_path = ''
+language plpgsql stable set search_path = pg_catalog, pg_temp
 as $$
 declare
     claims constant jsonb := nullif(current_setting('request.jwt.claims', true), '')::jsonb;
@@ -22,33 +36,22 @@ begin
     if claims ->> 'role' = 'authenticated' then
         caller.user_id := (claims ->> 'sub')::uuid;
         caller.session_id := (claims ->> 'session_id')::uuid;
+        -- Whatever is not false is no user with an address.
+        caller.is_anonymous := coalesce(claims -> 'is_anonymous' <> 'false', false);
     end if;
     if caller.user_id is null then
         raise exception 'this needs a signed-in user' using errcode = '42501';
+    elsif claims ? 'client_id' then
+        raise exception 'the session belongs to a third-party OAuth client' using errcode = '42501';
+    -- Supabase Auth writes a list of one into the first token after it has started.
+    elsif (case jsonb_typeof(claims -> 'aud') when 'array' then claims #>> '{aud,0}' else claims ->> 'aud' end)
+        is distinct from (select s.audience from tick.settings as s)
+        or jsonb_typeof(claims -> 'aud') = 'array' and jsonb_array_length(claims -> 'aud') <> 1
+    then
+        raise exception 'the token is for another audience' using errcode = '42501',
+            hint = 'Where SUPABASE_JWT_AUDIENCE is set, tick.settings.audience must be the same.';
     end if;
     return caller;
-end
-$$;
-
--- The signed-in user, when the account is in good standing and the session has not ended; otherwise null.
--- A token outlives log-out, ban and deletion, so the rows decide.
-create or replace function tick.live_user() returns uuid
-language plpgsql stable set search_path = ''
-as $$
-declare
-    caller constant tick.signed_in_user := tick.signed_in_user();
-    moment constant timestamptz := (select now.moment from tick.clock as now);
-begin
-    return (
-        select u.id
-        from auth.users as u
-        join auth.sessions as s on s.user_id = u.id
-        where u.id = caller.user_id
-            and s.id = caller.session_id
-            and u.deleted_at is null
-            and (u.banned_until is null or u.banned_until <= moment)
-            and (s.not_after is null or s.not_after > moment)
-    );
 end
 $$;
 
@@ -57,7 +60,7 @@ $$;
 -- direct connection of their own. To be called from a SECURITY DEFINER function: there current_user is the owner, while
 -- the setting `role` still tells what the session switched to.
 create or replace function tick.trusted_caller() returns text
-language plpgsql stable set search_path = ''
+language plpgsql stable set search_path = pg_catalog, pg_temp
 as $$
 begin
     return case
@@ -68,65 +71,84 @@ begin
 end
 $$;
 
--- Whether the caller is the gateway under its own identity: an Auth user, in good standing, whose app_metadata says so.
--- Users can't write app_metadata; the live row decides, not the token's copy of it.
-create or replace function tick.is_gateway() returns boolean
-language plpgsql stable set search_path = ''
+-- Why an account can't act at this moment, null when it can. A token outlives log-out, ban and deletion, so the rows
+-- decide.
+create or replace function tick.inactive(caller tick.signed_in_user) returns text
+language plpgsql stable set search_path = pg_catalog, pg_temp
 as $$
-declare
-    -- A variable, not a call within the query: the planner runs stable functions for its estimates, too.
-    whose constant uuid := tick.live_user();
 begin
-    return exists (
-        select from auth.users as u where u.id = whose and u.raw_app_meta_data ->> 'role' = 'tick_gateway'
+    return coalesce(
+        (
+            select case
+                when u.deleted_at is not null then 'this administrator''s account was deleted'
+                when u.banned_until > now.moment then 'this administrator is banned'
+                when s.id is null then 'this administrator''s session has ended'
+                when u.is_anonymous or caller.is_anonymous then 'this administrator is signed in anonymously'
+                else ''
+            end
+            from auth.users as u
+            cross join tick.clock as now
+            left join tick.session as s
+                on s.id = caller.session_id and s.user_id = u.id and (s.not_after is null or s.not_after > now.moment)
+            where u.id = caller.user_id
+        ),
+        'this administrator''s account was deleted'
     );
 end
 $$;
 
 -- Whether a caller who has enrolled a second factor has not shown it in this session: the password alone, perhaps
 -- somebody else's by now, makes nobody an administrator then. Auth's older versions have no such table.
-create or replace function tick.lacks_second_factor(whose uuid) returns boolean
-language plpgsql stable set search_path = ''
+create or replace function tick.lacks_second_factor(caller tick.signed_in_user) returns boolean
+language plpgsql stable set search_path = pg_catalog, pg_temp
 as $$
-declare
-    caller constant tick.signed_in_user := tick.signed_in_user();
 begin
     if to_regclass('auth.mfa_factors') is null then
         return false;
     end if;
-    return exists (select from auth.mfa_factors as f where f.user_id = whose and f.status::text = 'verified')
+    return exists (select from auth.mfa_factors as f where f.user_id = caller.user_id and f.status::text = 'verified')
         and not exists (
-            select from auth.sessions as s
-            where s.id = caller.session_id and s.user_id = whose and s.aal::text in ('aal2', 'aal3')
+            select from tick.session as s
+            where s.id = caller.session_id and s.user_id = caller.user_id and s.aal in ('aal2', 'aal3')
         );
 end
 $$;
 
--- The administrator who calls, as the log will name them; 42501 for everybody else.
+-- The administrator who calls, as the log will name them; 42501 for everybody else. Only the caller's own rows are
+-- looked at, and no argument of the call is known here, so that a refusal tells nothing about anybody else.
 create or replace function tick.require_admin() returns tick.actor
-language plpgsql stable set search_path = ''
+language plpgsql stable set search_path = pg_catalog, pg_temp
 as $$
 declare
+    caller tick.signed_in_user;
     actor tick.actor;
+    reason text;
 begin
     actor.name := tick.trusted_caller();
-    if actor.name is null then
-        actor.user_id := tick.live_user();
-        actor.name := (select a.user_id::text from tick.admin as a where a.user_id = actor.user_id);
+    if actor.name is not null then
+        return actor;
     end if;
-    if actor.name is null then
+    caller := tick.signed_in_user();
+    if not exists (select from tick.admin as a where a.user_id = caller.user_id) then
         raise exception 'this needs an administrator' using errcode = '42501';
-    elsif actor.user_id is not null and tick.lacks_second_factor(actor.user_id) then
+    end if;
+    reason := tick.inactive(caller);
+    if reason <> '' then
+        raise exception '%', reason using errcode = '42501', hint = case
+            when reason like '%session%' then 'Sign in again with `tickctl login`.'
+        end;
+    elsif tick.lacks_second_factor(caller) then
         raise exception 'this needs the administrator''s second factor' using errcode = '42501',
             hint = 'Sign in again with `tickctl login`, on a terminal.';
     end if;
+    actor := (caller.user_id::text, caller.user_id);
     return actor;
 end
 $$;
 
 -- The same, without the signed-in: for what a stolen token must not be enough.
 create or replace function tick.require_operator() returns tick.actor
-language plpgsql stable set search_path = ''
+language plpgsql stable set search_path = pg_catalog, pg_temp
 as $$
 declare
     actor tick.actor;

@@ -2,7 +2,7 @@
 
 -- One more than a thousand, so that a full page can show whether another follows.
 create or replace function tick.check_page_size(page_size integer) returns void
-language plpgsql immutable set search_path = ''
+language plpgsql immutable set search_path = pg_catalog, pg_temp
 as $$
 begin
     if page_size is null or page_size not between 1 and 1001 then
@@ -14,32 +14,32 @@ $$;
 -- The ids of the users that a reference names: a user id, or an e-mail in any case. More than one only for an e-mail
 -- that single sign-on has given to several users; soft-deleted users are found by id alone.
 --
--- Supabase Auth stores e-mails in lower case, and has an index on those that are not from single sign-on. All others,
--- the capital letters of an import among them, are found through their profile.
+-- Both indexes are Supabase Auth's own. It stores e-mails in lower case and gives all users one instance_id; users whom a
+-- script has added may have neither.
 create or replace function tick.users_named(user_ref text) returns setof uuid
-language plpgsql stable rows 1 set search_path = ''
+language plpgsql stable rows 1 set search_path = pg_catalog, pg_temp
 as $$
 declare
     given_id constant uuid := tick.uuid_or_null(user_ref);
 begin
     if given_id is not null then
         return query select u.id from auth.users as u where u.id = given_id;
-    else
+    -- No address is longer than the column.
+    elsif length(user_ref) between 1 and 255 then
         return query
             select u.id from auth.users as u
-            where u.email in (user_ref, lower(user_ref)) and not u.is_sso_user and u.deleted_at is null
+            where u.email in (user_ref, lower(user_ref)) and u.is_sso_user = false and u.deleted_at is null
             union
-            select u.id from public.profiles as p join auth.users as u on u.id = p.user_id
-            -- Without an e-mail is no e-mail.
-            where user_ref <> '' and coalesce(lower(left(p.email, 255)), '') collate "C" = lower(user_ref)
-                and lower(u.email) = lower(user_ref) and u.deleted_at is null;
+            select u.id from auth.users as u
+            where u.instance_id = '00000000-0000-0000-0000-000000000000' and lower(u.email::text) = lower(user_ref)
+                and u.deleted_at is null;
     end if;
 end
 $$;
 
 -- The one user that a reference names; P0002 when there is none, 21000 when there are several.
 create or replace function tick.user_named(user_ref text) returns uuid
-language plpgsql stable set search_path = ''
+language plpgsql stable set search_path = pg_catalog, pg_temp
 as $$
 declare
     ids constant uuid[] := array(select tick.users_named(user_ref));
@@ -53,8 +53,22 @@ begin
 end
 $$;
 
+-- The same for what changes: P0002 also for a user who was deleted.
+create or replace function tick.living_user(user_ref text) returns uuid
+language plpgsql stable set search_path = pg_catalog, pg_temp
+as $$
+declare
+    whose constant uuid := tick.user_named(user_ref);
+begin
+    if exists (select from auth.users as u where u.id = whose and u.deleted_at is not null) then
+        raise exception 'this user was deleted' using errcode = 'P0002', hint = 'Nothing was changed.';
+    end if;
+    return whose;
+end
+$$;
+
 create or replace function tick.state_of(whose uuid) returns tick.quota_state
-language plpgsql stable set search_path = ''
+language plpgsql stable set search_path = pg_catalog, pg_temp
 as $$
 declare
     state tick.quota_state;
@@ -65,7 +79,7 @@ end
 $$;
 
 create or replace function tick.admin_show(user_ref text) returns tick.quota_state
-language plpgsql stable security definer set search_path = ''
+language plpgsql stable security definer set search_path = pg_catalog, pg_temp
 as $$
 begin
     perform tick.require_admin();
@@ -74,7 +88,7 @@ end
 $$;
 
 create or replace function tick.admin_overview(user_ref text) returns tick.user_overview
-language plpgsql stable security definer set search_path = ''
+language plpgsql stable security definer set search_path = pg_catalog, pg_temp
 as $$
 declare
     whose uuid;
@@ -89,7 +103,7 @@ $$;
 
 -- Whom an import names, in its order; nulls where nobody, or more than one user, is meant.
 create or replace function tick.admin_resolve(user_refs jsonb) returns setof tick.resolved_user
-language plpgsql stable security definer set search_path = ''
+language plpgsql stable security definer set search_path = pg_catalog, pg_temp
 as $$
 begin
     perform tick.require_admin();
@@ -111,7 +125,7 @@ $$;
 
 -- Every one of the last days up to today, oldest first.
 create or replace function tick.admin_history(user_ref text, days integer) returns setof tick.day_usage
-language plpgsql stable security definer set search_path = ''
+language plpgsql stable security definer set search_path = pg_catalog, pg_temp
 as $$
 declare
     whose uuid;
@@ -135,14 +149,15 @@ $$;
 -- Newest first. Deleted users are found by their id, and by the e-mail that they had when they were changed.
 create or replace function tick.admin_audit(user_ref text, page_size integer, before_id bigint)
 returns setof tick.audit
-language plpgsql stable security definer set search_path = ''
+language plpgsql stable security definer set search_path = pg_catalog, pg_temp
 as $$
 declare
-    ids constant uuid[] := array(select tick.users_named(user_ref)) || tick.uuid_or_null(user_ref);
     last constant bigint := coalesce(before_id, 9223372036854775807);
+    ids uuid[];
 begin
     perform tick.require_admin();
     perform tick.check_page_size(page_size);
+    ids := array(select tick.users_named(user_ref)) || tick.uuid_or_null(user_ref);
     if user_ref is null then
         return query select a.* from tick.audit as a where a.id < last order by a.id desc limit page_size;
         return;
@@ -173,7 +188,7 @@ $$;
 
 -- What verify-token and explain need to know of a user and, where given, of a session.
 create or replace function tick.admin_user(user_ref text, session_id uuid) returns tick.user_state
-language plpgsql stable security definer set search_path = ''
+language plpgsql stable security definer set search_path = pg_catalog, pg_temp
 as $$
 declare
     moment constant timestamptz := (select now.moment from tick.clock as now);
@@ -184,7 +199,7 @@ begin
     whose := tick.user_named(user_ref);
     select u.id, u.email, u.email_confirmed_at, o.banned_until, u.deleted_at, u.is_anonymous,
         case when admin_user.session_id is not null then exists (
-            select from auth.sessions as s
+            select from tick.session as s
             where s.id = admin_user.session_id and s.user_id = u.id and (s.not_after is null or s.not_after > moment)
         ) end
     into state

@@ -1,7 +1,7 @@
 -- What administrators change. Each change writes the log in the same transaction; what changes nothing, writes nothing.
 
 create or replace function tick.refuse_change() returns trigger
-language plpgsql set search_path = ''
+language plpgsql set search_path = pg_catalog, pg_temp
 as $$
 begin
     raise exception 'the log is only ever added to' using errcode = '42501';
@@ -14,7 +14,7 @@ for each statement execute function tick.refuse_change();
 create or replace function tick.record(
     actor tick.actor, operator_label text, action text, whose uuid, before jsonb, after jsonb, reason text
 ) returns void
-language plpgsql volatile set search_path = ''
+language plpgsql volatile set search_path = pg_catalog, pg_temp
 as $$
 begin
     insert into tick.audit (at, action, actor, actor_id, operator, user_id, email, before, after, reason)
@@ -25,7 +25,7 @@ end
 $$;
 
 create or replace function tick.check_labels(operator_label text, reason text) returns void
-language plpgsql immutable set search_path = ''
+language plpgsql immutable set search_path = pg_catalog, pg_temp
 as $$
 begin
     if length(operator_label) > 255 then
@@ -36,12 +36,34 @@ begin
 end
 $$;
 
--- Locks the profile, compares, writes and logs; the one place where a limit changes.
+-- Stores a limit: in the profile; where there is none, in a new one; and where the project's table takes no row of ours,
+-- in tick.override. The table and its triggers belong to the project, so those find names as they would anywhere else.
+create or replace function tick.store_limit(whose uuid, new_limit integer) returns void
+language plpgsql volatile set search_path = pg_catalog, pg_temp
+as $$
+begin
+    perform set_config('search_path', 'public, extensions, pg_temp', true);
+    update tick.profile as p set daily_tick_limit = new_limit where p.user_id = whose;
+    if not found then
+        begin
+            insert into tick.profile (user_id, daily_tick_limit) values (whose, new_limit);
+        exception
+            when integrity_constraint_violation then
+                insert into tick.override (user_id, daily_tick_limit) values (whose, new_limit)
+                on conflict (user_id) do update set daily_tick_limit = excluded.daily_tick_limit;
+                return;
+        end;
+    end if;
+    delete from tick.override as o where o.user_id = whose;
+end
+$$;
+
+-- Locks, compares and writes; the one place where tickctl changes a limit. The log is written by a trigger, which sees
+-- everybody's changes.
 create or replace function tick.change_limit(
-    actor tick.actor, operator_label text, reason text, whose uuid, new_limit integer,
-    check_expected boolean, expected_limit integer
+    operator_label text, reason text, whose uuid, new_limit integer, check_expected boolean, expected_limit integer
 ) returns tick.limit_outcome
-language plpgsql volatile set search_path = ''
+language plpgsql volatile set search_path = pg_catalog, pg_temp
 as $$
 declare
     answer tick.limit_outcome;
@@ -50,11 +72,11 @@ begin
         raise exception 'a limit must be from 0 to 1000000000, or null' using errcode = '22023';
     end if;
     answer.user_id := whose;
-    insert into public.profiles (user_id, email, daily_tick_limit)
-    select u.id, u.email, s.default_limit from auth.users as u cross join tick.settings as s where u.id = whose
-    on conflict do nothing;
-    select p.daily_tick_limit into answer.previous_limit
-    from public.profiles as p where p.user_id = whose for no key update;
+    -- Of two that change one user's limit, the second waits here, whether there is a profile or not.
+    perform pg_advisory_xact_lock(hashtextextended(whose::text, 0));
+    perform from tick.profile as p where p.user_id = whose for no key update;
+    select a.daily_tick_limit into answer.previous_limit
+    from tick.account as a where a.user_id = whose and a.deleted_at is null;
     if not found then
         answer.outcome := 'not_found';
     elsif check_expected and answer.previous_limit is distinct from expected_limit then
@@ -63,13 +85,13 @@ begin
         answer.outcome := 'unchanged';
     else
         answer.outcome := 'changed';
-        update public.profiles as p set daily_tick_limit = new_limit where p.user_id = whose;
-        perform tick.record(
-            actor, operator_label, 'set_limit', whose,
-            jsonb_build_object('daily_tick_limit', answer.previous_limit),
-            jsonb_build_object('daily_tick_limit', new_limit),
-            reason
+        perform set_config(
+            'tick.labels', jsonb_build_object(
+                'operator', operator_label, 'reason', reason, 'previous', answer.previous_limit
+            )::text, true
         );
+        perform tick.store_limit(whose, new_limit);
+        perform set_config('tick.labels', '', true);
     end if;
     return answer;
 end
@@ -78,16 +100,16 @@ $$;
 create or replace function tick.admin_set_limit(
     user_ref text, new_limit integer, reason text, operator_label text, check_expected boolean, expected_limit integer
 ) returns tick.limit_change
-language plpgsql volatile security definer set search_path = ''
+language plpgsql volatile security definer set search_path = pg_catalog, pg_temp
 as $$
 declare
-    actor constant tick.actor := tick.require_admin();
     change tick.limit_outcome;
     answer tick.limit_change;
 begin
+    perform tick.require_admin();
     perform tick.check_labels(operator_label, reason);
     change := tick.change_limit(
-        actor, operator_label, reason, tick.user_named(user_ref), new_limit, check_expected, expected_limit
+        operator_label, reason, tick.living_user(user_ref), new_limit, check_expected, expected_limit
     );
     select change.outcome, change.previous_limit, q.* into answer
     from tick.quota as q where q.user_id = change.user_id;
@@ -101,12 +123,12 @@ $$;
 -- One chunk of an import: all of it or nothing. In the order of the ids, so that two imports can't lock crosswise.
 create or replace function tick.admin_set_limits(entries jsonb, reason text, operator_label text)
 returns setof tick.limit_outcome
-language plpgsql volatile security definer set search_path = ''
+language plpgsql volatile security definer set search_path = pg_catalog, pg_temp
 as $$
 declare
-    actor constant tick.actor := tick.require_admin();
     entry record;
 begin
+    perform tick.require_admin();
     perform tick.check_labels(operator_label, reason);
     if jsonb_typeof(entries) is distinct from 'array' or jsonb_array_length(entries) > 1000 then
         raise exception 'entries must be an array of at most 1000' using errcode = '22023';
@@ -125,7 +147,7 @@ begin
         order by e.user_id
     loop
         return next tick.change_limit(
-            actor, operator_label, reason, entry.user_id, entry.daily_tick_limit, false, null
+            operator_label, reason, entry.user_id, entry.daily_tick_limit, false, null
         );
     end loop;
 end
@@ -133,7 +155,7 @@ $$;
 
 create or replace function tick.admin_grant(user_ref text, ticks integer, reason text, operator_label text)
 returns tick.quota_state
-language plpgsql volatile security definer set search_path = ''
+language plpgsql volatile security definer set search_path = pg_catalog, pg_temp
 as $$
 declare
     actor constant tick.actor := tick.require_admin();
@@ -144,7 +166,7 @@ begin
     if ticks is null or ticks not between 1 and 1000000000 then
         raise exception 'ticks must be from 1 to 1000000000' using errcode = '22023';
     end if;
-    state := tick.state_of(tick.user_named(user_ref));
+    state := tick.state_of(tick.living_user(user_ref));
     perform tick.open_day(state.user_id, state.usage_date);
     update public.user_daily_usage as d
     set ticks_granted = d.ticks_granted + ticks
@@ -163,7 +185,7 @@ $$;
 -- Today's use back to nothing. Today's charges are settled to 0, so that they still add up to the day's use and a
 -- later settlement gives nothing back twice. What was granted stays.
 create or replace function tick.admin_reset(user_ref text, reason text, operator_label text) returns tick.quota_state
-language plpgsql volatile security definer set search_path = ''
+language plpgsql volatile security definer set search_path = pg_catalog, pg_temp
 as $$
 declare
     actor constant tick.actor := tick.require_admin();

@@ -3,7 +3,7 @@
 
 -- Everybody in tick.admin, the oldest entry first.
 create or replace function tick.admin_members() returns setof tick.administrator
-language plpgsql stable security definer set search_path = ''
+language plpgsql stable security definer set search_path = pg_catalog, pg_temp
 as $$
 begin
     perform tick.require_admin();
@@ -16,7 +16,7 @@ $$;
 
 -- An address that nobody has confirmed may be another person's, who only typed it in when signing up.
 create or replace function tick.admin_add(user_ref text, reason text, operator_label text) returns tick.admin_change
-language plpgsql volatile security definer set search_path = ''
+language plpgsql volatile security definer set search_path = pg_catalog, pg_temp
 as $$
 declare
     actor constant tick.actor := tick.require_operator();
@@ -52,7 +52,7 @@ $$;
 
 create or replace function tick.admin_remove(user_ref text, reason text, operator_label text)
 returns tick.admin_change
-language plpgsql volatile security definer set search_path = ''
+language plpgsql volatile security definer set search_path = pg_catalog, pg_temp
 as $$
 declare
     actor constant tick.actor := tick.require_operator();

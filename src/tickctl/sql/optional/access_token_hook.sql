@@ -10,7 +10,7 @@
 -- A claim of that name which comes in is nobody's word to rely on: it is replaced, or taken away. Users without a
 -- confirmed e-mail get null. It runs with its caller's rights: Auth may read its own table, and nobody else gains by it.
 create or replace function tick.access_token_hook(event jsonb) returns jsonb
-language plpgsql stable set search_path = ''
+language plpgsql stable set search_path = pg_catalog, pg_temp
 as $$
 declare
     claim constant text := 'email_confirmed_at';

@@ -1,1 +1,0 @@
-select t.name || ' is emptied by a crash' from our_table as t where t.relpersistence <> 'p' order by 1

@@ -1,1 +1,0 @@
-select t.name from our_table as t where not t.relrowsecurity
