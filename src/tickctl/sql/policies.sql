@@ -70,7 +70,7 @@ $$;
 -- The functions in public run with the caller's rights, so the caller needs those that they call as well.
 grant usage on schema tick to anon, authenticated, service_role;
 grant execute on function
-    public.consume_ticks, tick.consume_ticks,
+    public.consume_ticks, tick.decide,
     public.my_ticks, tick.my_ticks
 to authenticated;
 -- Whoever knows a charge's secret.

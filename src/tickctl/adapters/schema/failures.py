@@ -62,6 +62,12 @@ def _error(error: psycopg.Error) -> TickctlError:
                 f"this role may not do that: {said}",
                 hint=f"{_UNCHANGED}; connect as postgres, as the project's Connect dialog has it",
             )
+        case "2BP01":
+            users = "; ".join((error.diag.message_detail or said).splitlines())
+            return ConfigurationError(
+                f"objects of the project depend on tickctl's: {users}",
+                hint=f"{_UNCHANGED}; drop them, and make them again afterwards",
+            )
         case "25006":
             return ConfigurationError(
                 "this database can only be read: a replica, or set to read-only",

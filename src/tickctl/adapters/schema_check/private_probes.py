@@ -53,7 +53,7 @@ def callers(function: str) -> tuple[str, ...]:
     charge's secret. Adding administrators takes the secret key: a stolen token could otherwise make itself permanent.
     """
     schema, _, name = function.partition(".")
-    if name in {"consume_ticks", "my_ticks"}:
+    if name in {"consume_ticks", "decide", "my_ticks"}:
         return ("authenticated",)
     if name == "settle_ticks":
         return ("anon", "authenticated", "service_role")
@@ -84,7 +84,7 @@ def private_probes(trial: Trial, world: World) -> Iterator[Finding]:
 
 
 def _is_inside(role: str, function: str) -> bool:
-    return role == "authenticated" and not function.endswith((".consume_ticks", ".my_ticks", ".settle_ticks"))
+    return role == "authenticated" and not function.endswith((".consume_ticks", ".decide", ".my_ticks", ".settle_ticks"))
 
 
 def _each(

@@ -24,34 +24,39 @@ begin
 end
 $$;
 
--- The user and session of the token, existing or not, by the rules of tickctl.core.tokens.claims; 42501 where no user is
--- signed in, and 22P02 for a token whose ids are no UUIDs, which Supabase Auth does not issue.
-create or replace function tick.signed_in_user() returns tick.signed_in_user
+-- The user and session of the token, existing or not, by the rules of tickctl.core.tokens.claims: one row where a user is
+-- signed in, and otherwise none. Ids that are no UUIDs, which Supabase Auth does not issue, are an error (22P02).
+create or replace view tick.caller with (security_invoker = true) as
+select
+    (token.claims ->> 'sub')::uuid as user_id,
+    (token.claims ->> 'session_id')::uuid as session_id,
+    -- Whatever is not false is no user with an address.
+    coalesce(token.claims -> 'is_anonymous' <> 'false', false) as is_anonymous,
+    -- Supabase Auth writes a list of one into the first token after it has started.
+    case jsonb_typeof(token.claims -> 'aud')
+        when 'string' then token.claims ->> 'aud'
+        when 'array' then case when jsonb_array_length(token.claims -> 'aud') = 1 then token.claims #>> '{aud,0}' end
+    end as audience
+from (select nullif(current_setting('request.jwt.claims', true), '')::jsonb as claims offset 0) as token
+-- The session of a third-party OAuth client has a client_id.
+where token.claims ->> 'role' = 'authenticated' and token.claims ->> 'sub' is not null and not token.claims ? 'client_id';
+
+-- Raises where tick.caller has no row, or a token of another audience.
+create or replace function tick.require_user() returns void
 language plpgsql stable set search_path = pg_catalog, pg_temp
 as $$
 declare
-    claims constant jsonb := nullif(current_setting('request.jwt.claims', true), '')::jsonb;
-    caller tick.signed_in_user;
+    audience text;
 begin
-    if claims ->> 'role' = 'authenticated' then
-        caller.user_id := (claims ->> 'sub')::uuid;
-        caller.session_id := (claims ->> 'session_id')::uuid;
-        -- Whatever is not false is no user with an address.
-        caller.is_anonymous := coalesce(claims -> 'is_anonymous' <> 'false', false);
-    end if;
-    if caller.user_id is null then
-        raise exception 'this needs a signed-in user' using errcode = '42501';
-    elsif claims ? 'client_id' then
+    select c.audience into audience from tick.caller as c;
+    if not found and nullif(current_setting('request.jwt.claims', true), '')::jsonb ? 'client_id' then
         raise exception 'the session belongs to a third-party OAuth client' using errcode = '42501';
-    -- Supabase Auth writes a list of one into the first token after it has started.
-    elsif (case jsonb_typeof(claims -> 'aud') when 'array' then claims #>> '{aud,0}' else claims ->> 'aud' end)
-        is distinct from (select s.audience from tick.settings as s)
-        or jsonb_typeof(claims -> 'aud') = 'array' and jsonb_array_length(claims -> 'aud') <> 1
-    then
+    elsif not found then
+        raise exception 'this needs a signed-in user' using errcode = '42501';
+    elsif audience is distinct from (select s.audience from tick.settings as s) then
         raise exception 'the token is for another audience' using errcode = '42501',
             hint = 'Where SUPABASE_JWT_AUDIENCE is set, tick.settings.audience must be the same.';
     end if;
-    return caller;
 end
 $$;
 
@@ -71,77 +76,62 @@ begin
 end
 $$;
 
--- Why an account can't act at this moment, null when it can. A token outlives log-out, ban and deletion, so the rows
--- decide.
-create or replace function tick.inactive(caller tick.signed_in_user) returns text
-language plpgsql stable set search_path = pg_catalog, pg_temp
-as $$
-begin
-    return coalesce(
-        (
-            select case
-                when u.deleted_at is not null then 'this administrator''s account was deleted'
-                when u.banned_until > now.moment then 'this administrator is banned'
-                when s.id is null then 'this administrator''s session has ended'
-                when u.is_anonymous or caller.is_anonymous then 'this administrator is signed in anonymously'
-                else ''
-            end
-            from auth.users as u
-            cross join tick.clock as now
-            left join tick.session as s
-                on s.id = caller.session_id and s.user_id = u.id and (s.not_after is null or s.not_after > now.moment)
-            where u.id = caller.user_id
-        ),
-        'this administrator''s account was deleted'
-    );
-end
-$$;
-
 -- Whether a caller who has enrolled a second factor has not shown it in this session: the password alone, perhaps
 -- somebody else's by now, makes nobody an administrator then. Auth's older versions have no such table.
-create or replace function tick.lacks_second_factor(caller tick.signed_in_user) returns boolean
+create or replace function tick.lacks_second_factor(whose uuid, session uuid) returns boolean
 language plpgsql stable set search_path = pg_catalog, pg_temp
 as $$
 begin
     if to_regclass('auth.mfa_factors') is null then
         return false;
     end if;
-    return exists (select from auth.mfa_factors as f where f.user_id = caller.user_id and f.status::text = 'verified')
+    return exists (select from auth.mfa_factors as f where f.user_id = whose and f.status::text = 'verified')
         and not exists (
             select from tick.session as s
-            where s.id = caller.session_id and s.user_id = caller.user_id and s.aal in ('aal2', 'aal3')
+            where s.id = session and s.user_id = whose and s.aal in ('aal2', 'aal3')
         );
 end
 $$;
 
 -- The administrator who calls, as the log will name them; 42501 for everybody else. Only the caller's own rows are
--- looked at, and no argument of the call is known here, so that a refusal tells nothing about anybody else.
+-- looked at, and no argument of the call is known here, so that a refusal tells nothing about anybody else. A token
+-- outlives log-out, ban and deletion, so the rows decide.
 create or replace function tick.require_admin() returns tick.actor
 language plpgsql stable set search_path = pg_catalog, pg_temp
 as $$
 declare
-    caller tick.signed_in_user;
     actor tick.actor;
-    reason text;
+    session uuid;
+    refusal text;
 begin
     actor.name := tick.trusted_caller();
     if actor.name is not null then
         return actor;
     end if;
-    caller := tick.signed_in_user();
-    if not exists (select from tick.admin as a where a.user_id = caller.user_id) then
+    perform tick.require_user();
+    select a.user_id, a.user_id::text, c.session_id, case
+            when u.deleted_at is not null then 'this administrator''s account was deleted'
+            when u.banned_until > now.moment then 'this administrator is banned'
+            when s.id is null then 'this administrator''s session has ended'
+            when u.is_anonymous or c.is_anonymous then 'this administrator is signed in anonymously'
+        end
+    into actor.user_id, actor.name, session, refusal
+    from tick.caller as c
+    join tick.admin as a on a.user_id = c.user_id
+    join auth.users as u on u.id = c.user_id
+    cross join tick.clock as now
+    left join tick.session as s
+        on s.id = c.session_id and s.user_id = u.id and (s.not_after is null or s.not_after > now.moment);
+    if not found then
         raise exception 'this needs an administrator' using errcode = '42501';
-    end if;
-    reason := tick.inactive(caller);
-    if reason <> '' then
-        raise exception '%', reason using errcode = '42501', hint = case
-            when reason like '%session%' then 'Sign in again with `tickctl login`.'
+    elsif refusal is not null then
+        raise exception '%', refusal using errcode = '42501', hint = case
+            when refusal like '%session%' then 'Sign in again with `tickctl login`.'
         end;
-    elsif tick.lacks_second_factor(caller) then
+    elsif tick.lacks_second_factor(actor.user_id, session) then
         raise exception 'this needs the administrator''s second factor' using errcode = '42501',
             hint = 'Sign in again with `tickctl login`, on a terminal.';
     end if;
-    actor := (caller.user_id::text, caller.user_id);
     return actor;
 end
 $$;

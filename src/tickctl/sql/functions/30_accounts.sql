@@ -33,7 +33,8 @@ select
     t.usage_date,
     t.resets_at,
     t.time_zone,
-    t.largest_cost
+    t.largest_cost,
+    t.audience
 from tick.today as t
 cross join auth.users as u
 left join tick.profile as p on p.user_id = u.id
@@ -95,11 +96,12 @@ select
     ) as sessions
 from tick.account as a;
 
--- Charges go with their day; see the table's comment in the migration.
+-- Charges and request keys go with their day; see the table's comment in the migration.
 create or replace function tick.forget_charges() returns trigger
 language plpgsql security definer set search_path = pg_catalog, pg_temp
 as $$
 begin
+    delete from tick.request as r using gone where r.user_id = gone.user_id and r.usage_date = gone.usage_date;
     delete from tick.charge as c using gone where c.user_id = gone.user_id and c.usage_date = gone.usage_date;
     return null;
 end

@@ -202,6 +202,7 @@ begin
         set ticks_settled = 0, settled_at = coalesce(c.settled_at, now.moment)
         from tick.clock as now
         where c.user_id = state.user_id and c.usage_date = state.usage_date and c.ticks_settled is distinct from 0;
+        delete from tick.request as r where r.user_id = state.user_id and r.usage_date = state.usage_date;
         update public.user_daily_usage as d
         set ticks_used = 0
         where d.user_id = state.user_id and d.usage_date = state.usage_date;

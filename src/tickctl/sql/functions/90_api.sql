@@ -8,7 +8,7 @@ create or replace function public.consume_ticks(
 language plpgsql volatile set search_path = pg_catalog, pg_temp
 as $$
 begin
-    return tick.consume_ticks(ticks, charge_id, refund_digest, request_key, request_digest, require_confirmed);
+    return tick.decide(ticks, charge_id, refund_digest, request_key, request_digest, require_confirmed, true);
 end
 $$;
 

@@ -42,23 +42,24 @@ begin
             select 1 as place, c.oid::regclass::text as identity
             from pg_catalog.pg_class as c where c.relnamespace = 'tick'::regnamespace and c.relkind = 'v'
             union all
-            select 2, p.oid::regprocedure::text
+            select case when p.prorettype = 'trigger'::regtype then 2 else 3 end, p.oid::regprocedure::text
             from pg_catalog.pg_proc as p
             where p.pronamespace = 'tick'::regnamespace and p.prokind = 'f'
                 and p.proname not in ('access_token_hook', 'mirror_profile_id')
             union all
             -- In public those of these names are ours once tickctl has been installed; before, they stop the installation.
-            select 3, p.oid::regprocedure::text
+            select 4, p.oid::regprocedure::text
             from pg_catalog.pg_proc as p
             where p.pronamespace = 'public'::regnamespace and p.prokind = 'f' and p.prosrc ~ '\mtick\.'
                 and exists (select from tick.migration) and (p.proname in ('consume_ticks', 'settle_ticks', 'my_ticks') or p.proname like 'tick\_admin\_%')
             union all
-            select 4, t.oid::regtype::text
+            select 5, t.oid::regtype::text
             from pg_catalog.pg_type as t join pg_catalog.pg_class as c on c.oid = t.typrelid and c.relkind = 'c'
             where t.typnamespace = 'tick'::regnamespace
         ) as o
-        join (values (1, 'view', 'cascade'), (2, 'function', 'cascade'), (3, 'function', ''), (4, 'type', '')) as kind
-            (place, name, reach) on kind.place = o.place
+        join (values
+            (1, 'view', ''), (2, 'function', 'cascade'), (3, 'function', ''), (4, 'function', ''), (5, 'type', '')
+        ) as kind (place, name, reach) on kind.place = o.place
         group by kind.place, kind.name, kind.reach
         order by kind.place
     loop
@@ -132,14 +133,35 @@ create table if not exists tick.charge (
     ticks_settled integer,
     created_at timestamptz not null,
     settled_at timestamptz,
-    refund_digest bytea,
-    request_key text,
-    request_digest text
+    refund_digest bytea
 );
 alter table tick.charge add column if not exists refund_digest bytea, alter column id drop default;
 comment on table tick.charge is
     'Each granted consumption. Per user and day, sum(coalesce(ticks_settled, ticks)) = user_daily_usage.ticks_used.';
 comment on column tick.charge.refund_digest is 'SHA-256 of the secret with which the gateway gives ticks back.';
+
+-- Requests that brought a key, apart from the charges, most of which have none: an index with a condition costs every
+-- charge that doesn't fulfil it. A request goes when its charge is given back, and with its day.
+create table if not exists tick.request (
+    user_id uuid not null,
+    request_key text not null,
+    request_digest text,
+    usage_date date not null,
+    charge_id uuid not null
+);
+do $$
+begin
+    if exists (
+        select from pg_catalog.pg_attribute as a
+        where a.attrelid = 'tick.charge'::regclass and a.attname = 'request_key' and not a.attisdropped
+    ) then
+        insert into tick.request (user_id, request_key, request_digest, usage_date, charge_id)
+        select c.user_id, c.request_key, c.request_digest, c.usage_date, c.id
+        from tick.charge as c where c.request_key is not null and c.ticks_settled is distinct from 0;
+        alter table tick.charge drop column request_key, drop column request_digest;
+    end if;
+end
+$$;
 
 create table if not exists tick.settings (
     only_row boolean not null default true,
@@ -212,8 +234,7 @@ begin
             ('tick.installed', 'installed_pkey', 'PRIMARY KEY (object)'),
             ('tick.adopted', 'adopted_pkey', 'PRIMARY KEY (id)'),
             ('tick.charge', 'charge_pkey', 'PRIMARY KEY (id)'),
-            ('tick.charge', 'charge_ticks_in_range',
-                'CHECK (((ticks > 0) AND ((COALESCE(ticks_settled, 0) >= 0) AND (COALESCE(ticks_settled, 0) <= ticks))))'),
+            ('tick.request', 'request_pkey', 'PRIMARY KEY (user_id, request_key)'),
             ('tick.settings', 'settings_pkey', 'PRIMARY KEY (only_row)'),
             ('tick.settings', 'settings_only_row', 'CHECK (only_row)'),
             ('tick.settings', 'settings_default_limit_in_range',
@@ -247,15 +268,13 @@ begin
     end loop;
 end
 $$;
+-- Each CHECK is read anew by every statement that writes; these amounts come from functions alone.
+alter table tick.charge drop constraint if exists charge_ticks_in_range;
 alter table tick.charge alter user_id set not null, alter usage_date set not null, alter ticks set not null;
 alter table tick.admin alter user_id set not null;
 alter table tick.audit alter actor set not null, alter user_id set not null;
 
 create index if not exists charge_user_day on tick.charge (user_id, usage_date);
--- The key of a charge that was given back is free again.
-drop index if exists tick.charge_user_request_key;
-create unique index if not exists charge_request_key on tick.charge (user_id, request_key)
-where request_key is not null and ticks_settled is distinct from 0;
 create index if not exists audit_user on tick.audit (user_id, id);
 create index if not exists audit_email on tick.audit (lower(email), id);
 
@@ -309,11 +328,6 @@ create type tick.consumption as (
     decision text, charge_id uuid, daily_tick_limit integer, ticks_granted bigint, ticks_used bigint,
     ticks_remaining bigint, usage_date date, resets_at timestamptz, now timestamptz
 );
--- A decision with what carrying it out needs.
-create type tick.decision as (
-    answer tick.consumption, allowance bigint, day_is_open boolean, largest_cost integer, email text,
-    email_confirmed boolean, time_zone text
-);
 create type tick.settlement as (
     outcome text, charge_id uuid, user_id uuid, usage_date date, ticks_charged integer, ticks_settled integer,
     settled_at timestamptz
@@ -344,6 +358,5 @@ create type tick.user_overview as (
 );
 create type tick.administrator as (user_id uuid, email text, added_at timestamptz);
 create type tick.admin_change as (user_id uuid, email text, changed boolean);
--- Who calls: a signed-in user as the verified token says, and an operator as the log will name them.
-create type tick.signed_in_user as (user_id uuid, session_id uuid, is_anonymous boolean);
+-- Who calls, as the log will name them.
 create type tick.actor as (name text, user_id uuid);
