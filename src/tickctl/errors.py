@@ -53,6 +53,12 @@ class NotFoundError(TickctlError):
         self.suggestions = tuple(suggestions)
 
 
+class ProjectRefusedError(TickctlError):
+    """A trigger or a constraint of the project's own refused; the same again will be refused again."""
+
+    code = "refused_by_project"
+
+
 class ConflictError(TickctlError):
     """Somebody else changed it first; nothing was written."""
 

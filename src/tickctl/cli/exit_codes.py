@@ -36,6 +36,7 @@ BY_ERROR: Final[dict[type[errors.TickctlError], ExitCode]] = {
     errors.CredentialsRefusedError: ExitCode.CREDENTIALS,
     errors.UnreachableError: ExitCode.CANNOT_TELL,
     errors.NotFoundError: ExitCode.NOT_FOUND,
+    errors.ProjectRefusedError: ExitCode.NO,
     errors.ConflictError: ExitCode.CONFLICT,
 }
 """Every class of error has its exit code; a test keeps the table complete."""

@@ -23,8 +23,12 @@ from tickctl.errors import InvalidInputError, TickctlError, UnreachableError
 INTERVAL: Final = 0.1
 """Seconds between two looks at the clock while the server says nothing."""
 
-_MESSAGE: Final = DiagnosticField.MESSAGE_PRIMARY
-_HINT: Final = DiagnosticField.MESSAGE_HINT
+_FIELDS: Final = (
+    DiagnosticField.MESSAGE_PRIMARY,
+    DiagnosticField.MESSAGE_HINT,
+    DiagnosticField.MESSAGE_DETAIL,
+    DiagnosticField.CONTEXT,
+)
 _EXPECTED: Final = frozenset(
     {
         ExecStatus.COMMAND_OK,
@@ -232,8 +236,10 @@ def _error_of(failed: PGresult) -> TickctlError:
     sqlstate = failed.error_field(DiagnosticField.SQLSTATE)
     if sqlstate is None:
         return UnreachableError("the database gave no usable answer")
-    message, hint = (failed.error_field(field) for field in (_MESSAGE, _HINT))
-    return error_for(_decoded(sqlstate), _decoded(message or b""), None if hint is None else _decoded(hint))
+    message, hint, detail, context = (
+        None if (value := failed.error_field(field)) is None else _decoded(value) for field in _FIELDS
+    )
+    return error_for(_decoded(sqlstate), message or "", hint, detail=detail, context=context or "")
 
 
 def _decoded(text: bytes) -> str:

@@ -49,7 +49,7 @@ def refusal(kind: str, message: str) -> TickctlError | None:
             return None
 
 
-def _error(error: psycopg.Error) -> TickctlError:
+def _error(error: psycopg.Error) -> TickctlError:  # noqa: PLR0911 - one for each kind
     state, said = error.sqlstate, error.diag.message_primary or ""
     match state:
         case None:

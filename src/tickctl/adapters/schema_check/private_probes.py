@@ -84,7 +84,9 @@ def private_probes(trial: Trial, world: World) -> Iterator[Finding]:
 
 
 def _is_inside(role: str, function: str) -> bool:
-    return role == "authenticated" and not function.endswith((".consume_ticks", ".decide", ".my_ticks", ".settle_ticks"))
+    return role == "authenticated" and not function.endswith(
+        (".consume_ticks", ".decide", ".my_ticks", ".settle_ticks")
+    )
 
 
 def _each(

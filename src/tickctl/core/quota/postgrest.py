@@ -144,11 +144,11 @@ def _rows(value: Json, content_range: str) -> list[JsonObject]:
 
 
 def _error(members: JsonObject, answer: ApiAnswer) -> TickctlError:
-    code, message, hint = (_text(members, name) for name in ("code", "message", "hint"))
+    code, message, hint, detail = (_text(members, name) for name in ("code", "message", "hint", "details"))
     if _POSTGREST_CODE.fullmatch(code):
         return _postgrest_error(code, message)
     if _SQLSTATE.fullmatch(code):
-        return _database_error(code, message, hint, answer.status)
+        return _database_error(code, message, hint, detail, answer.status)
     if answer.status in _REFUSALS and (members or not answer.body.strip()):
         return _refused_key(message)
     return _by_status(answer)
@@ -162,10 +162,10 @@ def _postgrest_error(code: str, message: str) -> TickctlError:
     return error(f"{text} ({code})", hint=hint)
 
 
-def _database_error(sqlstate: str, message: str, hint: str, status: int) -> TickctlError:
+def _database_error(sqlstate: str, message: str, hint: str, detail: str, status: int) -> TickctlError:
     if _UNKNOWN_ROLE.fullmatch(message):
         return CredentialsRefusedError("the token names a role that the database doesn't have", hint=_SIGN_IN)
-    error = error_for(sqlstate, message or "the database refused without a word", hint or None)
+    error = error_for(sqlstate, message or "the database refused without a word", hint or None, detail=detail or None)
     if status not in _REFUSALS:
         return error
     if not isinstance(error, CredentialsRefusedError):

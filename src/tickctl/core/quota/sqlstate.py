@@ -3,6 +3,7 @@
 Codes: PostgreSQL documentation, appendix A.
 """
 
+import re
 from collections.abc import Mapping
 from typing import Final
 
@@ -12,11 +13,19 @@ from tickctl.errors import (
     CredentialsRefusedError,
     InvalidInputError,
     NotFoundError,
+    ProjectRefusedError,
     TickctlError,
     UnreachableError,
 )
 
 _NOT_INSTALLED: Final = "the database lacks tickctl's tables and functions, or has those of another version"
+_INCOMPLETE: Final = "something that tickctl's functions need is missing in the database"
+_MISSING: Final = frozenset({"3F000", "42703", "42704", "42883", "42P01"})
+_REFUSED: Final = "TICK1"
+_BROKEN: Final = "TICK3"
+"""SQLSTATEs by which tick.store_limit passes on what code of the project raised; the object is in the detail."""
+_OURS: Final = re.compile(r"(public\.)?(consume_ticks|settle_ticks|my_ticks|tick_admin_\w+)\(|tick\.")
+_FUNCTION: Final = re.compile(r"^(?:PL/pgSQL|SQL) function ([^\n]+?\))", re.MULTILINE)
 _CHANGED_MEANWHILE: Final = "somebody else changed the same rows first"
 _IN_THE_WAY: Final = "another transaction was in the way"
 
@@ -55,14 +64,32 @@ _HINTS: Final[Mapping[str, str]] = {
 }
 
 
-def error_for(sqlstate: str, message: str, hint: str | None = None) -> TickctlError:
+def error_for(
+    sqlstate: str, message: str, hint: str | None = None, *, detail: str | None = None, context: str | None = None
+) -> TickctlError:
     """Return the error that stands for an SQLSTATE; one that is not in the table means that nobody can tell.
 
     Args:
         sqlstate: the five characters of the code.
         message: the server's primary message.
         hint: the server's hint, if it gave one.
+        detail: the server's detail, if it gave one.
+        context: the functions in which the error arose, innermost first, "" where it arose in none; `None` where nobody
+            knows, as over the API.
     """
+    owner = detail if sqlstate in {_REFUSED, _BROKEN} else _foreign_function(context)
+    if owner and sqlstate in {_REFUSED, "P0001"}:
+        return ProjectRefusedError(f"{owner} refused: {message}", hint=hint)
+    if owner and sqlstate in {_BROKEN, *_MISSING}:
+        return ConfigurationError(f"{owner} is broken: {message}", hint=hint or "fix it in the project")
+    if sqlstate in _MISSING and context != "":
+        return ConfigurationError(f"{_INCOMPLETE}: {message}", hint="run `tickctl schema check`, which names it")
     cannot_tell = (UnreachableError, f"the database could not answer (SQLSTATE {sqlstate})")
     error, text = ERRORS.get(sqlstate) or ERRORS.get(sqlstate[:2]) or cannot_tell
     return error(message, hint=hint) if text is None else error(text, hint=_HINTS.get(text))
+
+
+def _foreign_function(context: str | None) -> str | None:
+    """Return the function of the project in which an error arose; `None` where it is one of tickctl's, or none."""
+    innermost = _FUNCTION.search(context or "")
+    return None if innermost is None or _OURS.match(innermost[1]) else innermost[1]

@@ -36,11 +36,37 @@ begin
 end
 $$;
 
+-- Raises again what code of the project raised, with its own message and hint, so that nobody takes it for tickctl's:
+-- TICK1 where it refused, TICK3 where it is broken. The detail names it.
+create or replace function tick.raise_for_project(state text, message text, hint text, context text, relation text)
+returns void
+language plpgsql volatile set search_path = pg_catalog, pg_temp
+as $$
+declare
+    signature constant text := (regexp_match(context, '(?:PL/pgSQL|SQL) function ([^\n]+?\))'))[1];
+begin
+    raise exception using
+        errcode = case when left(state, 2) in ('P0', '23', '22') or state = '42501' then 'TICK1' else 'TICK3' end,
+        message = message,
+        hint = coalesce(hint, ''),
+        detail = case
+            when signature is null or signature like 'tick.%' then relation
+            when signature ~ '^[^(]+\.' then signature
+            else 'public.' || signature
+        end;
+end
+$$;
+
 -- Stores a limit: in the profile; where there is none, in a new one; and where the project's table takes no row of ours,
 -- in tick.override. The table and its triggers belong to the project, so those find names as they would anywhere else.
 create or replace function tick.store_limit(whose uuid, new_limit integer) returns void
 language plpgsql volatile set search_path = pg_catalog, pg_temp
 as $$
+declare
+    state text;
+    said text;
+    advice text;
+    place text;
 begin
     perform set_config('search_path', 'public, extensions, pg_temp', true);
     update tick.profile as p set daily_tick_limit = new_limit where p.user_id = whose;
@@ -55,6 +81,15 @@ begin
         end;
     end if;
     delete from tick.override as o where o.user_id = whose;
+exception
+    -- Trying again may help with these: locks, resources, time-outs.
+    when transaction_rollback or insufficient_resources or object_not_in_prerequisite_state or operator_intervention
+        or system_error
+    then raise;
+    when others then
+        get stacked diagnostics state = returned_sqlstate, said = message_text, advice = pg_exception_hint,
+            place = pg_exception_context;
+        perform tick.raise_for_project(state, said, nullif(advice, ''), place, 'public.profiles');
 end
 $$;
 
