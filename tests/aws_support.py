@@ -29,12 +29,13 @@ FILLED: Final = {
     "SUPABASE_URL": "https://abcdefghijklmnopqrst.supabase.co",
     "ALLOWED_ORIGINS": "https://app.example.com https://admin.example.com",
     "SUPABASE_CONFIRMED_CLAIM": "email_confirmed",
-    "TICKCTL_GATEWAY_EMAIL": "gateway@example.com",
+    "TRANSLATION_API_EMAIL": "gateway@example.com",
     "SUPABASE_ANON_KEY": "sb_publishable_mN3vXq81tQw0Lr5KcYpZ",
     "SUPABASE_JWT_SECRET": "'q8$Wm2!vT5#zR7nB4xK9pL3sD6fG1hJ0'",
-    "TICKCTL_GATEWAY_PASSWORD": "'correct horse \"battery\" staple'",
+    "TRANSLATION_API_PASSWORD": "'correct horse \"battery\" staple'",
     "RABBITMQ_URL": "amqps://gateway:p%40ss%2Fword@rabbitmq.internal:5671/",
 }
+_OWN: Final = {".env": {"TRANSLATION_API_EMAIL"}, "keys.env": {"TRANSLATION_API_PASSWORD"}}
 # The same as a container gets it.
 VALUES: Final = {name: value.strip("'") for name, value in FILLED.items()}
 
@@ -62,6 +63,8 @@ def fill(folder: Path, values: Mapping[str, str] = FILLED) -> None:
         text = example.read_text()
         for key, value in values.items():
             text = re.sub(rf"^{key}=.*$", lambda _, key=key, value=value: f"{key}={value}", text, flags=re.MULTILINE)
+        # What the operator's own service needs besides.
+        text += "".join(f"{key}={value}\n" for key, value in values.items() if key in _OWN[name])
         target = services / name
         target.touch(mode=0o600)
         target.write_text(text)

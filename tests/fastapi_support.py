@@ -6,13 +6,13 @@ from dataclasses import dataclass
 from typing import Any
 
 import httpx
+from tickctl.gateway.identity import OperatorIdentity
 
 from asgi_support import Running, running
 from gateway_support import UNHURRIED, gate_over, store_over, token_of
 from quota_support import Database, User
 from tickctl.gateway import Gate, GateOptions, Settler
 from tickctl.gateway.fastapi import not_carried_out, protect
-from tickctl.gateway.identity import OperatorIdentity
 
 
 def gate_with_settler(database: Database) -> Gate:

@@ -86,7 +86,7 @@ def _plain_secrets() -> Iterator[Fault]:
         "environment-with-a-name-of-the-secret",
         (Check.PLAIN_SECRET,),
         _name_of_the_secret_in_the_clear,
-        names=("environment TICKCTL_GATEWAY_EMAIL",),
+        names=("environment TRANSLATION_API_EMAIL",),
         hidden=("gateway-of-tests@example.com",),
     )
 
@@ -122,8 +122,8 @@ def _plain_secrets() -> Iterator[Fault]:
 
 def _name_of_the_secret_in_the_clear(account: Account) -> None:
     secrets = account.container()["secrets"]
-    account.container()["secrets"] = [each for each in secrets if each["name"] != "TICKCTL_GATEWAY_EMAIL"]
-    account.environment["TICKCTL_GATEWAY_EMAIL"] = "gateway-of-tests@example.com"
+    account.container()["secrets"] = [each for each in secrets if each["name"] != "TRANSLATION_API_EMAIL"]
+    account.environment["TRANSLATION_API_EMAIL"] = "gateway-of-tests@example.com"
 
 
 def _references() -> Iterator[Fault]:
@@ -169,7 +169,7 @@ def _references() -> Iterator[Fault]:
     yield Fault("role-that-is-denied", (Check.SECRET_READABLE,), _deny_the_role, running=True)
 
     def renew(account: Account) -> None:
-        text = json.dumps(account.values | {"TICKCTL_GATEWAY_PASSWORD": "another-password-by-now"})
+        text = json.dumps(account.values | {"TRANSLATION_API_PASSWORD": "another-password-by-now"})
         account.aws.client("secretsmanager").put_secret_value(SecretId=account.arn, SecretString=text)
 
     yield Fault("stale-tasks", (Check.STALE_TASKS,), renew, running=True, hidden=("another-password-by-now",))

@@ -155,7 +155,7 @@ def test_project_is_asked_three_things_with_the_publishable_key(
         ({"SUPABASE_ALLOW_UNCONFIRMED": "true"}, {"allow-unconfirmed"}),
         ({"SUPABASE_CONFIRMED_CLAIM": "email_confirmed_at"}, {"hook"}),
         ({"SUPABASE_DB_URL": "postgresql://[/x"}, {"database"}),
-        ({"TICKCTL_GATEWAY_EMAIL": "gateway@example.com"}, {"half-configured"}),
+        ({"AWS_ACCESS_KEY_ID": "AKIAIOSFODNN7EXAMPLE"}, {"half-configured"}),
         ({"REDIS_URL": "redis://redis.internal:6379/0"}, {"connection-url"}),
     ],
 )

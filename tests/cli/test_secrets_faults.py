@@ -43,7 +43,7 @@ ALWAYS: Final = 1000
 def changed(aws: StrictAws, operator: Operator) -> Operator:
     """An operator whose service runs the secret, and who has changed one key and added another."""
     operator.have_pushed()
-    operator.write(TICKCTL_GATEWAY_PASSWORD="another-password", NEW_KEY="new")
+    operator.write(TRANSLATION_API_PASSWORD="another-password", NEW_KEY="new")
     return operator
 
 
@@ -51,7 +51,7 @@ def changed(aws: StrictAws, operator: Operator) -> Operator:
 def first(aws: StrictAws, operator: Operator) -> Operator:
     """An operator before the first push, whose service knows of no secret."""
     given_service(aws)
-    operator.write(TICKCTL_GATEWAY_PASSWORD="another-password", NEW_KEY="new")
+    operator.write(TRANSLATION_API_PASSWORD="another-password", NEW_KEY="new")
     return operator
 
 
@@ -99,7 +99,7 @@ def check_told(result: Result, operation: str, before: Truth, after: Truth) -> N
 def check_finished(operator: Operator, result: Result, *, versions: int) -> None:
     """Hold everything to what the files say, and to one version for it."""
     assert result.code == 0, result.err
-    wanted = VALUES | {"TICKCTL_GATEWAY_PASSWORD": "another-password", "NEW_KEY": "new"}
+    wanted = VALUES | {"TRANSLATION_API_PASSWORD": "another-password", "NEW_KEY": "new"}
     assert operator.stored() == wanted
     assert operator.aws.running("gateway") == [wanted] * 2
     [deployment] = operator.service()["deployments"]
@@ -191,9 +191,9 @@ class TestEachCall:
 @pytest.mark.parametrize(
     ("operation", "states", "in_sync"),
     [
-        ("PutSecretValue", {"NEW_KEY": "missing", "TICKCTL_GATEWAY_PASSWORD": "changed"}, False),
-        ("RegisterTaskDefinition", {"NEW_KEY": "unreferenced", "TICKCTL_GATEWAY_PASSWORD": "staged"}, True),
-        ("UpdateService", {"NEW_KEY": "unreferenced", "TICKCTL_GATEWAY_PASSWORD": "staged"}, True),
+        ("PutSecretValue", {"NEW_KEY": "missing", "TRANSLATION_API_PASSWORD": "changed"}, False),
+        ("RegisterTaskDefinition", {"NEW_KEY": "unreferenced", "TRANSLATION_API_PASSWORD": "staged"}, True),
+        ("UpdateService", {"NEW_KEY": "unreferenced", "TRANSLATION_API_PASSWORD": "staged"}, True),
     ],
 )
 def test_status_and_diff_tell_what_a_broken_push_has_left(

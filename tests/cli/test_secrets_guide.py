@@ -51,7 +51,7 @@ class Reader:
 def reader(operator: Operator, aws: StrictAws) -> Reader:
     """A reader with the example's files, the page's profiles, and a service that runs without the secret."""
     folder = operator.folder
-    fill(folder, FILLED | {"SUPABASE_JWT_SECRET": OLD, "TICKCTL_GATEWAY_PASSWORD": "correct-horse-battery"})
+    fill(folder, FILLED | {"SUPABASE_JWT_SECRET": OLD, "TRANSLATION_API_PASSWORD": "correct-horse-battery"})
     shutil.copy(EXAMPLE / ".gitignore", folder)
     shutil.copy(EXAMPLE / "task-definition.json", folder)
     subprocess.run(["git", "init", "--quiet"], cwd=folder, check=True)

@@ -106,7 +106,7 @@ def look_around(operator: Operator) -> None:
 
 def push_and_return(operator: Operator) -> None:
     """Change a value, push it, and go back."""
-    operator.write(TICKCTL_GATEWAY_PASSWORD="another-password")
+    operator.write(TRANSLATION_API_PASSWORD="another-password")
     assert operator.here("push", *TO, *SERVICE, *QUICK, "--yes").code == 0
     assert operator.here("rollback", *TO, *SERVICE, *QUICK, "--yes").code == 0
 
@@ -135,7 +135,7 @@ def test_a_pusher_who_may_make_the_secret_is_allowed_the_first_push(
     assert first.code == 0, first.err
     assert operator.here("push", *TO, "--tag", "team=gateway").code == 0
     aws.client("secretsmanager").delete_secret(SecretId=SECRET, RecoveryWindowInDays=7)
-    operator.write(TICKCTL_GATEWAY_PASSWORD="another-password")
+    operator.write(TRANSLATION_API_PASSWORD="another-password")
     assert operator.here("push", *TO, "--restore", "--yes").code == 0
     judge = Judge(made, arn_of(aws))
     assert refused(judge, aws.calls) == []
@@ -149,7 +149,7 @@ def test_a_failed_deployment_needs_no_more_rights(aws: StrictAws, operator: Oper
     judge = Judge(policy(operator, "--for", "pusher", *SERVICE), arn_of(aws))
     aws.all_well()
     aws.roll_out("gateway", Step.IN_PROGRESS, Step.ROLLED_BACK)
-    operator.write(TICKCTL_GATEWAY_PASSWORD="another-password")
+    operator.write(TRANSLATION_API_PASSWORD="another-password")
     assert operator.here("push", *TO, *SERVICE, *QUICK, "--yes").code == 1
     assert refused(judge, aws.calls) == []
 

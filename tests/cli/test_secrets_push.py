@@ -16,7 +16,7 @@ from strict_aws import Step, StrictAws, given_service
 def pushed(operator: Operator) -> Operator:
     """An operator who has pushed, and has changed a key since."""
     assert operator.here("push", *TO).code == 0
-    operator.write(TICKCTL_GATEWAY_PASSWORD="another-password")
+    operator.write(TRANSLATION_API_PASSWORD="another-password")
     return operator
 
 
@@ -127,7 +127,7 @@ class TestDeletion:
         done = doomed.here("push", *TO, "--yes", "--restore")
         assert done.code == 0, done.err
         assert doomed.state()["ARN"] == arn
-        assert doomed.stored()["TICKCTL_GATEWAY_PASSWORD"] == "another-password"
+        assert doomed.stored()["TRANSLATION_API_PASSWORD"] == "another-password"
 
     def test_a_dry_run_restores_nothing(self, doomed: Operator) -> None:
         """What would change can't be told while AWS gives no value."""
@@ -232,7 +232,7 @@ class TestPrune:
         assert operator.here("push", *TO, *SERVICE, *QUICK).code == 0
         keys = operator.folder / "services" / "keys.env"
         keys.write_text(keys.read_text().replace("OF_OLD=x\n", ""))
-        operator.write(TICKCTL_GATEWAY_PASSWORD="another-password")
+        operator.write(TRANSLATION_API_PASSWORD="another-password")
         aws.all_well()
         return operator
 
@@ -244,7 +244,7 @@ class TestPrune:
         assert writing == ["RegisterTaskDefinition", "UpdateService", "PutSecretValue", "UpdateService"]
         for running in aws.running("gateway"):
             assert "OF_OLD" not in running
-            assert running["TICKCTL_GATEWAY_PASSWORD"] == "another-password"
+            assert running["TRANSLATION_API_PASSWORD"] == "another-password"
         assert leaving.here("status", *TO, *SERVICE).code == 0
 
     def test_a_failed_deployment_leaves_the_secret_as_it_is(self, aws: StrictAws, leaving: Operator) -> None:
@@ -307,7 +307,7 @@ class TestRollback:
         """Nothing has moved."""
         assert pushed.here("push", *TO, "--yes").code == 0
         assert pushed.here("rollback", *TO).code == 2
-        assert pushed.stored()["TICKCTL_GATEWAY_PASSWORD"] == "another-password"
+        assert pushed.stored()["TRANSLATION_API_PASSWORD"] == "another-password"
 
     def test_a_dry_run_shows_the_same_and_moves_nothing(self, aws: StrictAws, pushed: Operator) -> None:
         """By name."""
@@ -315,7 +315,7 @@ class TestRollback:
         aws.all_well()
         shown = pushed.here("rollback", *TO, "--dry-run", "--json")
         assert shown.code == 0
-        assert shown.json["changed"] == ["TICKCTL_GATEWAY_PASSWORD"]
+        assert shown.json["changed"] == ["TRANSLATION_API_PASSWORD"]
         assert shown.json["version_id"] == shown.json["rolled_back_from"]
         assert set(aws.operations) == {"DescribeSecret", "GetSecretValue"}
 
@@ -367,8 +367,8 @@ class TestRollback:
         version = next(v for v, stages in pushed.state()["VersionIdsToStages"].items() if "AWSCURRENT" in stages)
         assert f"--to {version} goes on" in cut.err
         assert pushed.here("rollback", *TO, *SERVICE, *QUICK, "--to", version, "--yes").code == 0
-        current = pushed.stored()["TICKCTL_GATEWAY_PASSWORD"]
-        assert [each["TICKCTL_GATEWAY_PASSWORD"] for each in aws.running("gateway")] == [current] * 2
+        current = pushed.stored()["TRANSLATION_API_PASSWORD"]
+        assert [each["TRANSLATION_API_PASSWORD"] for each in aws.running("gateway")] == [current] * 2
 
 
 def test_a_log_that_takes_both_streams_keeps_their_order(operator: Operator) -> None:

@@ -72,14 +72,14 @@ class TestTogether:
     ) -> None:
         """Exit codes 0 and 7, one new version, and it is whole."""
         operator.have_pushed()
-        operator.write(TICKCTL_GATEWAY_PASSWORD="password-of-the-one", ONE="one")
-        rival.write(TICKCTL_GATEWAY_PASSWORD="password-of-the-other", OTHER="other")
+        operator.write(TRANSLATION_API_PASSWORD="password-of-the-one", ONE="one")
+        rival.write(TRANSLATION_API_PASSWORD="password-of-the-other", OTHER="other")
         aws.hold("PutSecretValue", 2)
         results = together(operator, rival)
         assert sorted(result.code for result in results) == [0, 7], [result.err for result in results]
         first = results[0].code == 0
         name, password = ("ONE", "password-of-the-one") if first else ("OTHER", "password-of-the-other")
-        assert operator.stored() == VALUES | {name: name.lower(), "TICKCTL_GATEWAY_PASSWORD": password}
+        assert operator.stored() == VALUES | {name: name.lower(), "TRANSLATION_API_PASSWORD": password}
         assert operator.versions() == 2
         loser = results[1] if first else results[0]
         assert "somebody else has changed" in loser.err
@@ -132,7 +132,7 @@ class TestMeanwhile:
     ) -> None:
         """Whatever we had read by then: exit code 7, theirs stands, and nothing of ours was written."""
         operator.have_pushed()
-        operator.write(NEW_KEY="ours", TICKCTL_GATEWAY_PASSWORD="our-password")
+        operator.write(NEW_KEY="ours", TRANSLATION_API_PASSWORD="our-password")
         rival.write(NEW_KEY="theirs")
         theirs: list[Result] = []
         aws.meanwhile(moment, lambda: theirs.append(rival.process(*PUSH)))
@@ -144,7 +144,7 @@ class TestMeanwhile:
         assert len(operator.revisions()) == 1
         again = operator.here(*TO_SERVICE)
         assert again.code == 0, again.err
-        assert operator.stored() == VALUES | {"NEW_KEY": "ours", "TICKCTL_GATEWAY_PASSWORD": "our-password"}
+        assert operator.stored() == VALUES | {"NEW_KEY": "ours", "TRANSLATION_API_PASSWORD": "our-password"}
 
     def test_a_push_before_we_have_looked_is_no_conflict(
         self, aws: StrictAws, operator: Operator, rival: Operator
@@ -253,13 +253,13 @@ def test_interrupting_the_wait_leaves_the_deployment(aws: StrictAws, operator: O
 def test_a_push_while_a_person_is_asked_is_a_conflict(aws: StrictAws, operator: Operator, rival: Operator) -> None:
     """The question was about what is no longer there; nothing is written, however it was answered."""
     operator.have_pushed()
-    operator.write(TICKCTL_GATEWAY_PASSWORD="our-password")
-    rival.write(TICKCTL_GATEWAY_PASSWORD="their-password")
+    operator.write(TRANSLATION_API_PASSWORD="our-password")
+    rival.write(TRANSLATION_API_PASSWORD="their-password")
     aws.meanwhile("DescribeSecret", lambda: rival.process(*PUSH), after=1)
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(operator.folder)
         shown = converse(["secrets", "push", *TO], {"[y/N]: ": "y"}, operator.environ)
     assert shown.code == 7, shown.out
     assert "nothing was written" in shown.out
-    assert operator.stored()["TICKCTL_GATEWAY_PASSWORD"] == "their-password"
+    assert operator.stored()["TRANSLATION_API_PASSWORD"] == "their-password"
     assert operator.versions() == 2

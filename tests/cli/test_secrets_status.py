@@ -146,5 +146,5 @@ def test_table_fits_a_terminal(pushed: Operator) -> None:
     result = pushed.here("status", *TO, *SERVICE, env={"FORCE_COLOR": "1", "NO_COLOR": "1", "COLUMNS": "80"})
     lines = result.out.splitlines()
     assert all(len(line.rstrip()) <= 80 for line in lines)
-    assert any(line.startswith("TICKCTL_GATEWAY_PASSWORD") and "deployed" in line for line in lines)
+    assert any(line.startswith("TRANSLATION_API_PASSWORD") and "deployed" in line for line in lines)
     assert "keys: all in place" in result.err

@@ -36,11 +36,11 @@ def test_the_whole_road(aws: StrictAws, operator: Operator) -> None:
     assert status.code == 0, status.err
     assert {each["state"] for each in status.json["keys"]} == {"deployed"}
 
-    operator.write(TICKCTL_GATEWAY_PASSWORD="another-password")
+    operator.write(TRANSLATION_API_PASSWORD="another-password")
     again = operator.process("push", *target, "--yes", "--json")
     assert again.code == 0, again.err
-    assert again.json["changed"] == ["TICKCTL_GATEWAY_PASSWORD"]
-    assert [each["TICKCTL_GATEWAY_PASSWORD"] for each in aws.running("gateway")] == ["another-password"] * 2
+    assert again.json["changed"] == ["TRANSLATION_API_PASSWORD"]
+    assert [each["TRANSLATION_API_PASSWORD"] for each in aws.running("gateway")] == ["another-password"] * 2
 
     back = operator.process("rollback", *target, "--yes")
     assert back.code == 0, back.err
@@ -96,7 +96,7 @@ class TestRollout:
     def rolling(self, aws: StrictAws, operator: Operator) -> Operator:
         """An operator whose service runs the secret, and who has changed a key."""
         operator.have_pushed()
-        operator.write(TICKCTL_GATEWAY_PASSWORD="another-password")
+        operator.write(TRANSLATION_API_PASSWORD="another-password")
         return operator
 
     def test_a_circuit_breaker_rollback_is_a_failure_with_its_events(self, aws: StrictAws, rolling: Operator) -> None:
@@ -108,7 +108,7 @@ class TestRollout:
         assert "rolling back to deployment ecs-svc/" in pushed.err
         assert "Essential container in task exited" in pushed.err
         assert "tickctl secrets rollback" in pushed.err
-        assert rolling.stored()["TICKCTL_GATEWAY_PASSWORD"] == "another-password"
+        assert rolling.stored()["TRANSLATION_API_PASSWORD"] == "another-password"
 
     def test_a_rollback_that_nobody_saw_is_a_failure_all_the_same(self, aws: StrictAws, rolling: Operator) -> None:
         """Between two looks ECS may have gone back and be steady again; that is no success of ours."""
@@ -208,7 +208,7 @@ class TestThrift:
         keys = {f"K{number}": f"value-{number}" for number in range(500 - len(VALUES))}
         assert operator.here("push", *TO).code == 0
         operator.write(**keys)
-        operator.write(TICKCTL_GATEWAY_PASSWORD="another-password")
+        operator.write(TRANSLATION_API_PASSWORD="another-password")
         aws.all_well()
         pushed = operator.here("push", *TO, "--yes", "--json")
         assert pushed.code == 0, pushed.err

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from tickctl.adapters.gateway_identity import GatewayUser
 
 from cli_support import Result, environment
 from guide_support import unsaid
@@ -18,7 +19,6 @@ from standin import PASSWORD, StandIn, standing_in
 from standin.auth import AuthConfig
 from terminal_support import converse
 from tickctl.adapters.api import AsyncApiFunctions
-from tickctl.adapters.gateway_identity import GatewayUser
 from tickctl.core.quota import SettleOutcome
 from tickctl.core.quota.asynchronous import settle
 from tickctl.core.secrets import Secret

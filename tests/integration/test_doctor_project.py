@@ -18,11 +18,12 @@ from tickctl.adapters.doctor.project import (
     ask_auth,
     configured_keys,
     fetch_keys,
-    offers_functions,
+    missing_functions,
     user_headers,
 )
 from tickctl.adapters.project import jwks_url
 from tickctl.core.doctor.facts import AuthAnswer, Keys, Problem, Unread
+from tickctl.core.quota import PARAMETERS
 from tickctl.core.secrets import Secret
 from tickctl.settings import Settings
 
@@ -116,7 +117,7 @@ Ask = Callable[[str], object]
 ASKED: list[Ask] = [
     lambda url: ask_auth(url, KEY),
     lambda url: fetch_keys(f"{url}/keys"),
-    lambda url: offers_functions(url, KEY),
+    lambda url: missing_functions(url, KEY),
 ]
 
 
@@ -179,21 +180,39 @@ def test_configured_keys_are_read_alone() -> None:
 
 
 def test_api_offers_the_functions(standin: StandIn) -> None:
-    """It refuses to run one for nobody in particular, and so says that it is there."""
-    assert offers_functions(standin.url, headers_of(standin)) is True
-    [request] = standin.faults.requests
-    assert (request.method, request.path) == ("GET", "/rest/v1/rpc/my_ticks")
+    """It refuses to run each for nobody in particular, and so says that it is there."""
+    assert missing_functions(standin.url, headers_of(standin)) == ()
+    asked = {(request.method, request.path.partition("?")[0]) for request in standin.faults.requests}
+    assert asked == {("GET", f"/rest/v1/rpc/{name}") for name in PARAMETERS}
+
+
+def test_every_function_of_the_api_is_asked_for(database: Database) -> None:
+    """With the parameters that have no default, by which PostgREST finds it."""
+    with database.owner() as connection:
+        rows = connection.execute(
+            "select proname, proargnames[1:pronargs - pronargdefaults] as required from pg_proc as p"
+            " where pronamespace = 'public'::regnamespace and prosrc ~ 'tick[.]'"
+        ).fetchall()
+    assert {row["proname"]: tuple(row["required"] or ()) for row in rows} == dict(PARAMETERS)
+
+
+def test_api_that_has_not_read_the_schema_again_is_told(standin: StandIn) -> None:
+    """Some functions are known, and the one that is new isn't: `schema apply` has it read again."""
+    with standin.database.owner() as connection:
+        connection.execute("drop function public.tick_admin_members")
+        connection.execute("notify pgrst, 'reload schema'")
+    assert missing_functions(standin.url, headers_of(standin)) == ("tick_admin_members",)
 
 
 def test_api_without_the_functions(bare_database: Database) -> None:
     """What isn't installed, or not exposed, is not found."""
     with standing_in(bare_database) as project:
-        assert offers_functions(project.url, headers_of(project)) is False
+        assert missing_functions(project.url, headers_of(project)) == tuple(PARAMETERS)
 
 
 def test_api_that_refuses_the_key(standin: StandIn) -> None:
     """The key is wrong, whatever there is behind it."""
-    found = attempt(lambda: offers_functions(standin.url, {"apikey": "sb_publishable_other"}))
+    found = attempt(lambda: missing_functions(standin.url, {"apikey": "sb_publishable_other"}))
     assert isinstance(found, Problem)
     assert "refuses" in found.message
 
@@ -201,10 +220,10 @@ def test_api_that_refuses_the_key(standin: StandIn) -> None:
 def test_api_that_lets_nobody_in_particular_in_is_none() -> None:
     """Something else answers there."""
     with answering(http(200, b"[]")) as server:
-        assert isinstance(attempt(lambda: offers_functions(server.url, KEY)), Unread)
+        assert isinstance(attempt(lambda: missing_functions(server.url, KEY)), Unread)
 
 
 def test_api_in_trouble_leaves_it_open(standin: StandIn) -> None:
     """Behind it the database may be down."""
     with standin.faults.troubled(Fault(hang_up=True), "/rest"):
-        assert isinstance(attempt(lambda: offers_functions(standin.url, headers_of(standin))), Unread)
+        assert isinstance(attempt(lambda: missing_functions(standin.url, headers_of(standin))), Unread)

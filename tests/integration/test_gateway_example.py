@@ -23,12 +23,11 @@ from psycopg import sql
 from asgi_support import PATIENCE, running
 from gateway_support import SECRET, Where, database_of, token_of, until
 from quota_support import Database, User
-from standin import PASSWORD, Fault, StandIn
+from standin import Fault, StandIn
 from standin.keys import ProjectKeys
 from tickctl.adapters.embedded.server import LOCAL_ISSUER
 
 EXAMPLE = Path(__file__).parents[2] / "docs/examples/gateway"
-GATEWAY_EMAIL = "gateway@example.com"
 
 
 def settings_of(where: Where) -> dict[str, str]:
@@ -39,13 +38,9 @@ def settings_of(where: Where) -> dict[str, str]:
             "SUPABASE_JWT_SECRET": SECRET,
             "SUPABASE_JWT_ISSUER": LOCAL_ISSUER,
         }
-    gateway = where.add_user(GATEWAY_EMAIL)
-    where.change_user(gateway, app_metadata={"role": "tick_gateway"})
     return {
         "SUPABASE_URL": where.url,
         "SUPABASE_ANON_KEY": where.anon_key,
-        "TICKCTL_GATEWAY_EMAIL": GATEWAY_EMAIL,
-        "TICKCTL_GATEWAY_PASSWORD": PASSWORD,
     }
 
 

@@ -6,6 +6,7 @@ from importlib.resources import files
 
 import psycopg
 import pytest
+from tickctl.adapters.schema_check.expected import callers
 
 from check_support import broken, by_id, connected
 from quota_support import Database
@@ -13,7 +14,6 @@ from schema_support import HAND_MADE
 from tickctl.adapters import schema
 from tickctl.adapters.schema_check import Part, Result, check, hook
 from tickctl.adapters.schema_check.catalogue import ASSERTIONS
-from tickctl.adapters.schema_check.expected import callers
 from tickctl.errors import ConfigurationError, UnreachableError
 from tickctl.sql import access_token_hook, function_sources
 

@@ -1,7 +1,6 @@
 """Settlements over both stores with a real database behind them: each charge is settled once, whatever breaks."""
 
 import asyncio
-import logging
 import uuid
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
@@ -14,21 +13,20 @@ from psycopg import sql
 
 from async_support import run, until
 from gateway_support import store_over, token_of
-from quota_support import Database, User, calling
-from standin import PASSWORD, Fault, StandIn
-from tickctl.adapters.auth_api import AuthApi
-from tickctl.adapters.gateway_identity import GatewayUser
-from tickctl.core.quota import AsyncSqlFunctions, SignedInUser
+from quota_support import Database, User
+from standin import Fault, StandIn
+from tickctl.core.quota import AsyncSqlFunctions, SignedInUser, refund_digest
 from tickctl.core.quota.asynchronous import consume
 from tickctl.core.secrets import Secret
-from tickctl.gateway import Charge, Identity, OperatorIdentity, Settler
+from tickctl.gateway import Charge, Settler
 
+REFUND = Secret("what only the gateway knows")
 RPC = "/rest/v1/rpc/settle_ticks"
 
 
 @dataclass
 class Place:
-    """A store with a user, and an identity that may settle."""
+    """A store with a user."""
 
     where: Database | StandIn
     database: Database
@@ -41,18 +39,11 @@ class Place:
         claims = self.user.claims
         return SignedInUser(claims, Secret(token_of(self.where, self.user)))
 
-    def identity(self) -> Identity:
-        """Return who settles."""
-        if isinstance(self.where, Database):
-            return OperatorIdentity()
-        auth = AuthApi(self.where.url, Secret(self.where.anon_key))
-        return GatewayUser(auth, "gateway@example.com", Secret(PASSWORD))
-
     @asynccontextmanager
     async def settling(self, **options: Any) -> AsyncIterator[tuple[AsyncSqlFunctions, Settler]]:
         """Open the store and a settler over it."""
         store = store_over(self.where, timeout=options.pop("store_timeout", 10.0))
-        settler = Settler(store, self.identity(), **({"timeout": 10.0, "sleep": shortly} | options))
+        settler = Settler(store, **({"timeout": 10.0, "sleep": shortly} | options))
         try:
             yield store, settler
         finally:
@@ -101,15 +92,14 @@ def place(request: pytest.FixtureRequest) -> Place:
         database: Database = request.getfixturevalue("database")
         return Place(database, database, database.add_user())
     standin: StandIn = request.getfixturevalue("standin")
-    standin.change_user(standin.add_user("gateway@example.com"), app_metadata={"role": "tick_gateway"})
     return Place(standin, standin.database, standin.database.add_user())
 
 
 async def charged(place: Place, store: AsyncSqlFunctions, ticks: int) -> Charge:
     """Take ticks of the user."""
-    charge_id = (await consume(store, place.caller(), ticks)).charge_id
-    assert charge_id is not None
-    return Charge(charge_id, ticks, None)
+    charge_id = str(uuid.uuid4())
+    await consume(store, place.caller(), ticks, charge_id, refund=refund_digest(REFUND))
+    return Charge(charge_id, ticks, REFUND, Settler(store))
 
 
 def test_charges_are_settled_by_hand_and_in_the_background(place: Place) -> None:
@@ -119,10 +109,10 @@ def test_charges_are_settled_by_hand_and_in_the_background(place: Place) -> None
         async with place.settling() as (store, settler):
             charges = [await charged(place, store, 4) for _ in range(8)]
             assert place.used() == (32, 32)
-            await settler.settle(charges[0].id, 1)
+            await settler.settle(charges[0].id, 1, REFUND)
             assert place.used() == (29, 29)
             for charge in charges[1:]:
-                settler.submit(charge.id, 0)
+                settler.submit(charge.id, 0, REFUND)
             assert await settler.aclose() == ()
             assert (settler.settled, settler.lost) == (8, 0)
 
@@ -137,11 +127,11 @@ def test_an_outage_is_sat_out(place: Place) -> None:
         async with place.settling() as (store, settler):
             charges = [await charged(place, store, 8) for _ in range(3)]
             with place.down():
-                settler.submit(charges[0].id, 0)
-                await settler.settle(charges[1].id, 5)
+                settler.submit(charges[0].id, 0, REFUND)
+                await settler.settle(charges[1].id, 5, REFUND)
                 await until(lambda: settler.retried > 5)
                 assert (settler.waiting, settler.settled) == (2, 0)
-            settler.submit(charges[2].id, 7)
+            settler.submit(charges[2].id, 7, REFUND)
             await until(lambda: settler.waiting == 0)
             assert (settler.settled, settler.lost) == (3, 0)
 
@@ -158,7 +148,7 @@ def test_what_an_outage_leaves_at_the_end_is_named(place: Place, caplog: pytest.
             charge = await charged(place, store, 8)
             kept.append(charge.id)
             with place.down():
-                settler.submit(charge.id, 2)
+                settler.submit(charge.id, 2, REFUND)
                 assert await settler.aclose() == (charge.id,)
 
     run(scene)
@@ -171,14 +161,13 @@ def test_what_an_outage_leaves_at_the_end_is_named(place: Place, caplog: pytest.
 
 def test_a_lost_answer_settles_no_charge_twice(standin: StandIn) -> None:
     """The database did it, and nobody heard of it."""
-    standin.change_user(standin.add_user("gateway@example.com"), app_metadata={"role": "tick_gateway"})
     place = Place(standin, standin.database, standin.database.add_user())
 
     async def scene() -> None:
         async with place.settling() as (store, settler):
             charge = await charged(place, store, 8)
             with standin.faults.troubled(Fault(hang_up=True, after=True), RPC):
-                settler.submit(charge.id, 3)
+                settler.submit(charge.id, 3, REFUND)
                 await until(lambda: settler.retried > 2)
             await until(lambda: settler.waiting == 0)
             assert settler.settled == 1
@@ -189,15 +178,13 @@ def test_a_lost_answer_settles_no_charge_twice(standin: StandIn) -> None:
 
 def test_a_store_that_hangs_keeps_nobody(standin: StandIn) -> None:
     """Neither who settles by hand for longer than an attempt takes, nor the end."""
-    standin.change_user(standin.add_user("gateway@example.com"), app_metadata={"role": "tick_gateway"})
     place = Place(standin, standin.database, standin.database.add_user())
 
     async def scene() -> None:
         async with place.settling(timeout=0.1, drain_seconds=0.1) as (store, settler):
-            await settler._identity.caller()  # signing in may take longer than an attempt of this test
             charge = await charged(place, store, 8)
             with standin.faults.troubled(Fault(silent=True), RPC):
-                await settler.settle(charge.id, 3)
+                await settler.settle(charge.id, 3, REFUND)
                 assert settler.waiting == 1
                 assert await settler.aclose() == (charge.id,)
 
@@ -210,7 +197,7 @@ def test_a_charge_that_never_was_is_said_and_dropped(place: Place, caplog: pytes
     async def scene() -> None:
         async with place.settling() as (_, settler):
             missing = str(uuid.uuid4())
-            await settler.settle(missing, 0)
+            await settler.settle(missing, 0, REFUND)
             assert (settler.settled, settler.lost, settler.waiting) == (0, 1, 0)
             assert missing in caplog.text
 
@@ -224,7 +211,7 @@ def test_more_than_was_charged_is_dropped(place: Place, caplog: pytest.LogCaptur
     async def scene() -> None:
         async with place.settling() as (store, settler):
             charge = await charged(place, store, 8)
-            settler.submit(charge.id, 9)
+            settler.submit(charge.id, 9, REFUND)
             await until(lambda: settler.waiting == 0)
             assert (settler.settled, settler.lost, settler.retried) == (0, 1, 0)
 
@@ -233,48 +220,39 @@ def test_more_than_was_charged_is_dropped(place: Place, caplog: pytest.LogCaptur
     assert place.used() == (8, 8)
 
 
-def test_an_identity_without_the_right_settles_nothing_until_it_has_it(
-    standin: StandIn, caplog: pytest.LogCaptureFixture
-) -> None:
-    """The operator forgot a step, reads the log, makes up for it, and what waited goes through."""
-    user_id = standin.add_user("gateway@example.com")
-    place = Place(standin, standin.database, standin.database.add_user())
+@pytest.mark.parametrize("secret", ["another", "", REFUND.reveal().upper()])
+def test_a_wrong_secret_gives_nothing_back(place: Place, secret: str) -> None:
+    """Whoever brings it, and as if there were no such charge."""
 
     async def scene() -> None:
         async with place.settling() as (store, settler):
             charge = await charged(place, store, 8)
-            settler.submit(charge.id, 0)
-            await until(lambda: settler.retried > 2)
+            await settler.settle(charge.id, 0, Secret(secret))
+            assert (settler.settled, settler.lost) == (0, 1)
             assert place.used() == (8, 8)
-            standin.change_user(user_id, app_metadata={"role": "tick_gateway"})
-            await until(lambda: settler.waiting == 0)
+            await settler.settle(charge.id, 0, REFUND)
 
     run(scene)
     assert place.used() == (0, 0)
-    assert "this needs the gateway's own identity" in caplog.text
-    assert len([record for record in caplog.records if record.levelno == logging.ERROR]) == 1
 
 
-def test_the_users_own_token_gives_nothing_back(database: Database) -> None:
-    """It is why there is an identity at all."""
-    user = database.add_user()
-    mine = calling(user.claims)
-
-    class Myself(OperatorIdentity):
-        async def caller(self) -> Any:
-            return mine
+def test_refunds_of_a_day_are_bounded(place: Place, caplog: pytest.LogCaptureFixture) -> None:
+    """A user who makes requests fail on purpose comes to an end; operators may go on."""
+    place.database.run("update tick.settings set most_refunds = 2")
+    charges: list[Charge] = []
 
     async def scene() -> None:
-        store = store_over(database)
-        settler = Settler(store, Myself(), sleep=shortly)
-        charge_id = (await consume(store, mine, 8)).charge_id
-        assert charge_id is not None
-        await settler.settle(charge_id, 0)
-        assert await settler.aclose() == (charge_id,)
-        await store.aclose()
+        async with place.settling() as (store, settler):
+            charges.extend([await charged(place, store, 2) for _ in range(3)])
+            for charge in charges:
+                await settler.settle(charge.id, 0, REFUND)
+            assert (settler.settled, settler.lost) == (2, 1)
 
     run(scene)
-    assert list(database.ledger(user).values()) == [(8, 8)]
+    assert place.used() == (2, 2)
+    assert "most_refunds" in caplog.text
+    place.database.run(f"select public.settle_ticks('{charges[2].id}', 0)")
+    assert place.used() == (0, 0)
 
 
 def test_settlements_and_requests_do_not_get_into_each_others_way(place: Place) -> None:
@@ -286,9 +264,9 @@ def test_settlements_and_requests_do_not_get_into_each_others_way(place: Place) 
             async def one(number: int) -> None:
                 charge = await charged(place, store, 2)
                 if number % 2:
-                    await settler.settle(charge.id, 1)
+                    await settler.settle(charge.id, 1, REFUND)
                 else:
-                    settler.submit(charge.id, 0)
+                    settler.submit(charge.id, 0, REFUND)
 
             await asyncio.gather(*(one(number) for number in range(16)))
             assert await settler.aclose() == ()

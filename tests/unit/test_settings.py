@@ -224,7 +224,6 @@ def test_settings_show_no_secret() -> None:
         "SUPABASE_JWT_SECRET_PREVIOUS",
         "TICKCTL_TOKEN",
         "TICKCTL_ADMIN_TOKEN",
-        "TICKCTL_GATEWAY_PASSWORD",
     )
     settings = load(dict.fromkeys(names, "value-to-hide"), [])
     assert "value-to-hide" not in repr(settings)

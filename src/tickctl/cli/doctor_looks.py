@@ -110,7 +110,7 @@ def _of_project(run: Run) -> Looks:
         usable = headers if isinstance(headers, dict) else None
         looks["auth"] = lambda: project.ask_auth(address, usable)
         if usable:
-            looks["api"] = lambda: project.offers_functions(address, usable)
+            looks["api"] = lambda: project.missing_functions(address, usable)
     return looks
 
 

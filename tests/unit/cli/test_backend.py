@@ -18,7 +18,7 @@ def test_nothing_configured_means_the_embedded_database() -> None:
 
 def test_an_address_means_the_project() -> None:
     """Whatever else is set."""
-    environ = {"SUPABASE_URL": "https://abcdefghijklmnopqrst.supabase.co", "TICKCTL_GATEWAY_EMAIL": "g@example.com"}
+    environ = {"SUPABASE_URL": "https://abcdefghijklmnopqrst.supabase.co", "TICKCTL_ADMIN_TOKEN": "a.b.c"}
     assert choose(load(environ, []), BackendName.AUTO) is BackendName.SUPABASE
 
 

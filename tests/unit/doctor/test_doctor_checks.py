@@ -137,8 +137,6 @@ def test_locally_connections_may_be_in_the_clear() -> None:
     ("there", "missing"),
     [
         ("SUPABASE_JWT_SECRET_PREVIOUS", "SUPABASE_JWT_SECRET"),
-        ("TICKCTL_GATEWAY_EMAIL", "TICKCTL_GATEWAY_PASSWORD"),
-        ("TICKCTL_GATEWAY_PASSWORD", "TICKCTL_GATEWAY_EMAIL"),
         ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"),
         ("AWS_SECRET_ACCESS_KEY", "AWS_ACCESS_KEY_ID"),
     ],

@@ -47,7 +47,7 @@ class Store:
         return [
             {
                 "decision": "granted",
-                "charge_id": "00000000-0000-4000-8000-000000000001",
+                "charge_id": arguments["charge_id"],
                 "daily_tick_limit": 32,
                 "ticks_granted": 0,
                 "ticks_used": 5,

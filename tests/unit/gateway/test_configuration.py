@@ -71,9 +71,8 @@ def test_an_unsafe_setting_is_said(variable: str, value: str, warning: str, capl
         ({}, "SUPABASE_JWT_SECRET"),
         ({"SUPABASE_URL": PROJECT["SUPABASE_URL"]}, "SUPABASE_ANON_KEY"),
         (PROJECT | {"SUPABASE_ANON_KEY": "sb_secret_abc"}, "publishable"),
-        (PROJECT | {"TICKCTL_GATEWAY_EMAIL": "gateway@example.com"}, "TICKCTL_GATEWAY_PASSWORD"),
     ],
-    ids=["nothing", "no key", "a secret key", "half an identity"],
+    ids=["nothing", "no key", "a secret key"],
 )
 def test_a_traceback_says_what_to_do(environ: dict[str, str], hint: str) -> None:
     """A server that can't start shows what to set, and no secret."""

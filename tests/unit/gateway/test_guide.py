@@ -73,7 +73,6 @@ def test_the_store_of_the_guide_is_one() -> None:
         "UTC": UTC,
         "datetime": datetime,
         "StaticKeys": StaticKeys,
-        "uuid4": uuid4,
         "ISSUER": issuer,
         "JWT_SECRET": secret,
     }

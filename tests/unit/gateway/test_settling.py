@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from async_support import run, until
 from tickctl.core.json import JsonObject
-from tickctl.core.quota import Caller, ServiceRole
+from tickctl.core.quota import Anonymous, Caller
+from tickctl.core.secrets import Secret
 from tickctl.errors import (
     ConfigurationError,
     ConflictError,
@@ -22,15 +23,15 @@ from tickctl.errors import (
     UnreachableError,
 )
 from tickctl.gateway.admission import Charge
-from tickctl.gateway.identity import OperatorIdentity
 from tickctl.gateway.settling import AT_ONCE, DRAIN_PAUSE, KEEP, LONGEST_PAUSE, REFUSED_PAUSE, Settler, pause
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
 DOWN = UnreachableError("the database is starting or stopping")
-REFUSED = CredentialsRefusedError("this needs the gateway's own identity")
+REFUSED = CredentialsRefusedError("the project refused the API key")
 SECRET = "eyJhbGciOiJIUzI1NiJ9.c2VjcmV0.c2VjcmV0"
+REFUND = Secret(SECRET)
 
 
 def charge_id(number: int) -> str:
@@ -54,7 +55,8 @@ class Books:
     async def call(self, name: str, arguments: JsonObject, *, caller: Caller) -> list[JsonObject]:
         """Settle, as the database does."""
         assert name == "settle_ticks"
-        assert isinstance(caller, ServiceRole)
+        assert isinstance(caller, Anonymous)
+        assert arguments["refund_secret"] == SECRET
         self.at_once += 1
         self.most_at_once = max(self.most_at_once, self.at_once)
         try:
@@ -68,7 +70,9 @@ class Books:
             await self.hold.wait()
         self.calls.append((which, actual))
         trouble = self.troubles.pop(0) if self.troubles else ""
-        if which in self.settled and (trouble == "not_found" or isinstance(trouble, InvalidInputError)):
+        if which in self.settled and (
+            trouble in {"not_found", "too_many_refunds"} or isinstance(trouble, InvalidInputError)
+        ):
             trouble = ""  # no database says both of one charge
         if isinstance(trouble, Exception):
             raise trouble
@@ -76,8 +80,8 @@ class Books:
             self.settled.setdefault(which, actual)
             self.unheard.add(which)
             raise UnreachableError("the connection broke")
-        if trouble == "not_found":
-            return [dict.fromkeys(ROW, None) | {"outcome": "not_found"}]
+        if trouble in {"not_found", "too_many_refunds"}:
+            return [dict.fromkeys(ROW, None) | {"outcome": trouble}]
         outcome = "already_settled" if which in self.settled else "settled"
         self.settled.setdefault(which, actual)
         return [ROW | {"outcome": outcome, "charge_id": which, "ticks_settled": self.settled[which]}]
@@ -121,7 +125,6 @@ def settler(books: Books, time: Time | None = None, **options: Any) -> Settler:
     """Return a settler whose pauses take no time, and are the longest that they may be."""
     time = time or Time()
     sleep: Callable[[float], Awaitable[None]] = options.pop("sleep", time.sleep)
-    options = {"identity": OperatorIdentity()} | options
     return Settler(books, clock=time.clock, sleep=sleep, jitter=lambda: 0.0, **options)
 
 
@@ -132,7 +135,7 @@ def test_submitted_charges_are_settled_in_the_background() -> None:
     async def scene() -> None:
         giving_back = settler(books)
         for number in range(10):
-            giving_back.submit(charge_id(number), number)
+            giving_back.submit(charge_id(number), number, REFUND)
         assert books.calls == []
         assert giving_back.waiting == 10
         assert await giving_back.aclose() == ()
@@ -150,14 +153,14 @@ def test_an_outage_is_sat_out_with_growing_pauses(caplog: pytest.LogCaptureFixtu
 
     async def scene() -> None:
         giving_back = settler(books, time)
-        giving_back.submit(charge_id(1), 0)
+        giving_back.submit(charge_id(1), 0, REFUND)
         await until(lambda: giving_back.waiting == 0)
         assert (giving_back.settled, giving_back.retried, giving_back.lost) == (1, 9, 0)
         assert time.slept == [0.5, 1, 2, 4, 8, 16, LONGEST_PAUSE, LONGEST_PAUSE, LONGEST_PAUSE]
         assert [record.levelname for record in caplog.records] == ["WARNING", "INFO"]
         assert DOWN.message in caplog.text
         books.troubles.append(DOWN)
-        giving_back.submit(charge_id(2), 0)
+        giving_back.submit(charge_id(2), 0, REFUND)
         await until(lambda: giving_back.waiting == 0)
         assert [record.levelname for record in caplog.records] == ["WARNING", "INFO"] * 2
 
@@ -176,8 +179,8 @@ def test_pauses_are_short_again_once_anything_was_settled() -> None:
 
     async def scene() -> None:
         giving_back = settler(books, time)
-        giving_back.submit(charge_id(1), 0)
-        giving_back.submit(charge_id(2), 0)
+        giving_back.submit(charge_id(1), 0, REFUND)
+        giving_back.submit(charge_id(2), 0, REFUND)
         await until(lambda: giving_back.waiting == 0)
 
     run(scene)
@@ -199,7 +202,7 @@ def test_one_charge_in_trouble_does_not_keep_the_others_waiting() -> None:
     async def scene() -> None:
         giving_back = settler(books, time)
         for number in range(21):
-            giving_back.submit(charge_id(number), 0)
+            giving_back.submit(charge_id(number), 0, REFUND)
         await giving_back.aclose()
 
     run(scene)
@@ -213,7 +216,7 @@ def test_a_lost_answer_is_asked_for_again() -> None:
 
     async def scene() -> None:
         giving_back = settler(books)
-        giving_back.submit(charge_id(1), 3)
+        giving_back.submit(charge_id(1), 3, REFUND)
         await until(lambda: giving_back.waiting == 0)
         assert (giving_back.settled, giving_back.retried) == (1, 1)
 
@@ -227,9 +230,9 @@ def test_the_first_of_two_settlements_of_a_charge_counts() -> None:
 
     async def scene() -> None:
         giving_back = settler(books)
-        giving_back.submit(charge_id(1), 3)
-        giving_back.submit(charge_id(1), 0)
-        await giving_back.settle(charge_id(1), 5)
+        giving_back.submit(charge_id(1), 3, REFUND)
+        giving_back.submit(charge_id(1), 0, REFUND)
+        await giving_back.settle(charge_id(1), 5, REFUND)
         await giving_back.aclose()
 
     run(scene)
@@ -243,10 +246,10 @@ def test_a_full_queue_refuses_the_newest_and_says_which(caplog: pytest.LogCaptur
     async def scene() -> None:
         giving_back = settler(books, largest_queue=3, sleep=for_ever, drain_seconds=0.001)
         for number in range(1, 5):
-            giving_back.submit(charge_id(number), number)
+            giving_back.submit(charge_id(number), number, REFUND)
         assert (giving_back.waiting, giving_back.lost) == (3, 1)
         with pytest.raises(UnreachableError, match="3 settlements wait"):
-            await giving_back.settle(charge_id(5), 5)
+            await giving_back.settle(charge_id(5), 5, REFUND)
         by_hand = [f"select public.settle_ticks('{charge_id(number)}', {number})" for number in (4, 5)]
         assert [by_hand[0] in caplog.text, by_hand[1] in caplog.text, charge_id(1) in caplog.text] == [
             True,
@@ -267,7 +270,7 @@ def test_what_the_database_will_never_take_is_dropped_and_reported(
 
     async def scene() -> None:
         giving_back = settler(books)
-        giving_back.submit(charge_id(1), 11)
+        giving_back.submit(charge_id(1), 11, REFUND)
         await until(lambda: giving_back.waiting == 0)
         assert (giving_back.settled, giving_back.lost) == (0, 1)
 
@@ -283,12 +286,27 @@ def test_a_charge_that_is_gone_is_dropped(caplog: pytest.LogCaptureFixture) -> N
 
     async def scene() -> None:
         giving_back = settler(books)
-        giving_back.submit(charge_id(1), 0)
+        giving_back.submit(charge_id(1), 0, REFUND)
         await until(lambda: giving_back.waiting == 0)
 
     run(scene)
     assert [record.levelname for record in caplog.records] == ["WARNING"]
     assert charge_id(1) in caplog.text
+
+
+def test_refunds_beyond_the_most_of_a_day_are_given_up_and_reported(caplog: pytest.LogCaptureFixture) -> None:
+    """An operator can still settle the charge by hand."""
+    books = Books(["too_many_refunds"])
+
+    async def scene() -> None:
+        giving_back = settler(books)
+        giving_back.submit(charge_id(1), 0, REFUND)
+        await until(lambda: giving_back.waiting == 0)
+        assert (giving_back.settled, giving_back.lost) == (0, 1)
+
+    run(scene)
+    assert "most_refunds" in caplog.text
+    assert SECRET not in caplog.text
 
 
 @pytest.mark.parametrize("error", [REFUSED, ConfigurationError("the schema is not installed"), ValueError(SECRET)])
@@ -298,7 +316,7 @@ def test_refused_credentials_are_said_once_and_tried_rarely(error: Exception, ca
 
     async def scene() -> None:
         giving_back = settler(books, time)
-        giving_back.submit(charge_id(1), 0)
+        giving_back.submit(charge_id(1), 0, REFUND)
         await until(lambda: giving_back.waiting == 0)
         assert (giving_back.settled, giving_back.lost) == (1, 0)
 
@@ -314,60 +332,13 @@ def test_nothing_is_tried_for_longer_than_its_day_lasts(caplog: pytest.LogCaptur
 
     async def scene() -> None:
         giving_back = settler(books, time)
-        giving_back.submit(charge_id(1), 0)
+        giving_back.submit(charge_id(1), 0, REFUND)
         await until(lambda: giving_back.waiting == 0)
         assert giving_back.lost == 1
 
     run(scene)
     assert KEEP <= time.now <= KEEP + REFUSED_PAUSE
     assert "could not be done for a day" in caplog.text
-
-
-def test_an_identity_in_trouble_costs_no_charge() -> None:
-    """Whatever signing in says, it says nothing about the charge."""
-    refused: list[Caller] = []
-
-    class Troubled(OperatorIdentity):
-        troubles: list[TickctlError] = [InvalidInputError("no such address"), REFUSED, DOWN]  # noqa: RUF012
-
-        async def caller(self) -> ServiceRole:
-            if self.troubles:
-                raise self.troubles.pop(0)
-            return await super().caller()
-
-        def refused(self, caller: Caller) -> None:
-            refused.append(caller)
-
-    books = Books([REFUSED])
-
-    async def scene() -> None:
-        giving_back = settler(books, identity=Troubled())
-        giving_back.submit(charge_id(1), 0)
-        await until(lambda: giving_back.waiting == 0)
-        assert (giving_back.settled, giving_back.lost, giving_back.retried) == (1, 0, 4)
-
-    run(scene)
-    assert refused == [ServiceRole()]
-
-
-def test_an_identity_in_trouble_shows_before_the_first_charge(caplog: pytest.LogCaptureFixture) -> None:
-    """A gateway that starts with a wrong password says so at once, and serves all the same."""
-
-    class Troubled(OperatorIdentity):
-        async def caller(self) -> ServiceRole:
-            raise REFUSED
-
-    async def scene() -> None:
-        giving_back = settler(Books(), identity=Troubled())
-        giving_back.prepare()
-        await giving_back.aclose()
-        fine = settler(Books())
-        fine.prepare()
-        await fine.aclose()
-
-    run(scene)
-    assert [record.levelname for record in caplog.records] == ["ERROR"]
-    assert REFUSED.message in caplog.text
 
 
 def test_an_attempt_is_bounded_in_time(caplog: pytest.LogCaptureFixture) -> None:
@@ -377,7 +348,7 @@ def test_an_attempt_is_bounded_in_time(caplog: pytest.LogCaptureFixture) -> None
     async def scene() -> None:
         books.hold = asyncio.Event()
         giving_back = settler(books, timeout=0.001)
-        giving_back.submit(charge_id(1), 0)
+        giving_back.submit(charge_id(1), 0, REFUND)
         await until(lambda: giving_back.retried > 1)
         books.hold.set()
         await until(lambda: giving_back.waiting == 0)
@@ -399,7 +370,7 @@ def test_closing_cuts_a_pause_short() -> None:
             await for_ever(0)
 
         giving_back = settler(books, sleep=sleep)
-        giving_back.submit(charge_id(1), 0)
+        giving_back.submit(charge_id(1), 0, REFUND)
         await pausing.wait()
         assert await giving_back.aclose() == ()
         assert giving_back.settled == 1
@@ -417,8 +388,8 @@ def test_what_can_not_be_settled_before_the_end_is_reported(caplog: pytest.LogCa
 
     async def scene() -> None:
         giving_back = settler(Dead(), time, drain_seconds=0.02)
-        giving_back.submit(charge_id(1), 0)
-        giving_back.submit(charge_id(2), 7)
+        giving_back.submit(charge_id(1), 0, REFUND)
+        giving_back.submit(charge_id(2), 7, REFUND)
         assert await giving_back.aclose() == (charge_id(1), charge_id(2))
         assert (giving_back.lost, giving_back.waiting) == (2, 0)
 
@@ -435,15 +406,15 @@ def test_closing_takes_nothing_more_on_and_what_comes_later_begins_anew(caplog: 
     async def scene() -> None:
         books.hold = asyncio.Event()
         giving_back = settler(books)
-        giving_back.submit(charge_id(1), 0)
+        giving_back.submit(charge_id(1), 0, REFUND)
         closing = asyncio.create_task(giving_back.aclose())
         await until(lambda: books.begun == 1)
-        giving_back.submit(charge_id(2), 0)
+        giving_back.submit(charge_id(2), 0, REFUND)
         assert (giving_back.lost, giving_back.waiting) == (1, 1)
         assert f"settle_ticks('{charge_id(2)}', 0)" in caplog.text
         books.hold.set()
         assert await closing == ()
-        giving_back.submit(charge_id(3), 0)
+        giving_back.submit(charge_id(3), 0, REFUND)
         assert await giving_back.aclose() == ()
 
     run(scene)
@@ -456,7 +427,7 @@ def test_closing_does_not_wait_for_credentials_to_be_mended() -> None:
 
     async def scene() -> None:
         giving_back = settler(books, drain_seconds=3600)
-        giving_back.submit(charge_id(1), 0)
+        giving_back.submit(charge_id(1), 0, REFUND)
         assert await giving_back.aclose() == (charge_id(1),)
 
     run(scene)
@@ -469,10 +440,10 @@ def test_an_event_loop_that_just_ends_gets_the_same_report(caplog: pytest.LogCap
 
     async def scene() -> None:
         giving_back = settler(books, sleep=for_ever)
-        giving_back.submit(charge_id(1), 0)
+        giving_back.submit(charge_id(1), 0, REFUND)
         await until(lambda: giving_back.retried == 1)
         books.hold = asyncio.Event()
-        by_hand = asyncio.create_task(giving_back.settle(charge_id(2), 1))
+        by_hand = asyncio.create_task(giving_back.settle(charge_id(2), 1, REFUND))
         await until(lambda: books.begun == 2)
         assert not by_hand.done()
 
@@ -487,10 +458,10 @@ def test_settling_by_hand_returns_when_the_database_has_it() -> None:
 
     async def scene() -> None:
         giving_back = settler(books)
-        await giving_back.settle(charge_id(1), 4)
+        await giving_back.settle(charge_id(1), 4, REFUND)
         assert books.settled == {charge_id(1): 4}
         books.hold = asyncio.Event()
-        request = asyncio.create_task(giving_back.settle(charge_id(2), 5))
+        request = asyncio.create_task(giving_back.settle(charge_id(2), 5, REFUND))
         await until(lambda: books.begun == 2)
         request.cancel()
         with pytest.raises(asyncio.CancelledError):
@@ -509,7 +480,7 @@ def test_settling_by_hand_leaves_the_rest_to_the_queue(error: TickctlError) -> N
 
     async def scene() -> None:
         giving_back = settler(books)
-        await giving_back.settle(charge_id(1), 4)
+        await giving_back.settle(charge_id(1), 4, REFUND)
         assert giving_back.waiting == 1
         await until(lambda: giving_back.waiting == 0)
 
@@ -524,7 +495,7 @@ def test_the_worker_begins_anew_on_another_loop() -> None:
     async def scene() -> None:
         giving_back = kept[0] if kept else settler(books)
         kept.append(giving_back)
-        giving_back.submit(charge_id(len(kept)), 0)
+        giving_back.submit(charge_id(len(kept)), 0, REFUND)
         await until(lambda: giving_back.waiting == 0)
 
     run(scene)
@@ -538,7 +509,7 @@ def test_a_charge_is_settled_to_a_whole_number_within_it(actual: Any) -> None:
 
     async def scene() -> None:
         with pytest.raises(InvalidInputError):
-            await Charge(charge_id(1), 10, settler(Books())).settle(actual)
+            await Charge(charge_id(1), 10, REFUND, settler(Books())).settle(actual)
 
     run(scene)
 
@@ -549,14 +520,14 @@ def test_a_charge_is_settled_once() -> None:
 
     async def scene() -> None:
         giving_back = settler(books)
-        charge = Charge(charge_id(1), 10, giving_back)
+        charge = Charge(charge_id(1), 10, REFUND, giving_back)
         await asyncio.gather(charge.settle(4), charge.settle(4))
         await charge.settle(4)
         with pytest.raises(ConflictError):
             await charge.settle(5)
         charge.refund()
         charge.refund()
-        refunded = Charge(charge_id(2), 10, giving_back)
+        refunded = Charge(charge_id(2), 10, REFUND, giving_back)
         refunded.refund()
         with pytest.raises(ConflictError):
             await refunded.settle(1)
@@ -572,8 +543,8 @@ def test_a_settlement_that_found_no_place_may_be_tried_again() -> None:
 
     async def scene() -> None:
         giving_back = settler(books, largest_queue=1)
-        giving_back.submit(charge_id(1), 0)
-        charge = Charge(charge_id(2), 10, giving_back)
+        giving_back.submit(charge_id(1), 0, REFUND)
+        charge = Charge(charge_id(2), 10, REFUND, giving_back)
         with pytest.raises(UnreachableError):
             await charge.settle(4)
         with pytest.raises(ConflictError):
@@ -584,15 +555,6 @@ def test_a_settlement_that_found_no_place_may_be_tried_again() -> None:
 
     run(scene)
     assert books.settled == {charge_id(1): 0, charge_id(2): 4}
-
-
-def test_without_a_settler_a_charge_says_what_to_configure() -> None:
-    """Giving back on failure is left out then, in silence: charges stay."""
-    charge = Charge(charge_id(1), 10, None)
-    charge.refund()
-    with pytest.raises(ConfigurationError) as caught:
-        run(lambda: charge.settle(4))
-    assert "TICKCTL_GATEWAY_EMAIL" in str(caught.value.hint)
 
 
 TROUBLES: list[Exception | str] = [
@@ -629,9 +591,9 @@ def test_each_charge_is_settled_or_reported_whatever_happens(
                 continue
             entered += 1
             if step == "submit":
-                giving_back.submit(charge_id(number), 0)
+                giving_back.submit(charge_id(number), 0, REFUND)
                 continue
-            request = asyncio.create_task(giving_back.settle(charge_id(number), 0))
+            request = asyncio.create_task(giving_back.settle(charge_id(number), 0, REFUND))
             requests.append(request)
             await asyncio.sleep(0)
             if step == "cancel":

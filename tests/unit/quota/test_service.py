@@ -10,9 +10,10 @@ from datetime import UTC, date, datetime
 import pytest
 
 from tickctl.core.json import JsonObject
-from tickctl.core.quota import Caller, QuotaAdmin, QuotaState, ServiceRole, consume
+from tickctl.core.quota import Caller, QuotaAdmin, QuotaState, ServiceRole, consume, refund_digest
 from tickctl.core.quota.cursor import Cursor
 from tickctl.core.quota.rows import Row
+from tickctl.core.secrets import Secret
 from tickctl.errors import InvalidInputError, NotFoundError, UnreachableError
 
 STATE: JsonObject = {
@@ -140,16 +141,22 @@ def test_objects_are_objects() -> None:
 def test_consume_passes_on_what_it_was_given() -> None:
     """A digest goes with a key only."""
     functions = Canned([CONSUMPTION], [CONSUMPTION])
-    consume(functions, ServiceRole(), 5)
-    consume(functions, ServiceRole(), 5, "key", "digest", require_confirmed=False)
+    digest = refund_digest(Secret("secret"))
+    consume(functions, ServiceRole(), 5, charge_id="id")
+    consume(functions, ServiceRole(), 5, "key", "digest", charge_id="id", refund=digest, require_confirmed=False)
+    whole = {"request_key": "key", "request_digest": "digest", "refund_digest": digest}
     assert functions.calls == [
-        ("consume_ticks", {"ticks": 5, "require_confirmed": True}, ServiceRole()),
-        (
-            "consume_ticks",
-            {"ticks": 5, "require_confirmed": False, "request_key": "key", "request_digest": "digest"},
-            ServiceRole(),
-        ),
+        ("consume_ticks", {"ticks": 5, "charge_id": "id", "require_confirmed": True}, ServiceRole()),
+        ("consume_ticks", {"ticks": 5, "charge_id": "id", "require_confirmed": False, **whole}, ServiceRole()),
     ]
+
+
+def test_each_charge_has_an_id_of_its_own() -> None:
+    """Unless the caller knows better: the same id would be the same charge."""
+    functions = Canned([CONSUMPTION], [CONSUMPTION])
+    for _ in range(2):
+        consume(functions, ServiceRole(), 5)
+    assert len({str(arguments["charge_id"]) for _, arguments, _ in functions.calls}) == 2
 
 
 def test_an_unknown_user_comes_with_suggestions_that_resemble() -> None:

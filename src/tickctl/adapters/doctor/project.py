@@ -2,10 +2,12 @@
 
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 from typing import Final
+from urllib.parse import urlencode
 
 from tickctl.adapters import project
 from tickctl.adapters.api.address import host_of, rest_url
@@ -13,7 +15,7 @@ from tickctl.adapters.api.keys import ApiKey
 from tickctl.adapters.guarded_http import Answer, guarded_get
 from tickctl.core.doctor.facts import AuthAnswer, Keys, Problem
 from tickctl.core.json import JsonObject
-from tickctl.core.quota import Anonymous
+from tickctl.core.quota import PARAMETERS, Anonymous
 from tickctl.core.tokens import MAX_JWKS_BYTES, Algorithm, Header, KeySet
 from tickctl.core.tokens.encoding import EncodingError, parse_object
 from tickctl.errors import ConfigurationError, UnreachableError
@@ -25,6 +27,9 @@ _SERVER_ERRORS: Final = 500
 # Of a set that never changes; whatever is asked, it is the same.
 _ANY: Final = Header(Algorithm.ES256, None)
 _NO_SUCH_FUNCTION: Final = "PGRST202"
+_MALFORMED: Final = "22P02"
+_NOBODY: Final = "00000000-0000-0000-0000-000000000000"
+_AT_ONCE: Final = 4
 _INSUFFICIENT_PRIVILEGE: Final = "42501"
 
 
@@ -88,16 +93,26 @@ def configured_keys(settings: Settings) -> Keys:
     return Keys(len(found.keys), found.notes)
 
 
-def offers_functions(url: str, headers: dict[str, str]) -> bool:
-    """Return whether the API knows the function that tells users their ticks; it is called as nobody in particular.
+def missing_functions(url: str, headers: dict[str, str]) -> tuple[str, ...]:
+    """Return which of tickctl's functions the API doesn't know, or knows with other parameters.
 
-    That is refused where the function is there, and a GET is a transaction that only reads.
+    Each is asked for as nobody in particular, which is refused where the function is there; a GET is a transaction
+    that only reads. An API that hasn't read the schema again after `schema apply` knows some of them.
 
     Raises:
         ConfigurationError: no API is there, or it refuses the key.
         UnreachableError: no answer of an API.
     """
-    answer = guarded_get(f"{rest_url(url)}/rpc/my_ticks", headers)
+    first, *rest = PARAMETERS
+    offered = {first: _offers(url, headers, first)}
+    with ThreadPoolExecutor(_AT_ONCE) as pool:
+        offered |= zip(rest, pool.map(lambda name: _offers(url, headers, name), rest), strict=True)
+    return tuple(name for name, is_offered in offered.items() if not is_offered)
+
+
+def _offers(url: str, headers: dict[str, str], name: str) -> bool:
+    query = urlencode(dict.fromkeys(PARAMETERS[name], _NOBODY))
+    answer = guarded_get(f"{rest_url(url)}/rpc/{name}{'?' if query else ''}{query}", headers)
     if answer.status < HTTPStatus.INTERNAL_SERVER_ERROR and answer.status not in _NOT_ITS_FAULT:
         try:
             code = parse_object(answer.body).get("code")
@@ -105,12 +120,13 @@ def offers_functions(url: str, headers: dict[str, str]) -> bool:
             code = None
         if code == _NO_SUCH_FUNCTION:
             return False
-        if code == _INSUFFICIENT_PRIVILEGE:
+        # The nil UUID is no number: whoever reads the arguments has found the function.
+        if code in {_INSUFFICIENT_PRIVILEGE, _MALFORMED}:
             return True
         if answer.status in _REFUSED:
             raise ConfigurationError("the API refuses the publishable key", hint="copy it again from the project")
     _require_ok(answer, "the API", url)
-    raise UnreachableError("the answer of the API makes no sense: it let nobody in particular ask for ticks")
+    raise UnreachableError(f"the answer of the API makes no sense: it let nobody in particular call {name}")
 
 
 def _require_ok(answer: Answer, who: str, url: str) -> None:

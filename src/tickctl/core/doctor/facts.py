@@ -161,7 +161,7 @@ class Facts:
     user_key: Problem | None = None
     """What is wrong with the publishable key by its looks; then it was sent nowhere."""
     auth: Looked[AuthAnswer] = None
-    api: Looked[bool] = None
+    api: Looked[tuple[str, ...]] = None
     """Whether the API offers tickctl's functions."""
     database: Looked[Database] = None
     embedded: Looked[Embedded] = None

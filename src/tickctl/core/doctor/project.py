@@ -98,11 +98,13 @@ def _by_settings(check: Check, facts: Facts, judge: Callable[[JsonObject], Findi
 def api(facts: Facts) -> Iterator[Finding]:
     """Judge whether users' calls would find the functions."""
 
-    def judge(offered: bool) -> Iterator[Finding]:
-        if offered:
+    def judge(missing: tuple[str, ...]) -> Iterator[Finding]:
+        if not missing:
             yield passed(Check.API, "API", "it offers tickctl's functions")
         else:
-            yield failed(Check.API, "API", "it doesn't know tickctl's functions")
+            yield failed(
+                Check.API, "API", f"it doesn't know {len(missing)} of tickctl's functions: {', '.join(missing)}"
+            )
 
     absent = "it needs SUPABASE_URL and a publishable key"
     yield from looked(Check.API, "API", facts.api, absent, judge)

@@ -18,6 +18,7 @@ from tickctl.core.quota.model import (
     TopEntry,
 )
 from tickctl.core.quota.port import (
+    PARAMETERS,
     READ_ONLY,
     REPEATABLE,
     Anonymous,
@@ -31,6 +32,7 @@ from tickctl.core.quota.service import LARGEST_CHUNK, QuotaAdmin, consume, my_ti
 
 __all__ = [
     "LARGEST_CHUNK",
+    "PARAMETERS",
     "READ_ONLY",
     "REPEATABLE",
     "AdminChange",

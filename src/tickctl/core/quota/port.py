@@ -1,5 +1,6 @@
 """The port through which everything calls the SQL functions of `tickctl/sql` by name."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final, Literal, Protocol
 
@@ -24,6 +25,28 @@ READ_ONLY: Final = frozenset(
 """Functions that change nothing, so that a call whose answer was lost may be repeated."""
 
 
+PARAMETERS: Final[Mapping[str, tuple[str, ...]]] = {
+    "my_ticks": (),
+    "consume_ticks": ("ticks", "charge_id"),
+    "settle_ticks": ("charge_id", "ticks_actual"),
+    "tick_admin_add": ("user_ref",),
+    "tick_admin_audit": (),
+    "tick_admin_grant": ("user_ref", "ticks"),
+    "tick_admin_history": ("user_ref",),
+    "tick_admin_list": (),
+    "tick_admin_members": (),
+    "tick_admin_overview": ("user_ref",),
+    "tick_admin_remove": ("user_ref",),
+    "tick_admin_reset": ("user_ref",),
+    "tick_admin_resolve": ("user_refs",),
+    "tick_admin_set_limit": ("user_ref", "new_limit"),
+    "tick_admin_set_limits": ("entries",),
+    "tick_admin_show": ("user_ref",),
+    "tick_admin_suggest": ("user_ref",),
+    "tick_admin_top": (),
+    "tick_admin_user": ("user_ref",),
+}
+"""Every function that the API serves, with the parameters that have no default."""
 REPEATABLE: Final = READ_ONLY | {"consume_ticks", "settle_ticks"}
 """Functions that do nothing twice: `consume_ticks` with the same charge id, and `settle_ticks`, count once."""
 
