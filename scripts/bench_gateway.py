@@ -61,7 +61,6 @@ App: TypeAlias = Callable[..., Awaitable[None]]
 BODY = b'{"max_ticks": 1, "question": "What is the meaning of all this, and how many ticks does it take to tell?"}'
 ROW: JsonObject = {
     "decision": "granted",
-    "charge_id": "6f1f1c2e-0d3b-4b57-9d3e-0a4f1c7c9a11",
     "daily_tick_limit": 1000000,
     "ticks_granted": 0,
     "ticks_used": 1,
@@ -71,8 +70,9 @@ ROW: JsonObject = {
     "now": "2026-11-23T12:00:00+00:00",
 }
 USERS_SETUP = f"""
-insert into auth.users (id, email, email_confirmed_at)
-select ('00000000-0000-4000-8000-' || lpad(to_hex(i), 12, '0'))::uuid, 'user' || i || '@example.com', now()
+insert into auth.users (id, instance_id, email, email_confirmed_at)
+select ('00000000-0000-4000-8000-' || lpad(to_hex(i), 12, '0'))::uuid, '00000000-0000-0000-0000-000000000000',
+    'user' || i || '@example.com', now()
 from generate_series(0, {USERS - 1}) as i;
 insert into auth.sessions (id, user_id)
 select ('00000000-0000-8000-8000-' || lpad(to_hex(i), 12, '0'))::uuid,
@@ -81,8 +81,8 @@ from generate_series(0, {USERS - 1}) as i;
 update public.profiles set daily_tick_limit = 1000000000;
 insert into public.user_daily_usage (user_id, usage_date, ticks_used)
 select p.user_id, t.usage_date, 20 from public.profiles as p cross join tick.today as t;
-insert into tick.charge (user_id, usage_date, ticks, request_key, request_digest, created_at)
-select d.user_id, d.usage_date, 1, gen_random_uuid(), repeat(md5(d.user_id::text), 2), t.moment
+insert into tick.charge (id, user_id, usage_date, ticks, created_at, refund_digest)
+select gen_random_uuid(), d.user_id, d.usage_date, 1, t.moment, sha256(d.user_id::text::bytea)
 from public.user_daily_usage as d cross join tick.today as t cross join generate_series(1, 20);
 """  # noqa: S608 - a constant
 
@@ -107,10 +107,10 @@ def measure() -> Iterator[tuple[str, float, str]]:
 class AnsweringStore:
     """A store that grants everything at once."""
 
-    async def call(self, _name: str, _arguments: JsonObject, *, caller: Caller) -> list[JsonObject]:
+    async def call(self, _name: str, arguments: JsonObject, *, caller: Caller) -> list[JsonObject]:
         """Grant."""
         del caller
-        return [ROW]
+        return [{**ROW, "charge_id": arguments["charge_id"]}]
 
 
 def tokens(number: int) -> list[bytes]:

@@ -19,16 +19,14 @@ from tickctl.core.json import JsonObject
 from tickctl.core.quota import Caller
 from tickctl.core.secrets import Secret
 from tickctl.core.tokens import KeySet, StaticKeys
-from tickctl.gateway import Gate, Settler, TickGate
-from tickctl.gateway.identity import OperatorIdentity
+from tickctl.gateway import Gate, TickGate
 
 REQUESTS = int(os.environ.get("BENCH_REQUESTS", "1000000"))
 TOKENS = 20_000
 """More than the verifier remembers."""
-EXHAUSTED = {"decision": "quota_exhausted", "charge_id": None, "ticks_remaining": 0}
+EXHAUSTED = {"decision": "quota_exhausted", "ticks_remaining": 0}
 SETTLEMENT: JsonObject = {
     "outcome": "settled",
-    "charge_id": ROW["charge_id"],
     "user_id": "00000000-0000-4000-8000-000000000000",
     "usage_date": "2026-11-23",
     "ticks_charged": 1,
@@ -52,8 +50,10 @@ class _Store:
         """Grant, refuse or settle."""
         del caller
         if name == "settle_ticks":
-            return [SETTLEMENT]
-        return [{**ROW, **EXHAUSTED} if arguments["ticks"] == 2 else ROW]  # noqa: PLR2004
+            return [{**SETTLEMENT, "charge_id": arguments["charge_id"]}]
+        if arguments["ticks"] == 2:  # noqa: PLR2004
+            return [{**ROW, **EXHAUSTED, "charge_id": None}]
+        return [{**ROW, "charge_id": arguments["charge_id"]}]
 
 
 async def _service(scope: Message, receive: object, send: object) -> None:
@@ -65,8 +65,7 @@ async def _service(scope: Message, receive: object, send: object) -> None:
 async def _memory() -> tuple[int, int, dict[int, int]]:
     """Return the bytes after a tenth and after all requests, and how often each status was answered; 0 is a failure."""
     store = _Store()
-    settler = Settler(store, OperatorIdentity())
-    gate = Gate(StaticKeys(KeySet.from_secret(Secret(SECRET))), POLICY, store, settler=settler)
+    gate = Gate(StaticKeys(KeySet.from_secret(Secret(SECRET))), POLICY, store)
     app = TickGate(_service, {"POST /tasks"}, gate=gate)
     authorizations = tokens(TOKENS)
     answers: dict[int, int] = {}

@@ -8,7 +8,7 @@ from tickctl.adapters import schema
 
 ADA, BEN, EVE, NOBODY = (f"00000000-0000-4000-8000-00000000000{number}" for number in (1, 2, 3, 9))
 
-# A table of the other kind that needs nothing done.
+# A profiles table that lacks nothing.
 GOOD_PROFILES = """
 create table public.profiles (
     user_id uuid primary key references auth.users (id) on delete cascade,
@@ -46,9 +46,15 @@ def prepare(database: Database, made: str) -> None:
 
 
 def limits(connection: schema.Connection, users: Iterable[str] = (ADA, BEN, EVE)) -> tuple[int | None, ...]:
-    """Return the users' limits, as a front end reads them."""
-    found = dict(connection.execute("select user_id::text, daily_tick_limit from public.profiles").fetchall())
+    """Return the limits that the users have, with a profile or without."""
+    found = dict(connection.execute("select user_id::text, daily_tick_limit from tick.account").fetchall())
     return tuple(found[user] for user in users)
+
+
+def profiles(connection: schema.Connection) -> list[str]:
+    """Return the rows of public.profiles as they are, but for the limit."""
+    query = "select (to_jsonb(p) - 'daily_tick_limit')::text from public.profiles as p order by 1"
+    return [row for (row,) in connection.execute(query)]
 
 
 def usage(connection: schema.Connection) -> tuple[tuple[str, str, int], ...]:
@@ -62,8 +68,8 @@ def usage(connection: schema.Connection) -> tuple[tuple[str, str, int], ...]:
 def rows_of(connection: schema.Connection) -> int:
     """Return how many rows the tables have, those that were taken out included."""
     total = 0
-    for table in ("public.profiles", "public.user_daily_usage", "tick.adopted"):
+    for table, taken in (("public.profiles", ""), ("public.user_daily_usage", ""), ("tick.adopted", "where undo is null")):
         if connection.execute("select to_regclass(%s)", [table]).fetchone() != (None,):
-            found = connection.execute(f"select count(*) from {table}".encode()).fetchone()
+            found = connection.execute(f"select count(*) from {table} {taken}".encode()).fetchone()
             total += found[0] if found else 0
     return total

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import httpx
-from tickctl.gateway.identity import OperatorIdentity
 
 from asgi_support import Running, running
 from gateway_support import UNHURRIED, gate_over, store_over, token_of
@@ -18,7 +17,7 @@ from tickctl.gateway.fastapi import not_carried_out, protect
 def gate_with_settler(database: Database) -> Gate:
     """Return a gate over PostgreSQL that gives charges back as `protect` has it."""
     store = store_over(database)
-    settler = Settler(store, OperatorIdentity(), timeout=UNHURRIED)
+    settler = Settler(store, timeout=UNHURRIED)
     options = GateOptions(timeout=UNHURRIED, refunds=not_carried_out)
     return gate_over(database, store=store, settler=settler, options=options, close=store.aclose)
 

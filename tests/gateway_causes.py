@@ -415,6 +415,7 @@ STORES = [
     _store("two rows", Answering(_ROW, _ROW)),
     _store("a decision that nobody knows", Answering(_ROW | {"decision": "sure"})),
     _store("granted without a charge", Answering(_ROW | {"charge_id": None})),
+    _store("granted for another charge", Answering(_ROW)),
     _store("granted without a day", Answering({"decision": GRANTED, "charge_id": _ROW["charge_id"]})),
     _store("silence", Hanging(), timeout=0.05),
     Cause(

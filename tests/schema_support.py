@@ -1,12 +1,13 @@
 """What tests of the schema share: a project's database without tickctl, and hand-made tables to put into it."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 
 import psycopg
 
 from quota_support import Database
 from tickctl.adapters import schema
+from tickctl.adapters.schema import StepKind
 
 
 def make_bare(database: Database) -> None:
@@ -34,19 +35,24 @@ def connected(database: Database) -> Iterator[schema.Connection]:
         yield connection
 
 
-def apply(database: Database, *, hook: bool = False) -> schema.Plan:
-    """Install the schema, and see that it is what was announced and that nothing is left to do."""
+def apply(database: Database, *, hook: bool = False, options: Collection[str] = ()) -> schema.Plan:
+    """Install the schema, and see that it is what was announced and that nothing but notes is left."""
     with connected(database) as connection:
-        return apply_over(connection, hook=hook)
+        return apply_over(connection, hook=hook, options=options)
 
 
-def apply_over(connection: schema.Connection, *, hook: bool = False) -> schema.Plan:
+def apply_over(
+    connection: schema.Connection, *, hook: bool = False, options: Collection[str] = ()
+) -> schema.Plan:
     """Install the schema over a connection, as `apply`."""
-    announced = schema.plan(connection, hook=hook)
-    done = schema.apply(connection, hook=hook)
+    announced = schema.plan(connection, hook=hook, options=options)
+    assert announced.blockers == ()
+    done = schema.apply(connection, hook=hook, options=options)
     assert done == announced
-    again = schema.plan(connection)
-    assert again == schema.Plan(), again.steps
+    again = schema.plan(connection, options=options)
+    assert {step.kind for step in again.steps} <= {StepKind.NOTE}, again.steps
+    assert not again.blockers
+    assert schema.outstanding(connection) == schema.Plan()
     return done
 
 

@@ -1,6 +1,7 @@
 """The pages say what the commands do."""
 
 import importlib.util
+import re
 from pathlib import Path
 from types import ModuleType
 
@@ -11,6 +12,7 @@ from tickctl.cli.app import build_app
 from tickctl.cli.exit_codes import ExitCode
 from tickctl.core.audit.catalogue import Check
 from tickctl.core.tokens import Reason
+from tickctl.sql import requirements
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "CLI.md").read_text()
@@ -59,3 +61,11 @@ def test_every_reason_and_exit_code_is_on_the_page() -> None:
     """Stable codes are documented codes."""
     assert [reason for reason in Reason if f"`{reason.value}`" not in PAGE] == []
     assert [code for code in ExitCode if f"| {int(code)} | {code.meaning} |" not in PAGE] == []
+
+
+def test_every_requirement_of_the_catalogue_is_on_the_page() -> None:
+    """And nothing else: scripts look for these ids."""
+    lists = re.findall(r"^\* `catalogue`.*?(?=^\* |\n\n)", PAGE, re.DOTALL | re.MULTILINE)
+    on_the_page = {name for part in lists for name in re.findall(r"`([a-z-]+)`", part)} - {"catalogue"}
+    not_findings = {"refused", "denied", "hook"}
+    assert on_the_page == {each.id for each in requirements() if each.kind not in not_findings}

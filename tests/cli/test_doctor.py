@@ -15,6 +15,7 @@ from standin import StandIn, standing_in
 from standin.faults import Fault
 from tickctl.cli.main import run
 from tickctl.core.doctor import Check
+from tickctl.core.quota import PARAMETERS
 
 SETTINGS = b'{"mailer_autoconfirm": false, "external": {"anonymous_users": false}}'
 SECRET = "q8$Wm2!vT5#zR7nB4xK9pL3sD6fG1hJ0"
@@ -123,17 +124,17 @@ def test_healthy_project_passes(doctor: Doctor, standin: StandIn, healthy: dict[
     assert {"name": "SUPABASE_URL", "found_in": "environment", "differs_in": []} in document["configuration"]
 
 
-def test_project_is_asked_three_things_with_the_publishable_key(
+def test_project_is_asked_for_what_everybody_may_know_with_the_publishable_key(
     doctor: Doctor, standin: StandIn, healthy: dict[str, str], tmp_path: Path
 ) -> None:
     """No secret key goes there, nothing is written, and no copy of the keys is kept."""
     more = {"SUPABASE_SECRET_KEY": standin.secret_key, "TICKCTL_TOKEN": "eyJ.eyJ.x", "TICKCTL_ADMIN_TOKEN": "eyJ.a.b"}
     assert doctor("--json", env=healthy | more).json["ok"] is not None
-    asked = sorted((request.method, request.path) for request in standin.faults.requests)
+    asked = sorted((request.method, request.path.partition("?")[0]) for request in standin.faults.requests)
     assert asked == [
         ("GET", "/auth/v1/.well-known/jwks.json"),
         ("GET", "/auth/v1/settings"),
-        ("GET", "/rest/v1/rpc/my_ticks"),
+        *(("GET", f"/rest/v1/rpc/{name}") for name in sorted(PARAMETERS)),
     ]
     sent = " ".join(f"{name}: {value}" for one in standin.faults.requests for name, value in one.headers.items())
     for value in (standin.secret_key, standin.jwt_secret, *more.values()):

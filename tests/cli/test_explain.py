@@ -268,15 +268,10 @@ def test_the_identity_that_is_asked_for_must_be_there(shop: StandIn, tickctl: Ti
         {"SUPABASE_URL": "https://x.supabase.co"},
         {"SUPABASE_JWT_SECRET": "a secret of 32 characters or more, as it must be"},
         {"SUPABASE_URL": "https://x.supabase.co", "SUPABASE_ANON_KEY": "sb_secret_Kd83hfUw92nvLq0xTz64bMsr"},
-        {
-            "SUPABASE_URL": "https://x.supabase.co",
-            "SUPABASE_ANON_KEY": "sb_publishable_x",
-            "TICKCTL_GATEWAY_EMAIL": "gateway@example.com",
-        },
     ],
 )
 def test_settings_with_which_no_gateway_starts_are_a_wrong_configuration(tickctl: Tickctl, env: dict[str, str]) -> None:
-    """No store, no project, a secret key in the place of the publishable one, half an identity."""
+    """No store, no project, a secret key in the place of the publishable one."""
     result = tickctl("explain", "x.y.z", "--json", env=env)
     assert (result.code, result.error["code"]) == (3, "configuration")
     assert "sb_secret" not in result.err
@@ -342,7 +337,7 @@ def test_the_command_that_is_named_changes_the_answer(
 
 def test_what_is_used_counts_in_the_command(home: Path, tickctl: Tickctl, user: str, token: str) -> None:
     """A grant of exactly what is missing."""
-    consume(home, user, 30)
+    spend(home, user, 30)
     found = explain(tickctl, token, "--ticks", "5", code=1)
     assert (found["code"], found["command"]) == ("quota_exhausted", f"tickctl quota grant {user} 3")
     assert found["hint"].startswith("or wait until ")
@@ -356,11 +351,11 @@ def test_what_is_used_counts_in_the_command(home: Path, tickctl: Tickctl, user: 
     explain(tickctl, token, "--ticks", "36", code=0)
 
 
-def consume(home: Path, email: str, ticks: int) -> None:
+def spend(home: Path, email: str, ticks: int) -> None:
     """Take ticks from a user."""
     from tickctl.adapters.embedded import accounts  # noqa: PLC0415 - for this alone
     from tickctl.adapters.postgres import PostgresFunctions  # noqa: PLC0415
-    from tickctl.core.quota import SignedInUser  # noqa: PLC0415
+    from tickctl.core.quota import SignedInUser, consume  # noqa: PLC0415
     from tickctl.core.secrets import Secret  # noqa: PLC0415
 
     with (
@@ -368,7 +363,7 @@ def consume(home: Path, email: str, ticks: int) -> None:
         PostgresFunctions(Secret(server.url("authenticator"))) as functions,
     ):
         caller = SignedInUser(accounts.open_session(server, email).claims, Secret("of no use here"))
-        functions.call("consume_ticks", {"ticks": ticks}, caller=caller)
+        consume(functions, caller, ticks)
 
 
 @pytest.mark.parametrize("ticks", ["0", "1000001", "9" * 30])

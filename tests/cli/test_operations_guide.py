@@ -3,6 +3,7 @@
 import re
 import shutil
 import subprocess
+import uuid
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -91,7 +92,7 @@ def scene(standin: StandIn, operator: Operator) -> Iterator[Scene]:
     """An operator with a project, its keys, and the profile of the page on secrets."""
     folder = operator.folder
     project = {"SUPABASE_URL": standin.url, "SUPABASE_ANON_KEY": standin.anon_key}
-    password = {"TICKCTL_GATEWAY_PASSWORD": "correct-horse-battery"}
+    password = {"TRANSLATION_API_PASSWORD": "correct-horse-battery"}
     unset = {"SUPABASE_CONFIRMED_CLAIM": ""}
     fill(folder, FILLED | project | password | unset | {"SUPABASE_JWT_SECRET": standin.jwt_secret})
     shutil.copy(EXAMPLE / "task-definition.json", folder)
@@ -131,7 +132,8 @@ def unconfirmed(scene: Scene) -> None:
 
 def exhausted(scene: Scene) -> None:
     """A user has used up nearly everything."""
-    scene.project.rest("POST", "/rpc/consume_ticks", {"ticks": 30}, token=scene.project.token(USER))
+    charge = {"ticks": 30, "charge_id": str(uuid.uuid4())}
+    scene.project.rest("POST", "/rpc/consume_ticks", charge, token=scene.project.token(USER))
 
 
 def database_gone(scene: Scene) -> None:

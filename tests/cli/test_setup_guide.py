@@ -1,47 +1,31 @@
 """docs/SUPABASE_SETUP.md can be followed to the letter, in a new project and in one with hand-made tables."""
 
-import asyncio
 import re
 import subprocess
 import sys
-import uuid
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import Final
 
 import pytest
-from tickctl.adapters.gateway_identity import GatewayUser
 
 from cli_support import Result, environment
-from guide_support import unsaid
+from guide_support import Shown, agrees, plain, shown, type_command, unsaid
 from quota_support import Database
-from schema_support import HAND_MADE
+from schema_support import HAND_MADE, apply
 from standin import PASSWORD, StandIn, standing_in
 from standin.auth import AuthConfig
 from terminal_support import converse
-from tickctl.adapters.api import AsyncApiFunctions
-from tickctl.core.quota import SettleOutcome
-from tickctl.core.quota.asynchronous import settle
-from tickctl.core.secrets import Secret
-from tickctl.errors import CredentialsRefusedError
-from tickctl.settings import load
 
-ROOT = Path(__file__).parents[2]
-PAGE = (ROOT / "docs" / "SUPABASE_SETUP.md").read_text()
+ROOT: Final = Path(__file__).parents[2]
+PROJECTS: Final = ROOT / "tests" / "projects"
+PAGE: Final = (ROOT / "docs" / "SUPABASE_SETUP.md").read_text()
 ADMIN, USER, NEW = "admin@example.com", "user@example.com", "new@example.com"
-GATEWAY = "gateway@example.com"
-
-
-def commands() -> list[str]:
-    """Return the guide's commands in their order."""
-    blocks = re.findall(r"```console\n(.*?)```", PAGE, flags=re.DOTALL)
-    lines = [line.strip() for block in blocks for line in block.splitlines()]
-    return [line.removeprefix("$ ") for line in lines if line.startswith("$ ")]
-
-
-def gateway_sql() -> str:
-    """Return what the guide has typed into the SQL editor."""
-    [block] = re.findall(r"```sql\n(.*?)```", PAGE, flags=re.DOTALL)
-    return str(block)
+NEW_PROJECT, HAND_MADE_TABLES = "new project", "hand-made tables"
+_MARKED: Final = re.compile(r"<!-- project: ([\w-]+)(, installed)? -->\n(```console\n.*?```)", re.DOTALL)
+"""A block that shows what a command prints in one of the projects of tests/projects."""
+GUIDE: Final = shown(_MARKED.sub("", PAGE))
+EXAMPLES: Final = [(name, bool(installed), shown(block)[0]) for name, installed, block in _MARKED.findall(PAGE)]
 
 
 class Reader:
@@ -62,6 +46,11 @@ class Reader:
         )
         return Result(done.returncode, done.stdout, done.stderr)
 
+    def read(self, command: str) -> list[str]:
+        """Run a command on a terminal; return what it prints, with the page's name for the project."""
+        _, lines = type_command(command, self.folder, self.environment, 80)
+        return [line.replace(self.project.url, "https://<project-ref>.supabase.co") for line in lines]
+
     def do_before(self, command: str) -> None:
         """Do what the guide says to do between its commands."""
         project = self.project
@@ -77,12 +66,6 @@ class Reader:
                 project.auth_server.config = AuthConfig(access_token_hook="tick.access_token_hook")
                 self.fill_in("services/.env", SUPABASE_CONFIRMED_CLAIM="email_confirmed_at")
                 (self.folder / "token.txt").write_text(project.token(USER))
-            case _ if command.startswith(f"tickctl quota set {GATEWAY} 0"):
-                project.add_user(GATEWAY)
-                with project.database.owner() as connection:
-                    assert connection.execute(gateway_sql().encode()).fetchall() == [
-                        {"email": GATEWAY, "role": "tick_gateway"}
-                    ]
 
     def fill_in(self, file: str, **values: str) -> None:
         """Write values into a file of the guide."""
@@ -90,51 +73,63 @@ class Reader:
             stream.writelines(f"{name}={value}\n" for name, value in values.items())
 
 
-@pytest.fixture(params=["new project", "hand-made tables"])
-def reader(request: pytest.FixtureRequest, bare_database: Database, tmp_path: Path) -> Iterator[Reader]:
-    """A reader in an empty folder, and a project with three users."""
-    if request.param == "hand-made tables":
-        with bare_database.owner() as connection:
-            connection.execute(HAND_MADE.encode())
+def unwrapped(lines: Iterable[str]) -> list[str]:
+    """Return the steps of a plan, each on one line, without what only newer versions of PostgreSQL know."""
+    return re.sub(r"\n {9,}", " ", "\n".join(lines)).replace("MAINTAIN, ", "").split("\n")
+
+
+@pytest.fixture
+def connection(bare_database: Database, tmp_path: Path) -> Iterator[Reader]:
+    """A reader whose environment has the connection string of a project."""
+    with standing_in(bare_database) as project:
+        reader = Reader(project, tmp_path)
+        reader.environment |= project.settings_env("connection")
+        yield reader
+
+
+@pytest.mark.parametrize("kind", [NEW_PROJECT, HAND_MADE_TABLES])
+def test_the_guide_can_be_followed_to_the_letter(bare_database: Database, tmp_path: Path, kind: str) -> None:
+    """Every command of it ends well, in its order; in a new project it prints what the page shows."""
+    if kind == HAND_MADE_TABLES:
+        bare_database.run(HAND_MADE)
     with standing_in(bare_database) as project:
         for email in (ADMIN, USER, NEW):
             project.add_user(email, confirmed=email != NEW)
-        yield Reader(project, tmp_path)
+        reader = Reader(project, tmp_path)
+        for example in GUIDE:
+            reader.do_before(example.command)
+            if example.lines and kind == NEW_PROJECT:
+                printed = reader.read(example.command)
+                assert agrees(plain(example.lines), plain(printed)), "\n".join(printed)
+            done = reader.type(example.command)
+            assert done.code == 0, f"$ {example.command}\n{done.out}{done.err}"
 
 
-def test_the_guide_can_be_followed_to_the_letter(reader: Reader) -> None:
-    """Every command of it ends well, in its order."""
-    for command in commands():
-        reader.do_before(command)
-        done = reader.type(command)
-        assert done.code == 0, f"$ {command}\n{done.out}{done.err}"
+@pytest.mark.parametrize(("name", "installed", "example"), EXAMPLES, ids=[f"{e[0]} {e[2].command}" for e in EXAMPLES])
+def test_plans_of_projects_are_what_the_page_shows(
+    connection: Reader, name: str, installed: bool, example: Shown
+) -> None:
+    """The projects of the examples are those of tests/projects."""
+    connection.project.database.run((PROJECTS / f"{name}.sql").read_text())
+    if installed:
+        apply(connection.project.database)
+    printed = connection.read(example.command)
+    assert agrees(unwrapped(example.lines), unwrapped(printed)), "\n".join(printed)
 
 
-def test_the_gateways_user_of_the_guide_may_settle(standin: StandIn) -> None:
-    """With the variables that the guide names, and not before the guide's SQL has run."""
-    variables = {"TICKCTL_GATEWAY_EMAIL": GATEWAY, "TICKCTL_GATEWAY_PASSWORD": PASSWORD}
-    assert [name for name in variables if f"`{name}`" not in PAGE] == []
-    settings = load(standin.settings_env("publishable") | variables, [])
-    standin.add_user(GATEWAY)
-
-    async def outcome() -> SettleOutcome:
-        gateway = GatewayUser.from_settings(settings)
-        assert gateway
-        async with AsyncApiFunctions(standin.url, Secret(standin.anon_key)) as store:
-            try:
-                return (await settle(store, await gateway.caller(), str(uuid.uuid4()), 0)).outcome
-            finally:
-                await gateway.aclose()
-
-    with pytest.raises(CredentialsRefusedError):
-        asyncio.run(outcome())
-    with standin.database.owner() as connection:
-        connection.execute(gateway_sql().encode())
-    assert asyncio.run(outcome()) is SettleOutcome.NOT_FOUND
+def test_the_read_me_shows_what_check_says_of_hand_made_tables(connection: Reader) -> None:
+    """The heart of the tool, on the page that everybody reads first."""
+    connection.project.database.run(HAND_MADE)
+    readme = (ROOT / "README.md").read_text()
+    [example] = [each for each in shown(readme) if each.command == "tickctl schema check" and each.lines]
+    printed = connection.read(example.command)
+    assert agrees(plain(example.lines), plain(printed[1:])), "\n".join(printed)
+    apply(connection.project.database)
+    assert f"`{connection.read('tickctl schema check')[-1]}`" in readme
 
 
 def test_every_message_of_the_troubleshooting_table_is_said_by_the_program() -> None:
     """A reader searches the page for what stands on the screen."""
-    trouble = PAGE[PAGE.index("## 11.") :]
+    trouble = PAGE[re.search(r"^## \d+\. When something goes wrong$", PAGE, re.MULTILINE).start() :]  # type: ignore[union-attr] # it is there
     assert len(re.findall(r"^\| `", trouble, re.MULTILINE)) > 30
     assert unsaid(trouble) == []

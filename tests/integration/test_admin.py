@@ -102,10 +102,11 @@ def test_a_limit_that_is_not_as_expected_is_left_alone(
 ) -> None:
     """Whoever decided on an old value decides again; unlimited is a value like any other."""
     user, admin = database.add_user(limit=current), database.admin()
+    logged = admin.audit_log().items
     change = admin.set_limit(user.id, 5, check_expected=True, expected_limit=expected)
     assert (change.outcome, change.previous_limit) == (LimitOutcome.CONFLICT, current)
     assert change.state.daily_tick_limit == current
-    assert admin.audit_log().items == ()
+    assert admin.audit_log().items == logged
     assert admin.set_limit(user.id, 5, check_expected=True, expected_limit=current).changed
 
 
@@ -231,8 +232,8 @@ def test_a_reset_of_nothing_writes_nothing(database: Database) -> None:
 
 
 def test_a_list_pages_through_everybody_once(database: Database) -> None:
-    """In the order of e-mails whatever their case; users without one come first, and same e-mails by id."""
-    names = ["b", "A", "c", "D", "aa"]
+    """In the order of e-mails; users without one of their own come last, by id."""
+    names = ["b", "a", "c", "d", "aa"]
     users = [database.add_user(f"{name}@example.com") for name in names]
     twins = [database.add_user("twin@example.com", is_sso_user=True) for _ in range(3)]
     phones = [database.add_user() for _ in range(2)]
@@ -240,15 +241,15 @@ def test_a_list_pages_through_everybody_once(database: Database) -> None:
         database.change_user(phone, email=None)
     admin, seen, after = database.admin(), [], None
     while True:
-        page = admin.list(limit=2, after=after)
-        assert len(page.items) == 2
+        page = admin.list(limit=3, after=after)
+        assert page.next is None or len(page.items) == 3
         seen += [user.quota.user_id for user in page.items]
         after = page.next
         if after is None:
             break
     by_name = {user.email: user.id for user in users}
-    expected = [by_name[f"{name}@example.com"] for name in ["A", "aa", "b", "c", "D"]]
-    assert seen == sorted(p.id for p in phones) + expected + sorted(t.id for t in twins)
+    expected = [by_name[f"{name}@example.com"] for name in ["a", "aa", "b", "c", "d"]]
+    assert seen == expected + sorted(user.id for user in (*phones, *twins))
     assert [user.quota.user_id for user in admin.list(limit=100).items] == seen
     assert admin.list(limit=len(seen)).next is None
 
@@ -516,7 +517,8 @@ def test_an_administrator_out_of_standing_may_nothing(database: Database, change
         case "session expired":
             with database.superuser() as connection:
                 connection.execute("update auth.sessions set not_after = '2020-01-01Z'")
-    with pytest.raises(CredentialsRefusedError):
+    reason = {"banned": "is banned", "deleted": "was deleted"}.get(change, "session has ended")
+    with pytest.raises(CredentialsRefusedError, match=reason):
         QuotaAdmin(database.functions(), "boss", caller=boss.caller).show(boss.id)
 
 
@@ -578,14 +580,51 @@ def test_nobody_else_on_a_direct_connection_is_an_operator(database: Database) -
         connection.execute("select public.tick_admin_list()")
 
 
-def test_sign_up_makes_the_profile_and_follows_the_email(database: Database) -> None:
-    """The profile's e-mail is for front ends, which read it there."""
+def test_sign_up_makes_the_profile(database: Database) -> None:
+    """In a table that tickctl made, front ends find each user's limit."""
     with database.owner() as connection:
         connection.execute("update tick.settings set default_limit = 9")
-        user = database.add_user("old@example.com")
-        database.change_user(user, email="new@example.com")
-        row = connection.execute("select email, daily_tick_limit from public.profiles").fetchone()
-    assert row == {"email": "new@example.com", "daily_tick_limit": 9}
+        user = database.add_user()
+        row = connection.execute("select user_id::text, daily_tick_limit from public.profiles").fetchone()
+    assert row == {"user_id": user.id, "daily_tick_limit": 9}
+
+
+def test_every_change_of_a_limit_is_logged_whoever_made_it(database: Database) -> None:
+    """By hand in the dashboard as well as by command, with the name that the database knows."""
+    user, admin = database.add_user("ada@example.com"), database.admin()
+    database.run(f"update public.profiles set daily_tick_limit = 5 where user_id = '{user.id}'")
+    database.run(f"delete from public.profiles where user_id = '{user.id}'")
+    database.run(f"insert into public.profiles (user_id, daily_tick_limit) values ('{user.id}', null)")
+    admin.set_limit(user.id, 6, reason="asked for")
+    entries = [
+        (e.actor, e.operator, e.before["daily_tick_limit"], e.after["daily_tick_limit"], e.reason)
+        for e in reversed(admin.audit_log("ada@example.com").items)
+    ]
+    assert entries == [
+        ("postgres", None, 32, 5, None),
+        ("postgres", None, 5, 32, None),
+        ("postgres", None, 32, None, None),
+        ("service_role", "tester@host", None, 6, "asked for"),
+    ]
+
+
+def test_a_deleted_user_s_limit_is_not_changed_and_it_is_said(database: Database) -> None:
+    """Supabase Auth keeps the row of who was deleted softly, which an id still finds."""
+    user, admin = database.add_user(), database.admin()
+    database.change_user(user, deleted_at=NOON)
+    for change in (lambda: admin.set_limit(user.id, 5), lambda: admin.grant(user.id, 5)):
+        with pytest.raises(NotFoundError, match="this user was deleted"):
+            change()
+    assert admin.audit_log().items == ()
+
+
+@pytest.mark.parametrize("search", ["ADA@", "ada@example.com", "{id}", "{start}", "+4930123", "30123"])
+def test_users_are_found_by_address_id_and_phone(database: Database, search: str) -> None:
+    """By a part of the address or of the number, and by the beginning of the id."""
+    user = database.add_user("ada@example.com", phone="4930123456")
+    database.add_user("ben@example.org", phone="4940999999")
+    text = search.format(id=user.id, start=user.id[:13])
+    assert [found.quota.user_id for found in database.admin().list(search=text).items] == [user.id]
 
 
 @pytest.mark.parametrize(

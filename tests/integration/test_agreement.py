@@ -1,9 +1,11 @@
 """The arithmetic stands once in SQL and once in Python; here the two give every answer together."""
 
+import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from itertools import count
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -11,9 +13,10 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
 
-from quota_support import ODD_DAYS, Clock, Database, User
+from quota_support import ODD_DAYS, Clock, Database, User, calling
 from tickctl.adapters.postgres import PostgresFunctions
 from tickctl.core.quota import (
+    Consumption,
     Decision,
     Facts,
     LimitOutcome,
@@ -69,6 +72,12 @@ moments = st.one_of(
     ),
 )
 limits = st.one_of(st.none(), st.integers(0, 60))
+OWN = "the charge's own"
+keys = st.sampled_from([None, None, "a", "b"])
+# What a token says; `...` is nothing, as older ones say. Only JSON's false is false.
+is_anonymous = st.sampled_from([..., ..., ..., ..., False, False, True, "true", "false", None, 0])
+EARLIER = {Decision.KEY_CONFLICT, Decision.ALREADY_ACCEPTED}
+"""Answers that name the charge of the earlier request."""
 
 
 @settings(max_examples=600, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -120,7 +129,7 @@ class Account:
     limit: int | None = 32
     used: dict[date, int] = field(default_factory=dict)
     granted: dict[date, int] = field(default_factory=dict)
-    keys: dict[str, int] = field(default_factory=dict)
+    keys: "dict[str, Charge]" = field(default_factory=dict)
 
 
 @dataclass
@@ -130,7 +139,13 @@ class Charge:
     id: str
     day: date
     ticks: int
+    key: str | None
     settled: int | None = None
+
+    def is_for(self, ticks: int, key: str | None) -> bool:
+        """Tell whether a request under the charge's id is the one that it was made for."""
+        # Whoever gives no key doesn't say what it was, and a charge that was given back has none any more.
+        return ticks == self.ticks and (key in (None, self.key) or self.settled == 0)
 
 
 class Agreement(RuleBasedStateMachine):
@@ -182,39 +197,68 @@ class Agreement(RuleBasedStateMachine):
         self.database.change_user(self.user, email_confirmed_at=self.now if confirmed else None)
         self.confirmed = confirmed
 
-    @rule(target=charges, ticks=st.integers(1, 40), key=st.sampled_from([None, None, "a", "b"]))
-    def consume(self, ticks: int, key: str | None) -> Charge | None:
-        """The model decides first."""
-        account = self.account
-        used, granted = account.used.get(self.today, 0), account.granted.get(self.today, 0)
+    @rule(target=charges, ticks=st.integers(1, 40), key=keys, claimed=is_anonymous)
+    def consume(self, ticks: int, key: str | None, claimed: object) -> Charge | None:
+        """A request with a charge id of its own."""
+        earlier = self.account.keys.get(key) if key else None
+        facts = self._facts(claimed, key_matches=earlier and earlier.ticks == ticks)
+        answer = self._ask(facts, str(uuid.uuid4()), ticks, key, claimed)
+        if answer.decision is not Decision.GRANTED:
+            assert answer.charge_id == (earlier.id if earlier and answer.decision in EARLIER else None)
+            return None
+        assert answer.charge_id is not None
+        charge = Charge(answer.charge_id, self.today, ticks, key)
+        self.made.append(charge)
+        if key is not None:
+            self.account.keys[key] = charge
+        return charge
+
+    @rule(charge=charges, more=st.sampled_from([0, 0, 0, 1]), key=keys | st.just(OWN), claimed=is_anonymous)
+    def repeat(self, charge: Charge | None, more: int, key: str | None, claimed: object) -> None:
+        """A request under the id of a charge that was made, for the same or for something else."""
+        if charge is None:
+            return
+        ticks, key = charge.ticks + more, charge.key if key == OWN else key
+        facts = self._facts(
+            claimed, key_matches=charge.is_for(ticks, key), charge_is_open=charge.settled is None, counts=False
+        )
+        answer = self._ask(facts, charge.id, ticks, key, claimed)
+        assert answer.charge_id == (charge.id if answer.decision in {*EARLIER, Decision.GRANTED} else None)
+
+    def _facts(self, claimed: object, **known: Any) -> tuple[Facts, bool]:
+        """Return what Python believes, and whether a grant would be counted."""
+        account, counts = self.account, known.pop("counts", True)
         facts = Facts(
             exists=True,
             deleted=False,
             banned=False,
             session_active=True,
-            anonymous=False,
+            anonymous=claimed is not ... and claimed is not False,
             email_confirmed=self.confirmed,
-            key_matches=account.keys[key] == ticks if key in account.keys else None,
             daily_tick_limit=account.limit,
-            ticks_granted=granted,
-            ticks_used=used,
+            ticks_granted=account.granted.get(self.today, 0),
+            ticks_used=account.used.get(self.today, 0),
+            **known,
         )
-        expected = decide(facts, ticks)
-        answer = consume(self.functions, self.user.caller, ticks, key)
+        return facts, counts
+
+    def _ask(
+        self, known: tuple[Facts, bool], charge_id: str, ticks: int, key: str | None, claimed: object
+    ) -> Consumption:
+        """Let the model decide first, then the database, and compare all but the charge."""
+        facts, counts = known
+        expected, used = decide(facts, ticks), facts.ticks_used
+        claims = self.user.claims if claimed is ... else {**self.user.claims, "is_anonymous": claimed}
+        answer = consume(self.functions, calling(claims), ticks, key, charge_id=charge_id)
         assert answer.decision is expected
-        charge = None
-        if expected is Decision.GRANTED:
+        if expected is Decision.GRANTED and counts:
             used += ticks
-            account.used[self.today] = used
-            if key is not None:
-                account.keys[key] = ticks
-            assert answer.charge_id is not None
-            charge = Charge(answer.charge_id, self.today, ticks)
-            self.made.append(charge)
-        assert (answer.daily_tick_limit, answer.ticks_granted, answer.ticks_used) == (account.limit, granted, used)
-        assert answer.ticks_remaining == remaining(account.limit, granted, used)
+            self.account.used[self.today] = used
+        limit, granted = facts.daily_tick_limit, facts.ticks_granted
+        assert (answer.daily_tick_limit, answer.ticks_granted, answer.ticks_used) == (limit, granted, used)
+        assert answer.ticks_remaining == remaining(limit, granted, used)
         assert (answer.usage_date, answer.resets_at) == (self.today, day_ends(self.now, self.zone))
-        return charge
+        return answer
 
     @rule(charge=charges, share=st.floats(0, 1))
     def settle(self, charge: Charge | None, share: float) -> None:
@@ -227,6 +271,8 @@ class Agreement(RuleBasedStateMachine):
             assert answer.outcome is SettleOutcome.SETTLED
             charge.settled = actual
             self.account.used[charge.day] -= charge.ticks - actual
+            if actual == 0:
+                self._free_key(charge)
         else:
             assert answer.outcome is SettleOutcome.ALREADY_SETTLED
         assert answer.ticks_settled == charge.settled
@@ -255,6 +301,11 @@ class Agreement(RuleBasedStateMachine):
             for charge in self.made:
                 if charge.day == self.today:
                     charge.settled = 0
+                    self._free_key(charge)
+
+    def _free_key(self, charge: Charge) -> None:
+        if charge.key is not None and self.account.keys.get(charge.key) is charge:
+            del self.account.keys[charge.key]
 
     @invariant()
     def states_agree(self) -> None:

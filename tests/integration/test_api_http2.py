@@ -135,7 +135,7 @@ def test_a_server_that_says_good_bye_is_asked_on_a_new_connection(tls: ssl.SSLCo
     with serving(answer, tls) as server, ApiFunctions(server.url, KEY) as functions:
         assert whose(functions.call("my_ticks", {"who": "ada"}, caller=user("ada"))) == due("ada")
         with pytest.raises(UnreachableError, match="lost") as caught:
-            functions.call("consume_ticks", {"who": "ada"}, caller=user("ada"))
+            functions.call("tick_admin_reset", {"who": "ada"}, caller=user("ada"))
         assert "look before" in str(caught.value.hint)
         assert whose(functions.call("my_ticks", {"who": "eve"}, caller=user("eve"))) == due("eve")
         assert [request.connection for request in server.received] == [1, 2, 2, 3]

@@ -6,8 +6,18 @@ from datetime import UTC, date, datetime, timedelta
 import pytest
 
 from quota_support import Clock, Database, User, calling
-from tickctl.core.quota import Decision, ServiceRole, SettleOutcome, consume, my_ticks, settle
-from tickctl.errors import CredentialsRefusedError, InvalidInputError, NotFoundError
+from tickctl.core.quota import (
+    Anonymous,
+    Decision,
+    ServiceRole,
+    SettleOutcome,
+    consume,
+    my_ticks,
+    refund_digest,
+    settle,
+)
+from tickctl.core.secrets import Secret
+from tickctl.errors import ConfigurationError, InvalidInputError, NotFoundError
 
 NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
 
@@ -57,17 +67,15 @@ def test_a_blocked_user_stays_blocked_whatever_was_granted(database: Database) -
     assert consume(database.functions(), user.caller, 1).decision is Decision.COST_EXCEEDS_LIMIT
 
 
-def test_a_profile_that_is_missing_is_made_when_ticks_are_granted(database: Database) -> None:
-    """A user whose profile could not be written at sign-up has the default limit all the same."""
+def test_a_user_without_a_profile_has_the_default_limit(database: Database) -> None:
+    """Counting makes no profiles: the table may belong to the project."""
     user, functions = database.add_user(), database.functions()
     with database.owner() as connection:
         connection.execute("delete from public.profiles")
         connection.execute("update tick.settings set default_limit = 7")
         assert consume(functions, user.caller, 8).decision is Decision.COST_EXCEEDS_LIMIT
-        assert connection.execute("select from public.profiles").fetchall() == []
         assert consume(functions, user.caller, 7).decision is Decision.GRANTED
-        row = connection.execute("select user_id::text, email, daily_tick_limit from public.profiles").fetchone()
-    assert row == {"user_id": user.id, "email": user.email, "daily_tick_limit": 7}
+        assert connection.execute("select from public.profiles").fetchall() == []
 
 
 PAST, FUTURE = NOON - timedelta(seconds=1), NOON + timedelta(seconds=1)
@@ -121,8 +129,7 @@ def test_a_session_that_has_ended_is_revoked(database: Database, clock: Clock, s
         case "expired":
             with database.superuser() as connection:
                 connection.execute("update auth.sessions set not_after = %s where user_id = %s", [NOON, user.id])
-    rows = database.functions().call("consume_ticks", {"ticks": 1}, caller=calling(claims))
-    assert rows[0]["decision"] == "session_revoked"
+    assert consume(database.functions(), calling(claims), 1).decision is Decision.SESSION_REVOKED
 
 
 def test_unconfirmed_users_can_be_let_through(database: Database) -> None:
@@ -217,7 +224,7 @@ def test_ticks_that_are_no_whole_number_are_an_error(database: Database, ticks: 
     """SQL reads an integer where it can be one and nothing else."""
     user = database.add_user()
     with pytest.raises(InvalidInputError):
-        database.functions().call("consume_ticks", {"ticks": ticks}, caller=user.caller)
+        database.functions().call("consume_ticks", {"ticks": ticks, "charge_id": str(uuid.uuid4())}, caller=user.caller)
 
 
 @pytest.mark.parametrize(("key", "digest"), [("", None), ("k" * 256, None), ("k", "d" * 129), ("k\0", None)])
@@ -288,19 +295,128 @@ def test_an_unknown_charge_is_not_found(database: Database) -> None:
     assert (answer.outcome, answer.charge_id, answer.ticks_charged) == (SettleOutcome.NOT_FOUND, None, None)
 
 
-def test_the_gateway_settles_under_its_own_identity(database: Database) -> None:
-    """An Auth user whose app_metadata, live, has the gateway's role, and nobody who only says so."""
-    user, gateway, functions = database.add_user(), database.add_user(), database.functions()
+@pytest.mark.parametrize("who", ["nobody in particular", "the user", "another user"])
+def test_whoever_knows_the_secret_settles_the_charge(database: Database, who: str) -> None:
+    """That is the gateway; with another secret, or none, there is no such charge."""
+    user, other, functions = database.add_user(), database.add_user(), database.functions()
+    secret, charge = Secret("known to the gateway alone"), str(uuid.uuid4())
+    consume(functions, user.caller, 10, charge_id=charge, refund=refund_digest(secret))
+    caller = {"nobody in particular": Anonymous(), "the user": user.caller, "another user": other.caller}[who]
+    for wrong in (None, Secret(""), Secret(refund_digest(secret))):
+        assert settle(functions, caller, charge, 0, wrong).outcome is SettleOutcome.NOT_FOUND
+    assert settle(functions, caller, charge, 4, secret).outcome is SettleOutcome.SETTLED
+    assert list(database.ledger(user).values()) == [(4, 4)]
+
+
+def test_a_charge_without_a_digest_is_for_operators_alone(database: Database) -> None:
+    """No secret fits none."""
+    user, functions = database.add_user(), database.functions()
     charge = consume(functions, user.caller, 10).charge_id
     assert charge is not None
-    claimed = {**user.claims, "app_metadata": {"role": "tick_gateway"}, "user_metadata": {"role": "tick_gateway"}}
-    database.change_user(user, raw_user_meta_data='{"role": "tick_gateway"}')
-    database.change_user(gateway, raw_app_meta_data='{"role": "tick_gateway"}', banned_until="infinity")
-    for caller in (user.caller, calling(claimed), gateway.caller):
-        with pytest.raises(CredentialsRefusedError):
-            settle(functions, caller, charge, 0)
-    database.change_user(gateway, banned_until=None)
-    assert settle(functions, gateway.caller, charge, 0).outcome is SettleOutcome.SETTLED
+    for secret in (None, Secret("")):
+        assert settle(functions, user.caller, charge, 0, secret).outcome is SettleOutcome.NOT_FOUND
+    assert settle(functions, ServiceRole(), charge, 0).outcome is SettleOutcome.SETTLED
+
+
+def test_the_same_charge_id_again_is_the_same_charge(database: Database) -> None:
+    """The caller asks again for an answer that was lost, also when the charge used up the day."""
+    user, functions, charge = database.add_user(limit=5), database.functions(), str(uuid.uuid4())
+    for key in (None, "key"):
+        answers = [consume(functions, user.caller, 5, key, charge_id=charge) for _ in range(3)]
+        assert [(answer.decision, answer.charge_id, answer.ticks_used) for answer in answers] == [
+            (Decision.GRANTED, charge, 5)
+        ] * 3
+        database.admin().reset(user.id)
+        charge = str(uuid.uuid4())
+    assert list(database.ledger(user).values()) == [(0, 0)]
+
+
+@pytest.mark.parametrize(
+    ("ticks", "key", "decision"),
+    [(3, None, Decision.KEY_CONFLICT), (2, "other", Decision.KEY_CONFLICT), (2, None, Decision.GRANTED)],
+)
+def test_another_request_under_a_charge_id_is_a_conflict(
+    database: Database, ticks: int, key: str | None, decision: Decision
+) -> None:
+    """What was charged is not what is asked for now."""
+    user, functions, charge = database.add_user(), database.functions(), str(uuid.uuid4())
+    consume(functions, user.caller, 2, charge_id=charge)
+    assert consume(functions, user.caller, ticks, key, charge_id=charge).decision is decision
+    assert list(database.ledger(user).values()) == [(2, 2)]
+
+
+def test_a_charge_that_was_settled_is_not_granted_again(database: Database) -> None:
+    """Its request has come to an end."""
+    user, functions, charge = database.add_user(), database.functions(), str(uuid.uuid4())
+    consume(functions, user.caller, 2, charge_id=charge)
+    settle(functions, ServiceRole(), charge, 0)
+    assert consume(functions, user.caller, 2, charge_id=charge).decision is Decision.ALREADY_ACCEPTED
+    assert list(database.ledger(user).values()) == [(0, 0)]
+
+
+def test_another_user_s_charge_id_is_refused(database: Database) -> None:
+    """And nothing of that charge is told."""
+    user, other, functions, charge = database.add_user(), database.add_user(), database.functions(), str(uuid.uuid4())
+    consume(functions, user.caller, 2, charge_id=charge)
+    with pytest.raises(InvalidInputError, match="in use"):
+        consume(functions, other.caller, 2, charge_id=charge)
+    assert database.ledger(other) == {}
+
+
+def test_a_key_is_free_again_when_its_charge_was_given_back(database: Database) -> None:
+    """All of it; a part of it is a request that was carried out."""
+    user, functions = database.add_user(), database.functions()
+    for actual, again in ((0, Decision.GRANTED), (1, Decision.ALREADY_ACCEPTED)):
+        charge = consume(functions, user.caller, 2, f"key {actual}", "digest").charge_id
+        assert charge is not None
+        assert consume(functions, user.caller, 2, f"key {actual}", "digest").decision is Decision.ALREADY_ACCEPTED
+        settle(functions, ServiceRole(), charge, actual)
+        assert consume(functions, user.caller, 2, f"key {actual}", "digest").decision is again
+    assert list(database.ledger(user).values()) == [(3, 3)]
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        {"charge_id": None},
+        {"charge_id": "x"},
+        {"charge_id": str(uuid.UUID(int=1)), "refund_digest": "0" * 63},
+        {"charge_id": str(uuid.UUID(int=1)), "refund_digest": "x" * 64},
+    ],
+    ids=["no id", "no uuid", "a short digest", "no digest"],
+)
+def test_a_charge_has_an_id_and_a_whole_digest(database: Database, arguments: dict[str, str | None]) -> None:
+    """Or nobody could settle it."""
+    user = database.add_user()
+    with pytest.raises(InvalidInputError):
+        database.functions().call("consume_ticks", {"ticks": 1, **arguments}, caller=user.caller)
+    assert database.ledger(user) == {}
+
+
+def test_a_gateway_of_the_version_before_charges_nothing(database: Database) -> None:
+    """It calls without a charge id, and is told that the function is another one."""
+    user = database.add_user()
+    old = {"ticks": 1, "require_confirmed": True, "request_key": "k", "request_digest": "d"}
+    with pytest.raises(ConfigurationError, match="another version"):
+        database.functions().call("consume_ticks", old, caller=user.caller)
+    assert database.ledger(user) == {}
+
+
+def test_a_limit_of_a_user_for_whom_no_profile_can_be_made_is_kept_elsewhere(database: Database) -> None:
+    """Where the table wants more of a row than anybody knows; it goes when there is a profile."""
+    user, functions, admin = database.add_user(), database.functions(), database.admin()
+    database.run("delete from public.profiles; alter table public.profiles add column name text not null")
+    assert admin.set_limit(user.id, 7).previous_limit == 32
+    assert consume(functions, user.caller, 8).decision is Decision.COST_EXCEEDS_LIMIT
+    database.run(f"insert into public.profiles (user_id, name) values ('{user.id}', 'x')")
+    assert admin.show(user.id).daily_tick_limit == 7
+    assert admin.set_limit(user.id, 9).previous_limit == 7
+    with database.owner() as connection:
+        assert connection.execute("select from tick.override").fetchall() == []
+        assert connection.execute("select daily_tick_limit from public.profiles").fetchone() == {"daily_tick_limit": 9}
+    assert [(e.before, e.after) for e in admin.audit_log(user.id, limit=1).items] == [
+        ({"daily_tick_limit": 7}, {"daily_tick_limit": 9})
+    ]
 
 
 def test_a_day_ends_at_midnight_of_the_stored_zone(database: Database, clock: Clock) -> None:

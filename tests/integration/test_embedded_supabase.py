@@ -168,6 +168,7 @@ def test_the_columns_are_those_of_supabase_auth(postgres: psycopg.Connection) ->
         "is_sso_user": ("bool", False),
         "deleted_at": ("timestamptz", True),
         "is_anonymous": ("bool", False),
+        "instance_id": ("uuid", True),
     }
     sessions = {column: kind for (table, column), kind in found.items() if table == "sessions"}
     assert sessions == {
@@ -177,6 +178,7 @@ def test_the_columns_are_those_of_supabase_auth(postgres: psycopg.Connection) ->
         "updated_at": ("timestamptz", True),
         "aal": ("aal_level", True),
         "not_after": ("timestamptz", True),
+        "oauth_client_id": ("uuid", True),
     }
 
 

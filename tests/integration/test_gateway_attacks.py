@@ -23,8 +23,8 @@ from asgi_support import Line, Running, request_bytes, running
 from gateway_support import UNHURRIED, Scene, Where, claims_of, gate_over, scene, signed, token_of, until
 from quota_support import Database, User
 from standin import StandIn
-from standin.project import Refused
-from tickctl.core.quota import ServiceRole, consume
+from tickctl.core.quota import ServiceRole, consume, refund_digest, settle
+from tickctl.core.secrets import Secret
 from tickctl.gateway import Gate, GateOptions, TickGate
 from tickctl.gateway.fastapi import Ticks, protect
 
@@ -379,17 +379,34 @@ def test_a_key_that_was_spent_beside_the_gate_is_spent(act: Scene) -> None:
 
 
 def test_a_user_cannot_settle_what_the_gate_has_charged(where: Where, act: Scene) -> None:
-    """With the charge's id from wherever: the API refuses, and the ticks stay used."""
+    """With the charge's id from wherever, but without its secret: there is no such charge."""
     user = act.database.add_user()
     act.post(user, 5)
     charge = act.handler.seen[-1][0].charge
     if not isinstance(where, StandIn):
         pytest.skip("a user has no way to the database but the API")
     arguments, token = {"charge_id": charge.id, "ticks_actual": 0}, token_of(where, user)
-    with pytest.raises(Refused) as caught:
-        where.rest("POST", "/rpc/settle_ticks", arguments, token=token)
-    assert caught.value.status == 403
+    for secret in ({}, {"refund_secret": charge.id}, {"refund_secret": ""}):
+        answer = where.rest("POST", "/rpc/settle_ticks", arguments | secret, token=token)
+        assert answer["outcome"] == "not_found"
     assert act.used(user) == 5
+
+
+def test_a_charge_of_the_users_own_making_pays_for_nothing(act: Scene) -> None:
+    """It can be given back by whoever made it, so the gate lets nobody in for it, and its own charges stay."""
+    user, secret = act.database.add_user(), Secret("the user's own")
+    functions = act.database.functions()
+    mine = consume(functions, user.caller, 1, "mine", charge_id=str(uuid.uuid4()), refund=refund_digest(secret))
+    before = len(act.handler.seen)
+    assert act.post(user, 1, headers={"Idempotency-Key": "mine"}).status_code == 409
+    assert mine.charge_id is not None
+    assert settle(functions, user.caller, mine.charge_id, 0, secret).outcome == "settled"
+    assert act.post(user, 1, headers={"Idempotency-Key": "mine"}).status_code == 202
+    charge = act.handler.seen[-1][0].charge
+    # Its id again takes nothing more, and changes nothing about whose secret it is.
+    consume(functions, user.caller, 1, charge_id=charge.id, refund=refund_digest(secret))
+    assert settle(functions, user.caller, charge.id, 0, secret).outcome == "not_found"
+    assert (len(act.handler.seen) - before, act.used(user)) == (1, 1)
 
 
 def test_a_limit_below_what_was_used_leaves_nothing_rather_than_less(act: Scene) -> None:

@@ -21,6 +21,7 @@ from starlette.routing import Route
 
 from asgi_support import PATIENCE, App, Line, Receive, Send, request_bytes, running
 from gateway_support import (
+    SECRET,
     UNHURRIED,
     Handler,
     Scene,
@@ -35,8 +36,11 @@ from gateway_support import (
 )
 from quota_support import Database, User
 from standin import StandIn
+from tickctl.adapters.embedded.server import LOCAL_ISSUER
+from tickctl.core.json import JsonObject
+from tickctl.core.quota import Anonymous, Caller
 from tickctl.errors import ConflictError, InvalidInputError
-from tickctl.gateway import GateOptions, Settler, TickGate
+from tickctl.gateway import GateOptions, Settler, TickGate, build_gate
 from tickctl.gateway.fastapi import Ticks, protect
 from tickctl.settings import load
 
@@ -510,18 +514,44 @@ def test_a_server_that_can_not_give_back_in_the_end_says_what(where: Where, capl
     assert served.used(user) == 0
 
 
-def test_the_environment_is_enough_to_give_back(standin: StandIn) -> None:
-    """A gate of two lines: the project and the publishable key."""
-    environment = standin.settings_env("publishable") | {"SUPABASE_JWT_SECRET": standin.jwt_secret}
-    caller = standin.new_user()
-    app = TickGate(route(says_500), protect={"POST /tasks"}, settings=load(environment, []))
+def least_environment(where: Where) -> dict[str, str]:
+    """Return what a gateway needs at least: the project with the publishable key, or the API's login role."""
+    if isinstance(where, StandIn):
+        return where.settings_env("publishable") | {"SUPABASE_JWT_SECRET": where.jwt_secret}
+    database = {"SUPABASE_DB_URL": where.authenticator_url, "SUPABASE_JWT_ISSUER": LOCAL_ISSUER}
+    return database | {"SUPABASE_JWT_SECRET": SECRET}
+
+
+def test_the_environment_is_enough_to_give_back(where: Where) -> None:
+    """No account, no secret key and no more rights than users have."""
+    user = database_of(where).add_user()
+    app = TickGate(route(says_500), protect={"POST /tasks"}, settings=load(least_environment(where), []))
     with running(app) as served:
-        headers = {"Authorization": f"Bearer {standin.token(caller)}"}
+        headers = {"Authorization": f"Bearer {token_of(where, user)}"}
         assert served.client().post("/tasks", json={"max_ticks": CHARGED}, headers=headers).status_code == 500
-    assert standin.rest("POST", "/rpc/my_ticks", {}, token=standin.token(caller))["ticks_used"] == 0
-    with standin.database.owner() as connection:
-        row = connection.execute("select count(*) from tick.charge where ticks_settled = 0").fetchone()
-    assert row == {"count": 1}
+    assert charges(database_of(where), user) == [0]
+    assert list(database_of(where).ledger(user).values()) == [(0, 0)]
+
+
+def test_a_gate_over_a_store_of_somebody_elses_gives_back_as_well(where: Where) -> None:
+    """Whatever takes the calls: settlements are calls as well, in nobody's name."""
+    callers: list[Caller] = []
+
+    class Store:
+        async def call(self, name: str, arguments: JsonObject, *, caller: Caller) -> list[JsonObject]:
+            if name == "settle_ticks":
+                callers.append(caller)
+            return await store.call(name, arguments, caller=caller)
+
+    store, user = store_over(where), database_of(where).add_user()
+    options = GateOptions(timeout=UNHURRIED)
+    gate = build_gate(load(least_environment(where), []), store=Store(), options=options)
+    with scene(where, route(says_500), gate=gate) as served:
+        assert served.post(user, CHARGED).status_code == 500
+        until(lambda: gate.settler.settled == 1, "the ticks are back")
+        assert served.used(user) == 0
+        served.served.do(store.aclose)
+    assert callers == [Anonymous()]
 
 
 def test_failures_cost_nobody_the_day(where: Where) -> None:

@@ -92,7 +92,7 @@ def troubled(
         own = [_store(where, line, store_timeout or 2 * options["timeout"])]
         settler = None
         if settling:
-            own.append(_operator(where))
+            own.append(_undisturbed(where))
             settler = Settler(own[-1], timeout=UNHURRIED)
 
         async def close() -> None:
@@ -120,7 +120,7 @@ def _store(where: Where, line: Line, timeout: float) -> AsyncPostgresFunctions |
     return AsyncApiFunctions(f"http://127.0.0.1:{port}", Secret(where.anon_key), timeout=timeout)
 
 
-def _operator(where: Where) -> AsyncPostgresFunctions | AsyncApiFunctions:
+def _undisturbed(where: Where) -> AsyncPostgresFunctions | AsyncApiFunctions:
     if isinstance(where, Database):
         return AsyncPostgresFunctions(Secret(where.authenticator_url), timeout=UNHURRIED)
     return AsyncApiFunctions(where.url, Secret(where.anon_key), timeout=UNHURRIED)
@@ -193,7 +193,7 @@ def test_a_silent_store_from_the_beginning(where: Where, user: User) -> None:
 
 
 def test_an_answer_that_is_cut_off_is_asked_for_again(where: Where, user: User) -> None:
-    """The gate's own request key makes that safe: one charge, one admission."""
+    """The same charge id makes that safe: one charge, one admission."""
     with troubled(where, timeout=UNHURRIED) as at:
         assert at.act.post(user).status_code == 202
         at.line.cut(after=10)
@@ -206,7 +206,7 @@ def test_an_answer_that_is_cut_off_is_asked_for_again(where: Where, user: User) 
 
 
 def test_a_cut_answer_takes_no_clients_key(where: Where, user: User) -> None:
-    """Asked again under the same charge id, the store tells that the first call was carried out; a second request is not."""
+    """Asked again with the same charge id, the store says that the first call counted; a second request gets 409."""
     with troubled(where, timeout=UNHURRIED) as at:
         assert at.act.post(user).status_code == 202
         at.line.cut(after=10)

@@ -27,6 +27,7 @@ from tickctl.errors import UnreachableError
 from tickctl.gateway import Admission, GateOptions, TickGate
 
 LIMIT = 1_000_000
+SETTLED = ("charge_id", "user_id", "usage_date", "ticks_charged", "ticks_settled", "settled_at")
 NOWHERE = Database("nowhere", *["postgresql://nowhere"] * 3)
 PEOPLE = [User(str(UUID(int=n)), f"user-{n}@example.com", str(UUID(int=n << 32))) for n in range(1, 6)]
 TOKENS = {user.id: signed(NOWHERE, claims_of(NOWHERE, user)) for user in PEOPLE}
@@ -50,10 +51,12 @@ class RecordingStore:
     arrived: asyncio.Condition = field(default_factory=asyncio.Condition)
 
     async def call(self, name: str, arguments: JsonObject, *, caller: Caller) -> list[JsonObject]:
-        """Wait for the answer."""
+        """Wait for the answer; what is given back is settled at once."""
+        if name == "settle_ticks":
+            return [dict.fromkeys(SETTLED, None) | {"outcome": "settled"}]
         assert name == "consume_ticks"
         assert isinstance(caller, SignedInUser)
-        ticks, key = arguments["ticks"], arguments["request_key"]
+        ticks, key = arguments["ticks"], arguments["charge_id"]
         assert isinstance(ticks, int)
         assert isinstance(key, str)
         made = AskedCall(caller, ticks, key, asyncio.get_running_loop().create_future())
@@ -61,11 +64,11 @@ class RecordingStore:
         return await made.answer
 
 
-def row(ticks: int, decision: str = "granted") -> JsonObject:
+def row(ticks: int, charge_id: str, decision: str = "granted") -> JsonObject:
     """Return an answer in which everything tells the request that it is for."""
     return {
         "decision": decision,
-        "charge_id": str(UUID(int=ticks)),
+        "charge_id": charge_id,
         "daily_tick_limit": LIMIT,
         "ticks_granted": 0,
         "ticks_used": ticks,
@@ -196,9 +199,8 @@ class Interleaving(RuleBasedStateMachine):
         if decision == "?":
             call.answer.set_exception(UnreachableError("nobody answers"))
         else:
-            call.answer.set_result([row(call.ticks, decision)])
-        # A key of the gate's own that was accepted before is its own grant, of which the answer was lost.
-        expected = {"granted": 202, "already_accepted": 202, "quota_exhausted": 429, "?": 503}[decision]
+            call.answer.set_result([row(call.ticks, call.key, decision)])
+        expected = {"granted": 202, "already_accepted": 409, "quota_exhausted": 429, "?": 503}[decision]
         self.exchanges[call.ticks].expected.add(expected)
         self.turn()
 

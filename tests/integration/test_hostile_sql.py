@@ -39,8 +39,8 @@ def user(shared_database: Database) -> User:
 WRITES = [
     "update public.profiles set daily_tick_limit = 1000000",
     "update public.profiles set daily_tick_limit = null where user_id = auth.uid()",
-    "update public.profiles set email = 'x'",
-    "insert into public.profiles values (auth.uid(), '', 9) on conflict (user_id) do update set daily_tick_limit = 9",
+    "update public.profiles set user_id = gen_random_uuid()",
+    "insert into public.profiles values (auth.uid(), 9) on conflict (user_id) do update set daily_tick_limit = 9",
     "insert into public.profiles (user_id) values (gen_random_uuid())",
     "delete from public.profiles",
     "truncate public.profiles",
@@ -64,21 +64,34 @@ WRITES = [
 ]
 PRIVATE = [
     *(f"select * from tick.{table}" for table in ("charge", "settings", "admin", "audit", "migration")),
-    "select * from tick.flagged_user",
-    "select * from tick.exhaustion",
+    "select * from tick.installed",
+    "select * from tick.adopted",
+    "select * from tick.override",
+    "select * from tick.request",
+    "select * from tick.profile",
+    "select * from tick.session",
+    "select * from tick.caller",
+    "update tick.profile set daily_tick_limit = 9",
+    "insert into tick.override values (auth.uid(), null)",
+    "delete from tick.request",
     "select * from tick.account",
     "select * from tick.quota",
     "select * from tick.overview",
     "select * from tick.today",
-    "select tick.list_query('all')",
+    "select tick.list_source('all')",
+    "select tick.store_limit(auth.uid(), 9)",
+    "select tick.take_key(auth.uid(), 'k', 'd', '2026-11-23', gen_random_uuid())",
+    "select tick.profile_key()",
+    "select tick.undoable('a', 'b', 'c')",
+    "select tick.raise_for_project('P0001', 'a', 'b', 'c', 'd')",
+    "select tick.require_user()",
     "insert into tick.admin (user_id) values (auth.uid())",
     "update tick.settings set default_limit = null",
     "update tick.charge set ticks_settled = 0",
     "delete from tick.audit",
     "select tick.open_day(auth.uid(), '2026-11-23')",
-    "select tick.change_limit(null, null, null, auth.uid(), 9, false, null)",
+    "select tick.change_limit(null, null, auth.uid(), 9, false, null)",
     "select tick.record(null, null, 'x', auth.uid(), '{}', '{}', null)",
-    "select tick.live_user()",
     "select tick.require_admin()",
     "select tick.require_operator()",
     "select tick.trusted_caller()",
@@ -112,8 +125,6 @@ ADMIN = [
     "select tick.admin_set_limit(auth.uid()::text, null, null, null, false, null)",
     "select tick.admin_grant(auth.uid()::text, 1000, null, null)",
     "select tick.admin_reset(auth.uid()::text, null, null)",
-    "select public.settle_ticks(gen_random_uuid(), 0)",
-    "select tick.settle_ticks(gen_random_uuid(), 0)",
 ]
 
 
@@ -130,8 +141,8 @@ def test_no_user_writes_or_looks_behind(shared_database: Database, user: User, s
         "select * from public.profiles",
         "select * from public.user_daily_usage",
         "select public.my_ticks()",
-        "select public.consume_ticks(1)",
-        "select tick.consume_ticks(1, null, null, true)",
+        "select public.consume_ticks(1, gen_random_uuid())",
+        "select tick.decide(1, gen_random_uuid(), null, null, null, true, true)",
     ],
 )
 def test_the_publishable_key_alone_sees_and_does_nothing(shared_database: Database, statement: str) -> None:
@@ -176,23 +187,39 @@ def test_the_secret_key_changes_limits_through_functions_only(shared_database: D
         ("'2147483648'", "22003"),
         ("'1e3'", "22P02"),
         ("'NaN'", "22P02"),
-        ("1, ''", "22023"),
-        ("1, repeat('k', 256)", "22023"),
-        ("1, 'k', repeat('d', 129)", "22023"),
+        ("1, key => ''", "22023"),
+        ("1, key => repeat('k', 256)", "22023"),
+        ("1, key => 'k', digest => repeat('d', 129)", "22023"),
     ],
 )
 def test_no_amount_of_ticks_is_free(database: Database, arguments: str, code: str) -> None:
     """Each is refused with its own code, and nothing is counted, not even backwards."""
     user = database.add_user()
     consume(database.functions(), user.caller, 5)
-    assert sqlstate(database, "authenticated", user, f"select public.consume_ticks({arguments})") == code
+    assert (
+        sqlstate(
+            database,
+            "authenticated",
+            user,
+            "select public.consume_ticks(charge_id => gen_random_uuid(), ticks => " + _named(arguments),
+        )
+        == code
+    )
     assert list(database.ledger(user).values()) == [(5, 5)]
+
+
+def _named(arguments: str) -> str:
+    return arguments.replace("key =>", "request_key =>").replace("digest =>", "request_digest =>") + ")"
 
 
 def test_nobody_names_the_user_whose_ticks_are_used(database: Database) -> None:
     """There is no argument for it, and no second function of the name that has one."""
     user, victim = database.add_user(), database.add_user()
-    for call in (f"(1, user_id => '{victim.id}')", f"(ticks => 1, whose => '{victim.id}')", f"('{victim.id}', 1)"):
+    for call in (
+        f"(1, gen_random_uuid(), user_id => '{victim.id}')",
+        f"(ticks => 1, charge_id => gen_random_uuid(), whose => '{victim.id}')",
+        f"('{victim.id}', 1)",
+    ):
         code = sqlstate(database, "authenticated", user, f"select public.consume_ticks{call}")
         assert code in {"42883", "22P02"}
     assert database.ledger(victim) == {}
@@ -204,11 +231,11 @@ def test_the_session_s_time_zone_does_not_move_the_day(database: Database, clock
     user = database.add_user()
     with database.acting_as("authenticated", user.claims) as connection:
         connection.execute("select set_config('timezone', %s, true)", [zone])
-        answer = connection.execute("select (public.consume_ticks(32)).*").fetchone()
+        answer = connection.execute("select (public.consume_ticks(32, gen_random_uuid())).*").fetchone()
         assert answer is not None
         assert str(answer["usage_date"]) == "2026-11-23"
         assert answer["resets_at"].timestamp() == 1_795_478_400
-        again = connection.execute("select (public.consume_ticks(1)).decision").fetchone()
+        again = connection.execute("select (public.consume_ticks(1, gen_random_uuid())).decision").fetchone()
     assert again == {"decision": "quota_exhausted"}
 
 
@@ -237,7 +264,8 @@ def test_no_setting_of_the_session_changes_the_answer(database: Database, clock:
         except psycopg.errors.InsufficientPrivilege:
             connection.execute("rollback to before")
         answers = [
-            connection.execute(f"select (public.consume_ticks({n})).decision".encode()).fetchone() for n in (3, 2, 1)
+            connection.execute(f"select (public.consume_ticks({n}, gen_random_uuid())).decision".encode()).fetchone()
+            for n in (3, 2, 1)
         ]
     assert [answer and answer["decision"] for answer in answers] == ["quota_exhausted", "granted", "quota_exhausted"]
 
@@ -250,7 +278,7 @@ def test_a_temporary_table_does_not_stand_in_for_ours(database: Database) -> Non
         connection.execute("create temp table settings as select 'UTC'::text as time_zone, 9 as largest_cost")
         connection.execute("create temp table user_daily_usage (user_id uuid, usage_date date, ticks_used bigint)")
         connection.execute("set local search_path = pg_temp, public")
-        answer = connection.execute("select (public.consume_ticks(1)).decision").fetchone()
+        answer = connection.execute("select (public.consume_ticks(1, gen_random_uuid())).decision").fetchone()
     assert answer == {"decision": "quota_exhausted"}
 
 
@@ -267,6 +295,10 @@ def test_a_temporary_table_does_not_stand_in_for_ours(database: Database) -> Non
         ({"role": "authenticated", "sub": ["USER"]}, "22P02"),
         ({"role": ["authenticated"], "sub": "USER"}, DENIED),
         ({"role": "authenticated", "sub": "USER", "session_id": "x"}, "22P02"),
+        ({"role": "authenticated", "sub": "USER"}, DENIED),
+        ({"role": "authenticated", "sub": "USER", "aud": "elsewhere"}, DENIED),
+        ({"role": "authenticated", "sub": "USER", "aud": ["authenticated", "elsewhere"]}, DENIED),
+        ({"role": "authenticated", "sub": "USER", "aud": "authenticated", "client_id": "x"}, DENIED),
     ],
 )
 def test_claims_that_name_no_user_use_nobody_s_ticks(database: Database, claims: dict[str, object], code: str) -> None:
@@ -277,7 +309,7 @@ def test_claims_that_name_no_user_use_nobody_s_ticks(database: Database, claims:
         for name, value in claims.items()
     }
     with database.acting_as("authenticated", meant or {"x": 1}) as connection, pytest.raises(psycopg.Error) as caught:
-        connection.execute("select public.consume_ticks(1)")
+        connection.execute("select public.consume_ticks(1, gen_random_uuid())")
     assert caught.value.sqlstate == code
 
 
@@ -324,11 +356,13 @@ def test_what_reads_works_where_nothing_can_be_written(database: Database, name:
 
 
 def test_a_charge_of_nobody_s_is_not_told_from_one_of_others(database: Database) -> None:
-    """Settling is refused before anything is looked up."""
+    """Whoever doesn't know its secret learns nothing, for a number out of range neither."""
     user, other = database.add_user(), database.add_user()
     charge = consume(database.functions(), other.caller, 5).charge_id
-    codes = {
-        sqlstate(database, "authenticated", user, f"select public.settle_ticks('{c}', 0)")
-        for c in (charge, uuid.uuid4())
-    }
-    assert codes == {DENIED}
+    answers = []
+    for which in (charge, uuid.uuid4()):
+        for actual in (0, 6):
+            with database.acting_as("authenticated", user.claims) as connection:
+                query = f"select (public.settle_ticks('{which}', {actual}, 'guessed')).*"
+                answers.append(connection.execute(query.encode()).fetchone())
+    assert answers == [dict.fromkeys(answers[0] or {}) | {"outcome": "not_found"}] * 4

@@ -288,7 +288,7 @@ def test_texts_arrive_as_they_are(target: Database, text: str) -> None:
     odd = Database(target.name, "", "", f"{url}{'&' if '?' in url else '?'}client_encoding=latin1")
     using(odd, work)
     with target.owner() as connection:
-        row = connection.execute("select request_key from tick.charge where user_id = %s", [user.id]).fetchone()
+        row = connection.execute("select request_key from tick.request where user_id = %s", [user.id]).fetchone()
     assert row == {"request_key": text}
 
 

@@ -247,30 +247,31 @@ def test_half_an_answer_is_none(line: Line, shared_database: Database, after: in
 def test_a_charge_with_a_key_is_made_once_when_its_answer_is_lost(
     line: Line, shared_database: Database, after: int
 ) -> None:
-    """It is asked for again, and the database knows the key."""
+    """It is asked for again under the same charge id, and the database answers as it did."""
     user = shared_database.add_user()
 
     async def work(functions: AsyncPostgresFunctions) -> None:
         await asks(functions, user)
         line.cut(after=after)
-        assert (await consume(functions, user.caller, 3, "key")).decision == "already_accepted"
+        assert (await consume(functions, user.caller, 3, "key")).decision == "granted"
 
     using(line.url, work, timeout=PATIENT)
     assert list(shared_database.ledger(user).values()) == [(3, 3)]
 
 
-def test_a_charge_without_a_key_is_never_asked_for_again(line: Line, shared_database: Database) -> None:
+def test_a_change_is_never_asked_for_again(line: Line, shared_database: Database) -> None:
     """Nobody can tell whether it was made; here it was."""
     user = shared_database.add_user()
 
     async def work(functions: AsyncPostgresFunctions) -> None:
         await asks(functions, user)
         line.cut()
-        error = await fails(consume(functions, user.caller, 3), "was lost")
+        grant = functions.call("tick_admin_grant", {"user_ref": user.id, "ticks": 3}, caller=ServiceRole())
+        error = await fails(grant, "was lost")
         assert "look before repeating" in str(error.hint)
 
     using(line.url, work, timeout=PATIENT)
-    assert list(shared_database.ledger(user).values()) == [(3, 3)]
+    assert shared_database.admin().show(user.id).ticks_granted == 3
 
 
 def test_a_call_is_repeated_once_and_not_for_ever(line: Line, shared_database: Database) -> None:
@@ -311,7 +312,7 @@ def test_rubbish_is_no_answer(line: Line, shared_database: Database, rubbish: by
     async def work(functions: AsyncPostgresFunctions) -> None:
         await asks(functions, user)
         line.say(rubbish)
-        await fails(consume(functions, user.caller, 1))
+        await fails(functions.call("tick_admin_reset", {"user_ref": user.id}, caller=ServiceRole()))
         line.release()
         await asks(functions, user)
 

@@ -2,7 +2,7 @@
 
 import json
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -81,12 +81,7 @@ class Living:
         ]
 
 
-@pytest.fixture(params=CASES, ids=[case["name"] for case in CASES])
-def case(request: pytest.FixtureRequest) -> Iterator[Mapping[str, Any]]:
-    """A project of tests/projects, and what must come of it."""
-    yield request.param
-
-
+@pytest.mark.parametrize("case", CASES, ids=[case["name"] for case in CASES])
 def test_a_living_project_works_as_before_is_safe_and_can_be_left(
     bare_database: Database, case: Mapping[str, Any]
 ) -> None:

@@ -112,16 +112,6 @@ def test_today_is_safe_from_the_settings_and_the_time_zone(database: Database, c
     assert len(database.ledger(user)) == 1
 
 
-def test_the_note_of_an_exhausted_day_goes_with_it(short: Database, clock: Clock) -> None:
-    """Lists of the exhausted look there."""
-    user = short.add_user(limit=2)
-    used_on(short, clock, user, 11, 0)
-    removed(short, DAYS)
-    with short.owner() as connection:
-        rows = connection.execute("select usage_date::text from tick.exhaustion").fetchall()
-    assert [row["usage_date"] for row in rows] == [str(NOON.date())]
-
-
 def test_removal_waits_for_nobody_and_nobody_for_it(short: Database, clock: Clock) -> None:
     """A day that somebody holds is left for the next time; while it runs, requests of the same user are counted."""
     held, other = short.add_user(), short.add_user()

@@ -98,7 +98,7 @@ def place(request: pytest.FixtureRequest) -> Place:
 async def charged(place: Place, store: AsyncSqlFunctions, ticks: int) -> Charge:
     """Take ticks of the user."""
     charge_id = str(uuid.uuid4())
-    await consume(store, place.caller(), ticks, charge_id, refund=refund_digest(REFUND))
+    await consume(store, place.caller(), ticks, charge_id=charge_id, refund=refund_digest(REFUND))
     return Charge(charge_id, ticks, REFUND, Settler(store))
 
 

@@ -2,6 +2,7 @@
 
 import base64
 import json
+import uuid
 from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -45,7 +46,7 @@ def test_user_signs_in_and_consumes(project: Project) -> None:
     """Through Auth, the gateway and PostgREST, into the database and back."""
     email = project.new_user()
     token = project.token(email)
-    row = project.rest("POST", "/rpc/consume_ticks", {"ticks": 3}, token=token)
+    row = project.rest("POST", "/rpc/consume_ticks", {"ticks": 3, "charge_id": str(uuid.uuid4())}, token=token)
     assert (row["decision"], row["ticks_used"]) == ("granted", 3)
     assert project.auth("GET", "/user", token=token)["email"] == email
 
@@ -54,10 +55,10 @@ def test_users_read_their_own_rows_and_write_none(project: Project) -> None:
     """What front ends do, and what the browser's console must not."""
     email = project.new_user()
     token = project.token(email)
-    (row,) = project.rest("GET", "/profiles?select=email,daily_tick_limit", token=token)
-    assert row == {"email": email, "daily_tick_limit": 32}
+    (row,) = project.rest("GET", "/profiles?select=user_id,daily_tick_limit", token=token)
+    assert row == {"user_id": project.id_of(email), "daily_tick_limit": 32}
     with pytest.raises(Refused) as caught:
-        project.rest("PATCH", f"/profiles?email=eq.{email}", {"daily_tick_limit": None}, token=token)
+        project.rest("PATCH", f"/profiles?user_id=eq.{row['user_id']}", {"daily_tick_limit": None}, token=token)
     assert code_of(caught) == (403, "42501")
 
 
@@ -128,7 +129,11 @@ def test_simultaneous_requests_get_exactly_what_is_left(standin: StandIn, client
     headers = {"apikey": standin.anon_key, "Authorization": f"Bearer {token}"}
 
     def consume(_: int) -> str:
-        answer = client.post(f"{standin.url}/rest/v1/rpc/consume_ticks", headers=headers, json={"ticks": 1})
+        answer = client.post(
+            f"{standin.url}/rest/v1/rpc/consume_ticks",
+            headers=headers,
+            json={"ticks": 1, "charge_id": str(uuid.uuid4())},
+        )
         return str(answer.json()["decision"])
 
     with ThreadPoolExecutor(12) as workers:
@@ -367,11 +372,11 @@ def test_trouble_comes_where_it_is_ordered(standin: StandIn) -> None:
     token = standin.token("troubled@example.com")
     with standin.faults.troubled(Fault(json_answer(502, {"oh": "no"})), "/rest/v1"):
         with pytest.raises(Refused, match="502"):
-            standin.rest("POST", "/rpc/consume_ticks", {"ticks": 1}, token=token)
+            standin.rest("POST", "/rpc/consume_ticks", {"ticks": 1, "charge_id": str(uuid.uuid4())}, token=token)
         assert standin.auth("GET", "/health")["name"] == "GoTrue"
     for fault in (Fault(hang_up=True, after=True), Fault(cut=5)):
         with standin.faults.troubled(fault), pytest.raises(httpx.RemoteProtocolError):
-            standin.rest("POST", "/rpc/consume_ticks", {"ticks": 1}, token=token)
+            standin.rest("POST", "/rpc/consume_ticks", {"ticks": 1, "charge_id": str(uuid.uuid4())}, token=token)
     assert standin.rest("POST", "/rpc/my_ticks", {}, token=token)["ticks_used"] == 2
 
 

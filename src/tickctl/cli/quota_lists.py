@@ -15,9 +15,10 @@ if TYPE_CHECKING:
     from tickctl.core.quota import AuditEntry, DayUsage, UserFilter, UserOverview
 
 NdJson = Annotated[bool, typer.Option("--ndjson", help="One JSON document on each line.")]
-Limit = Annotated[int, typer.Option("--limit", min=1, max=100_000, help="At most so many.")]
-Few = Annotated[int, typer.Option("--limit", min=1, max=1000, help="At most so many.")]
-After = Annotated[str | None, typer.Option("--after", metavar="CURSOR", help="Go on where a previous list ended.")]
+Limit = Annotated[int, typer.Option("--limit", min=1, max=100_000, help="Maximum number of results.")]
+Few = Annotated[int, typer.Option("--limit", min=1, max=1000, help="Maximum number of results.")]
+After = Annotated[str | None, typer.Option("--after", metavar="CURSOR", help="Continue where a previous list ended.")]
+SEARCH_HELP = "Part of the e-mail or phone number, or the beginning of the user id."
 Days = Annotated[int, typer.Option("--days", min=1, max=366, help="How many days, today included.")]
 
 # For a table of 80 columns.
@@ -70,14 +71,15 @@ def list_users(
     blocked: Annotated[bool, typer.Option("--blocked", help="Only users whose limit is 0.")] = False,
     unconfirmed: Annotated[bool, typer.Option("--unconfirmed", help="Only users without a confirmed e-mail.")] = False,
     banned: Annotated[bool, typer.Option("--banned", help="Only users who are banned now.")] = False,
-    search: Annotated[
-        str | None, typer.Option("--search", metavar="TEXT", help="Only e-mails that contain this; looks through all.")
-    ] = None,
+    search: Annotated[str | None, typer.Option("--search", metavar="TEXT", help=SEARCH_HELP)] = None,
     limit: Limit = 50,
     after: After = None,
     ndjson: NdJson = False,
 ) -> None:
-    """List users with their ticks of today, by e-mail."""
+    """List users with their ticks of today.
+
+    Users are sorted by e-mail; those without one come last, by id.
+    """
     flags = {"exhausted": exhausted, "unlimited": unlimited, "blocked": blocked}
     kind = filter_of(flags | {"unconfirmed": unconfirmed, "banned": banned})
     with open_quotas(run) as (quotas, _target):
@@ -181,7 +183,8 @@ def audit_log(
 ) -> None:
     """Show who changed what, newest first.
 
-    ACTOR is who the database knows it was; OPERATOR is the label that the command gave itself.
+    ACTOR is the identity that the database has verified; OPERATOR is a label that the command sent.
+    Changes of a limit are recorded however they were made.
     """
     with open_quotas(run) as (quotas, _target):
         page = quotas.audit_log(user, limit=limit, after=after)

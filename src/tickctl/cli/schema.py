@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 WithHook = Annotated[
     bool,
-    typer.Option("--with-hook", help="Also install the access-token hook, which says whether e-mails are confirmed."),
+    typer.Option("--with-hook", help="Also install the access-token hook, which adds e-mail confirmation to tokens."),
 ]
 _FOLDER: Final = Path("supabase", "migrations")
 _SUFFIX: Final = "_tickctl.sql"
@@ -54,10 +54,13 @@ def apply_schema(
     yes: AssumeYes = False,
     with_hook: WithHook = False,
     rls: Annotated[
-        bool, typer.Option("--rls", help="Also switch row-level security on for a profiles table of the project.")
+        bool, typer.Option("--rls", help="Also enable row-level security on a profiles table of yours.")
     ] = False,
     revoke_execute: Annotated[
-        bool, typer.Option("--revoke-execute", help="Also take functions that write limits from API roles.")
+        bool,
+        typer.Option(
+            "--revoke-execute", help="Also revoke EXECUTE on your functions that write limits from API roles."
+        ),
     ] = False,
     drop_leftovers: Annotated[
         bool, typer.Option("--drop-leftovers", help="Also drop columns that an older tickctl added to profiles.")
@@ -65,10 +68,10 @@ def apply_schema(
 ) -> ExitCode:
     """Install the tables and functions, or bring them up to date.
 
-    The plan comes first. A profiles table that is already there keeps its policies, grants, triggers and functions:
-    tickctl adds the limit, and triggers that guard it. What belongs to the project is only listed, unless an option
-    asks for it. All of it is one transaction; run again, it finds nothing to do. Exit code 1 means that something has
-    to be cleared away by hand first.
+    The plan comes first. A profiles table of yours keeps its policies, grants, triggers and functions: tickctl adds
+    the limit, and triggers that guard it. Problems with other objects of yours are listed, and fixed only if you pass
+    the option. Everything is one transaction; a second run finds nothing to do. Exit code 1 means that you have to
+    change something by hand first.
     """
     from tickctl.adapters import schema
     from tickctl.adapters.schema_check.catalogue import OPTIONS
@@ -89,16 +92,16 @@ def remove_schema(
     dry_run: DryRun = False,
     yes: AssumeYes = False,
     keep_usage: Annotated[
-        bool, typer.Option("--keep-usage", help="Leave profiles and user_daily_usage as they are.")
+        bool, typer.Option("--keep-usage", help="Keep profiles and user_daily_usage as they are.")
     ] = False,
     with_hook: Annotated[
-        bool, typer.Option("--with-hook", help="Also remove the access-token hook, which Auth must no longer call.")
+        bool, typer.Option("--with-hook", help="Also remove the access-token hook; switch it off in Auth first.")
     ] = False,
 ) -> ExitCode:
     """Remove everything that tickctl installed.
 
-    Tables that the project had before stay, and what was changed in them is undone. Charges, the audit log and the
-    settings go; tables that tickctl made go with their rows, unless --keep-usage is given.
+    Tables that were there before tickctl stay, and its changes to them are undone. Charges, the audit log and the
+    settings are deleted, and so are tables that tickctl created, with their rows, unless you pass --keep-usage.
     """
     from tickctl.adapters import schema
 
@@ -152,7 +155,8 @@ def _carry_out(
 def show(run: Run, with_hook: WithHook = False) -> None:
     """Print what `schema apply` does as one SQL statement, for the SQL editor.
 
-    Wherever it is run, it does all or nothing, takes tables over that are there already, and can be run again.
+    It does everything or nothing, works with tables that are already there, and can be run again. Options of
+    `schema apply` that change other objects of yours have no counterpart here.
     """
     from tickctl.adapters.schema import as_one_file
 
@@ -166,15 +170,16 @@ def show(run: Run, with_hook: WithHook = False) -> None:
 def migration(
     run: Run,
     output: Annotated[
-        Path | None, typer.Option("--output", "-o", help="This file, or a new one in this folder.", show_default=False)
+        Path | None,
+        typer.Option("--output", "-o", help="The file to write, or a folder for a new one.", show_default=False),
     ] = None,
     with_hook: WithHook = False,
     dry_run: DryRun = False,
 ) -> None:
     """Write what `schema apply` does as a migration of the Supabase CLI.
 
-    The file goes to supabase/migrations and is named for the time in UTC. A file that is there is never overwritten;
-    when the last one that tickctl wrote there says the same, no other is written.
+    The file goes to supabase/migrations and is named for the time in UTC. Existing files are never overwritten, and
+    nothing is written if the last migration of tickctl has the same content.
     """
     from tickctl.adapters.schema import as_one_file
 

@@ -32,12 +32,12 @@ def register(app: typer.Typer) -> None:
 
 
 def check_schema(run: Run) -> ExitCode:
-    """Prove that nobody can help themselves to ticks: look at everything, and try it.
+    """Prove that users can't bypass their quota.
 
-    Users who exist for the length of the check try to raise their limit, lower their usage, read and write the rows
-    of others, act as administrators, and so on. All of it is one transaction that is rolled back; nobody else waits
-    for it, and nothing that is there is written to. Exit code 1 says that something is broken, 5 that nothing is, but
-    not everything could be found out.
+    The check reads the catalogue. Then temporary users sign up and try to raise their limit, lower their usage, read
+    and write rows of others, act as administrators, and so on. Everything is one transaction that is rolled back:
+    no existing row is changed, and nobody waits for it. Exit code 1 means that something is broken; 5 that nothing is,
+    but that some requirements could not be checked.
     """
     from tickctl.adapters.schema_check import check
 

@@ -11,7 +11,7 @@ from tickctl.cli.confirm import DryRun
 from tickctl.cli.identity import project_url, publishable_key
 from tickctl.cli.output import Cell, rfc3339
 from tickctl.cli.quota import User, limit_text
-from tickctl.cli.quota_lists import After, Limit, NdJson, filter_of, overview_json
+from tickctl.cli.quota_lists import SEARCH_HELP, After, Limit, NdJson, filter_of, overview_json
 from tickctl.cli.run import BackendName, Run, command
 from tickctl.errors import ConfigurationError, InvalidInputError
 
@@ -59,14 +59,15 @@ def list_users(
     run: Run,
     unconfirmed: Annotated[bool, typer.Option("--unconfirmed", help="Only users without a confirmed e-mail.")] = False,
     banned: Annotated[bool, typer.Option("--banned", help="Only users who are banned now.")] = False,
-    search: Annotated[
-        str | None, typer.Option("--search", metavar="TEXT", help="Only e-mails that contain this.")
-    ] = None,
+    search: Annotated[str | None, typer.Option("--search", metavar="TEXT", help=SEARCH_HELP)] = None,
     limit: Limit = 50,
     after: After = None,
     ndjson: NdJson = False,
 ) -> None:
-    """List users by e-mail: confirmed or not, last sign-in, bans and open sessions."""
+    """List accounts: confirmation, last sign-in, bans and sessions.
+
+    Users are sorted by e-mail; those without one come last, by id.
+    """
     kind = filter_of({"unconfirmed": unconfirmed, "banned": banned})
     with open_quotas(run) as (quotas, _target):
         page = quotas.list(kind, search=search, limit=limit, after=after)
@@ -85,7 +86,7 @@ def list_users(
 
 
 def show(run: Run, user: User) -> None:
-    """Show what Auth knows of a user, and the quota of today."""
+    """Show a user's account and today's quota."""
     with open_quotas(run) as (quotas, _target):
         fields = overview_json(quotas.overview(user))
     if run.json:
@@ -96,9 +97,9 @@ def show(run: Run, user: User) -> None:
 
 
 def resend_confirmation(run: Run, user: User, dry_run: DryRun = False) -> None:
-    """Send the mail again that asks a user to confirm the e-mail address.
+    """Send a user the confirmation mail again.
 
-    To a user whose address is confirmed already nothing is sent.
+    Nothing is sent to a user whose address is already confirmed.
     """
     from tickctl.adapters.auth_api import AuthApi
 

@@ -33,7 +33,7 @@ class TickGate:
     """Protects requests of an ASGI application: a good token, and ticks for each.
 
     The handler finds the `Admission` in the scope's state under `ticks`. Where the handler fails, the charge is given
-    back if somebody is configured who may do that.
+    back.
 
     Args:
         app: the application.

@@ -236,10 +236,10 @@ class Gate:
             self._store,
             asked.caller,
             asked.ticks,
-            asked.charge_id,
+            asked.key,
+            asked.digest,
+            charge_id=asked.charge_id,
             refund=refund_digest(asked.secret),
-            request_key=asked.key,
-            request_digest=asked.digest,
             require_confirmed=self._require_confirmed,
         )
 

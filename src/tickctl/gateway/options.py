@@ -28,7 +28,7 @@ class GateOptions:
         ticks_field: the member of the JSON body that says how many ticks the request may take.
         retry_after: seconds that a client is asked to wait after a 503.
         most_waiting: calls of the store under way at once; what comes on top is answered 503 at once.
-        refunds: for which statuses of the handler's answer the charge is given back, where somebody may do that.
+        refunds: for which statuses of the handler's answer the charge is given back.
 
     Raises:
         ConfigurationError: a value that can't be meant.

@@ -76,6 +76,15 @@ def test_what_was_granted_before_is_accepted_even_when_nothing_is_left() -> None
     assert decide(_facts({"key_matches": True, "ticks_used": 10}), 5) is Decision.ALREADY_ACCEPTED
 
 
+def test_a_lost_answer_is_given_again_even_when_nothing_is_left() -> None:
+    """The charge stands already, unless what is asked for now is something else."""
+    lost: dict[str, object] = {"charge_is_open": True, "ticks_used": 10}
+    assert decide(_facts(lost | {"key_matches": True}), 5) is Decision.GRANTED
+    assert decide(_facts(lost | {"key_matches": True, "daily_tick_limit": 0}), 5) is Decision.GRANTED
+    assert decide(_facts(lost | {"key_matches": False}), 5) is Decision.KEY_CONFLICT
+    assert decide(_facts(lost | {"key_matches": True, "banned": True}), 5) is Decision.USER_BANNED
+
+
 def test_every_decision_stands_in_its_order() -> None:
     """The enum is the table of the order; only the last one counts anything."""
     named = [decision for decision, _ in REFUSALS]

@@ -34,6 +34,16 @@ def test_audience_and_roles_can_be_others(forge: Any, make_verifier: MakeVerifie
     assert verifier.verify(forge.token(aud="gateway"), now).reason is Reason.NOT_A_USER_TOKEN
 
 
+def test_an_audience_in_a_list_of_one_is_that_audience(forge: Any, make_verifier: MakeVerifier, now: int) -> None:
+    """Supabase Auth writes such a list into the first token that it signs after a start, where a hook is on."""
+    verdict = make_verifier().verify(forge.token(aud=["authenticated"]), now)
+    assert verdict.valid
+    assert verdict.claims["aud"] == ["authenticated"]
+    verifier = make_verifier(audience="gateway")
+    assert verifier.verify(forge.token(aud=["gateway"]), now).valid
+    assert verifier.verify(forge.token(aud=["authenticated"]), now).reason is Reason.WRONG_AUDIENCE
+
+
 def test_anonymous_users_can_be_admitted(forge: Any, make_verifier: MakeVerifier, now: int) -> None:
     """With both options; the first alone still wants a confirmed address."""
     token = forge.token(is_anonymous=True, email="", app_metadata={})

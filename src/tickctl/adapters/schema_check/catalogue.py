@@ -17,7 +17,7 @@ OPTIONS: Final = {
     "leftovers": "--drop-leftovers",
 }
 """The option of `schema apply` that fixes what belongs to the project, by requirement."""
-_NOTES: Final = frozenset({"note", "offer"})
+_NOTES: Final = frozenset({"note", "offer", "remark"})
 _NOT_ASKED: Final = frozenset({"refused", "denied"})
 
 

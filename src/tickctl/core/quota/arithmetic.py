@@ -25,7 +25,8 @@ class Facts:
     """All that a decision rests on: the live rows of the user, the session and the day.
 
     Attributes:
-        key_matches: whether the request key was used for the same request; `None` if it is new or there is none.
+        key_matches: whether the request key, or the charge id, was used for the same request; `None` if both are new.
+        charge_is_open: whether it was the charge id, of a charge that isn't settled: the caller's own lost answer.
     """
 
     exists: bool
@@ -38,12 +39,13 @@ class Facts:
     daily_tick_limit: int | None
     ticks_granted: int
     ticks_used: int
+    charge_is_open: bool = False
 
 
 def decide(facts: Facts, ticks: int, *, require_confirmed: bool = True) -> Decision:
     """Return the decision for a request of `ticks` ticks: the first refusal that holds, or a grant."""
     total = allowance(facts.daily_tick_limit, facts.ticks_granted)
-    refusals = (
+    answers = (
         (Decision.USER_NOT_FOUND, not facts.exists),
         (Decision.USER_DELETED, facts.deleted),
         (Decision.USER_BANNED, facts.banned),
@@ -51,11 +53,12 @@ def decide(facts: Facts, ticks: int, *, require_confirmed: bool = True) -> Decis
         (Decision.ANONYMOUS, facts.anonymous),
         (Decision.EMAIL_NOT_CONFIRMED, require_confirmed and not facts.email_confirmed),
         (Decision.KEY_CONFLICT, facts.key_matches is False),
+        (Decision.GRANTED, facts.key_matches is True and facts.charge_is_open),
         (Decision.ALREADY_ACCEPTED, facts.key_matches is True),
         (Decision.COST_EXCEEDS_LIMIT, total is not None and ticks > total),
         (Decision.QUOTA_EXHAUSTED, total is not None and facts.ticks_used + ticks > total),
     )
-    return next((decision for decision, holds in refusals if holds), Decision.GRANTED)
+    return next((decision for decision, holds in answers if holds), Decision.GRANTED)
 
 
 def day_of(moment: datetime, zone: ZoneInfo) -> date:

@@ -1,5 +1,7 @@
 """The gateway's calls of the SQL functions, for an event loop; what they mean stands in `service.py`."""
 
+import uuid
+
 from tickctl.core.quota.model import Consumption, Settlement
 from tickctl.core.quota.port import AsyncSqlFunctions, Caller
 from tickctl.core.quota.service import consume_arguments, only_row, settle_arguments
@@ -10,16 +12,21 @@ async def consume(
     functions: AsyncSqlFunctions,
     caller: Caller,
     ticks: int,
-    charge_id: str,
-    *,
-    refund: str | None = None,
     request_key: str | None = None,
     request_digest: str | None = None,
+    *,
+    charge_id: str | None = None,
+    refund: str | None = None,
     require_confirmed: bool = True,
 ) -> Consumption:
     """Subtract ticks from the caller's day, or learn why not; all is as in `tickctl.core.quota.consume`."""
     arguments = consume_arguments(
-        ticks, charge_id, refund, request_key, request_digest, require_confirmed=require_confirmed
+        ticks,
+        charge_id or str(uuid.uuid4()),
+        refund,
+        request_key,
+        request_digest,
+        require_confirmed=require_confirmed,
     )
     return Consumption.from_row(only_row(await functions.call("consume_ticks", arguments, caller=caller)))
 

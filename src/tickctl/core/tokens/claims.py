@@ -73,7 +73,7 @@ def read_claims(claims: JsonObject, policy: Policy) -> UserClaims:
         subject=_uuid("sub", claims["sub"]),
         session_id=_uuid("session_id", claims["session_id"]),
         role=_string("role", claims["role"]),
-        audience=_string("aud", claims["aud"]),
+        audience=_audience(claims["aud"]),
         issuer=issuer,
         # Supabase writes "" for a user without an address.
         email=_optional_string("email", claims) or None,
@@ -163,6 +163,13 @@ def _uuid(name: str, value: Json) -> str:
     if not isinstance(value, str) or not is_uuid(value):
         raise _malformed(name, "is not a UUID")
     return value.lower()
+
+
+def _audience(value: Json) -> str:
+    # With a hook, the first token that Auth signs after it has started has its audience in a list of one.
+    if isinstance(value, list) and len(value) == 1:
+        value = value[0]
+    return _string("aud", value)
 
 
 def _string(name: str, value: Json) -> str:

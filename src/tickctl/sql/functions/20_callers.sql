@@ -126,8 +126,7 @@ begin
         raise exception 'this needs an administrator' using errcode = '42501';
     elsif refusal is not null then
         raise exception '%', refusal using errcode = '42501', hint = case
-            when refusal like '%session%' then 'Sign in again with `tickctl login`.'
-        end;
+            when refusal like '%session%' then 'Sign in again with `tickctl login`.' else '' end;
     elsif tick.lacks_second_factor(actor.user_id, session) then
         raise exception 'this needs the administrator''s second factor' using errcode = '42501',
             hint = 'Sign in again with `tickctl login`, on a terminal.';

@@ -2,7 +2,8 @@
 -- that of ids for users without an e-mail of their own (single sign-on brings the same one from several places). Without
 -- a filter a page is read off these indexes; filters look at all users.
 
--- The users of one kind as a query of id and e-mail; $1 is what is searched for, in lower case.
+-- The users of one kind as a query of id and e-mail; $1 is what is searched for, in lower case, and $4 today's date, so that
+-- the planner looks at no other day.
 create or replace function tick.list_source(kind text) returns text
 language sql immutable set search_path = pg_catalog, pg_temp
 as $$
@@ -12,7 +13,7 @@ as $$
             when 'all' then 'true'
             when 'unconfirmed' then 'u.email_confirmed_at is null'
             when 'banned' then 'u.banned_until > (select now.moment from tick.clock as now)'
-            else 'u.id in (select a.user_id from tick.account as a where ' || case kind
+            else 'u.id in (select a.user_id from tick.account as a where a.usage_date = $4 and ' || case kind
                 when 'unlimited' then 'a.daily_tick_limit is null'
                 when 'blocked' then 'a.daily_tick_limit = 0'
                 when 'exhausted' then 'a.ticks_remaining = 0'
@@ -37,6 +38,7 @@ declare
     source text;
     is_first_part boolean;
     listed integer := 0;
+    today date;
 begin
     perform tick.require_admin();
     perform tick.check_page_size(page_size);
@@ -45,13 +47,14 @@ begin
             hint = 'One of all, exhausted, unlimited, blocked, unconfirmed, banned.';
     end if;
     source := tick.list_source(kind);
+    today := (select t.usage_date from tick.today as t);
     is_first_part := after_id is null or after_key <> '';
     if is_first_part then
         return query execute format(
             page, source,
             'select s.id, s.email::text as list_key from source as s'
             ' where s.is_sso_user = false and s.email > $2 order by s.email limit $3'
-        ) using lower(search), coalesce(after_key, ''), page_size;
+        ) using lower(search), coalesce(after_key, ''), page_size, today;
         get diagnostics listed = row_count;
     end if;
     if listed < page_size then
@@ -60,7 +63,7 @@ begin
             'select s.id, ''''::text as list_key from source as s'
             ' where (s.is_sso_user or s.email is null or s.email = '''') and s.id > $2 order by s.id limit $3'
         ) using lower(search), case when is_first_part then first_id else coalesce(after_id, first_id) end,
-            page_size - listed;
+            page_size - listed, today;
     end if;
 end
 $$;

@@ -26,7 +26,7 @@ begin
         join pg_catalog.pg_attribute as a on a.attrelid = d.adrelid and a.attnum = d.adnum
         where d.adrelid = tg_relid and a.attname = 'daily_tick_limit'
     );
-    if tg_op = 'UPDATE' and tg_nargs > 0 then
+    if tg_nargs > 0 then
         if tg_level = 'ROW' then
             perform set_config('tick.row_seen', 'true', true);
             return null;
@@ -140,7 +140,8 @@ begin
             );
         end loop;
     end loop;
-    create or replace trigger zz_tick_guard_limit_row after update of daily_tick_limit on public.profiles
+    -- Rows that are inserted count as well: an upsert fires the statement's trigger, whatever it did.
+    create or replace trigger zz_tick_guard_limit_row after insert or update of daily_tick_limit on public.profiles
     for each row execute function tick.guard_limit('seen');
     create or replace trigger zz_tick_guard_limit_statement after update of daily_tick_limit on public.profiles
     for each statement execute function tick.guard_limit('seen');

@@ -278,34 +278,46 @@ create index if not exists charge_user_day on tick.charge (user_id, usage_date);
 create index if not exists audit_user on tick.audit (user_id, id);
 create index if not exists audit_email on tick.audit (lower(email), id);
 
--- The column of public.profiles that names the user, null where it can't be told: the one with a foreign key to
--- auth.users; or else user_id; or else id, where it holds ids of users.
+-- The column of public.profiles that names the user, null where it can't be told: user_id, id, or one that is unique,
+-- with a foreign key to auth.users; or else user_id; or id, where it holds ids of users; or what refers to auth.users.
 create or replace function tick.profile_key() returns name
 language plpgsql stable set search_path = pg_catalog, pg_temp
 as $$
 declare
     profiles constant oid := to_regclass('public.profiles');
     key name;
+    is_certain boolean;
+    has_default boolean;
     holds_users boolean;
 begin
-    key := (
-        select a.attname
-        from pg_catalog.pg_attribute as a
-        left join pg_catalog.pg_constraint as k
-            on k.conrelid = a.attrelid and k.contype = 'f' and k.conkey = array[a.attnum]
-            and k.confrelid = to_regclass('auth.users')
-        where a.attrelid = profiles and a.attnum > 0 and not a.attisdropped and a.atttypid = 'uuid'::regtype
-            and (k.oid is not null or a.attname = 'user_id')
-        order by k.oid is null, a.attname = 'user_id' desc, a.attname = 'id' desc, a.attnum
-        limit 1
-    );
-    if key is null and exists (
-        select from pg_catalog.pg_attribute as a
+    select a.attname, a.attname = 'user_id' or a.attname = 'id' or c.is_unique into key, is_certain
+    from pg_catalog.pg_attribute as a
+    cross join lateral (
+        select exists (
+            select from pg_catalog.pg_constraint as k
+            where k.conrelid = a.attrelid and k.contype = 'f' and k.conkey = array[a.attnum]
+                and k.confrelid = to_regclass('auth.users')
+        ) as refers, exists (
+            select from pg_catalog.pg_index as i
+            where i.indrelid = a.attrelid and i.indisunique and i.indpred is null and i.indkey::text = a.attnum::text
+        ) as is_unique
+    ) as c
+    where a.attrelid = profiles and a.attnum > 0 and not a.attisdropped and a.atttypid = 'uuid'::regtype
+        and (c.refers or a.attname = 'user_id')
+    order by c.refers and a.attname in ('user_id', 'id') desc, c.refers and c.is_unique desc,
+        a.attname = 'user_id' desc, a.attnum
+    limit 1;
+    if is_certain then
+        return key;
+    end if;
+    has_default := (
+        select a.atthasdef from pg_catalog.pg_attribute as a
         where a.attrelid = profiles and a.attname = 'id' and a.atttypid = 'uuid'::regtype and not a.attisdropped
-    ) then
-        execute 'select coalesce(bool_or(exists (select from auth.users as u where u.id = p.id)), true)'
-            ' from (select id from public.profiles limit 1000) as p' into holds_users;
-        key := case when holds_users then 'id' end;
+    );
+    if has_default is not null then
+        execute 'select coalesce(bool_or(exists (select from auth.users as u where u.id = p.id)), $1)'
+            ' from (select id from public.profiles limit 1000) as p' into holds_users using key is null or not has_default;
+        key := case when holds_users then 'id' else key end;
     end if;
     return key;
 end

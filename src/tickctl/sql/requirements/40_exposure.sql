@@ -128,7 +128,7 @@ order by 1;
 
 -- name: views-of-accounts
 -- title: views of yours that show accounts
--- kind: note
+-- kind: remark
 select distinct v.oid::regclass::text, v.oid::regclass || ' shows rows of auth.users to users',
     null, false, null
 from reading as g
@@ -229,7 +229,7 @@ order by 2;
 
 -- name: foreign-triggers
 -- title: triggers of yours on tickctl's tables
--- kind: note
+-- kind: remark
 select r.name, r.name || ': ' || x.tgname || ' calls ' || x.tgfoid::regprocedure, null, false, null
 from pg_catalog.pg_trigger as x
 join our_relation as r on r.oid = x.tgrelid
@@ -237,7 +237,7 @@ where not x.tgisinternal and x.tgenabled <> 'D' and not exists (select from our_
 
 -- name: pre-request
 -- title: a function of yours runs before each request
--- kind: note
+-- kind: remark
 select setting, setting, null, false, null
 from pg_catalog.pg_db_role_setting as s
 cross join lateral unnest(s.setconfig) as setting
@@ -245,7 +245,7 @@ where setting ~ '^pgrst\.db_pre_request=.' and (s.setrole = 0 or s.setrole in (s
 
 -- name: publications
 -- title: changes to tickctl's tables are published
--- kind: note
+-- kind: remark
 select r.name, p.pubname || ' publishes ' || r.name, null, false, null
 from our_relation as r
 join pg_catalog.pg_publication_tables as p on p.schemaname = r.schema and p.tablename = r.relname
@@ -253,7 +253,7 @@ order by 2;
 
 -- name: graphql
 -- title: pg_graphql
--- kind: note
+-- kind: remark
 select e.extname::text, 'pg_graphql is installed: signed-in users see the names of tables and columns in its schema, but no rows of others',
     null, false, null
 from pg_catalog.pg_extension as e
@@ -261,7 +261,7 @@ where e.extname = 'pg_graphql';
 
 -- name: exposed-schemas-elsewhere
 -- title: which schemas PostgREST serves
--- kind: note
+-- kind: remark
 select 'PostgREST', 'set outside the database, in the project''s API settings: tick must not be among them', null, false, null
 where not exists (
     select

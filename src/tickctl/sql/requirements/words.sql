@@ -88,22 +88,26 @@ our_object (object, text) as (
     union all
     select 'column ' || c.oid::regclass || '.' || a.attname, concat_ws(' ', format_type(a.atttypid, a.atttypmod),
         a.attnotnull, a.attgenerated,
-        case when c.relname <> 'profiles' then pg_get_expr(d.adbin, d.adrelid) || coalesce(a.attacl::text, '') end)
+        case when c.relname <> 'profiles' then pg_get_expr(d.adbin, d.adrelid) end,
+        case when r.oid is not null then a.attacl::text end)
     from pg_catalog.pg_attribute as a
     join pg_catalog.pg_class as c on c.oid = a.attrelid and c.relkind = 'r'
+    left join our_relation as r on r.oid = c.oid
     left join pg_catalog.pg_attrdef as d on d.adrelid = a.attrelid and d.adnum = a.attnum
     where a.attnum > 0 and not a.attisdropped and (
         c.relnamespace = to_regnamespace('tick')
         or c.oid = to_regclass('public.user_daily_usage')
             and a.attname in ('user_id', 'usage_date', 'ticks_used', 'ticks_granted', 'refunds')
-        or c.oid = to_regclass('public.profiles') and a.attname = 'daily_tick_limit'
+        or c.oid = to_regclass('public.profiles')
+            and (a.attname = 'daily_tick_limit' or a.attname = 'user_id' and r.oid is not null)
     )
     union all
     select concat_ws(' ', 'constraint', k.conname, 'on', k.conrelid::regclass),
         concat_ws(' ', pg_get_constraintdef(k.oid), k.convalidated)
     from pg_catalog.pg_constraint as k
     where k.connamespace = to_regnamespace('tick') and k.contype <> 'n'
-        or k.conrelid = to_regclass('public.user_daily_usage') and k.contype in ('p', 'u', 'f', 'c')
+        or k.conrelid in (select r.oid from our_relation as r where r.schema = 'public')
+            and k.contype in ('p', 'u', 'f', 'c')
         or k.conrelid = to_regclass('public.profiles') and k.conname = 'profiles_daily_tick_limit_in_range'
     union all
     select 'index ' || i.indexrelid::regclass, concat_ws(' ', pg_get_indexdef(i.indexrelid), i.indisvalid, i.indisready)
