@@ -68,7 +68,11 @@ def usage(connection: schema.Connection) -> tuple[tuple[str, str, int], ...]:
 def rows_of(connection: schema.Connection) -> int:
     """Return how many rows the tables have, those that were taken out included."""
     total = 0
-    for table, taken in (("public.profiles", ""), ("public.user_daily_usage", ""), ("tick.adopted", "where undo is null")):
+    for table, taken in (
+        ("public.profiles", ""),
+        ("public.user_daily_usage", ""),
+        ("tick.adopted", "where undo is null"),
+    ):
         if connection.execute("select to_regclass(%s)", [table]).fetchone() != (None,):
             found = connection.execute(f"select count(*) from {table} {taken}".encode()).fetchone()
             total += found[0] if found else 0

@@ -6,6 +6,7 @@ Prints how often each decision was made, and the sum of the ticks that were gran
 import json
 import random
 import sys
+import uuid
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -17,23 +18,27 @@ from tickctl.core.secrets import Secret
 
 
 def work(job: dict[str, Any], client: int) -> Counter[str]:
-    """Be one client: make requests one after another, of random cost unless the job gives keys."""
+    """Be one client: make requests one after another, of random cost unless all make the same ones.
+
+    Those have request keys ("keys"), charge ids ("ids"), or both.
+    """
     chance = random.Random(f"{job['seed']} {client}")  # noqa: S311 - not for secrets
     caller = calling(job["claims"])
     counts: Counter[str] = Counter()
     with PostgresFunctions(Secret(job["url"]), statement_timeout=120) as functions:
-        requests: list[tuple[int, str | None]]
-        if job["keys"]:
-            requests = [(1 + number % job["largest"], f"key {number}") for number in range(job["requests"])]
-            chance.shuffle(requests)
-        else:
-            requests = [(chance.randint(1, job["largest"]), None) for _ in range(job["requests"])]
-        for ticks, key in requests:
-            answer = consume(functions, caller, ticks, key, key and "digest")
+        numbers = list(range(job["requests"]))
+        chance.shuffle(numbers)
+        for number in numbers:
+            ticks = 1 + number % job["largest"] if job["same"] else chance.randint(1, job["largest"])
+            key = f"key {number}" if "keys" in job["same"] else None
+            charge_id = str(uuid.UUID(int=number + 1)) if "ids" in job["same"] else None
+            answer = consume(functions, caller, ticks, key, key and "digest", charge_id=charge_id)
             counts[answer.decision.value] += 1
             if answer.decision is Decision.GRANTED:
                 counts["ticks"] += ticks
                 counts[f"ticks {answer.usage_date}"] += ticks
+                if charge_id:
+                    counts[f"charge {charge_id}"] += 1
     return counts
 
 

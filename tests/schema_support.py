@@ -41,12 +41,10 @@ def apply(database: Database, *, hook: bool = False, options: Collection[str] = 
         return apply_over(connection, hook=hook, options=options)
 
 
-def apply_over(
-    connection: schema.Connection, *, hook: bool = False, options: Collection[str] = ()
-) -> schema.Plan:
+def apply_over(connection: schema.Connection, *, hook: bool = False, options: Collection[str] = ()) -> schema.Plan:
     """Install the schema over a connection, as `apply`."""
     announced = schema.plan(connection, hook=hook, options=options)
-    assert announced.blockers == ()
+    assert announced.blockers == (), announced.blockers
     done = schema.apply(connection, hook=hook, options=options)
     assert done == announced
     again = schema.plan(connection, options=options)

@@ -204,6 +204,11 @@ def running(scene: Scene) -> None:
     scene.run()
 
 
+def older_schema(scene: Scene) -> None:
+    """The database has the functions of another version."""
+    scene.sql("update tick.migration set digest = 'old' where name like 'functions/%%'")
+
+
 def nothing(_scene: Scene) -> None:
     """All stays as it is."""
 
@@ -225,6 +230,7 @@ PLANTED: Final[dict[str, tuple[Callable[[Scene], None], ...]]] = {
     "Who changed this user's limit?": (limits_changed,),
     "Are we safe to launch?": (running,),
     "To another account or region": (nothing,),
+    "Upgrading": (older_schema,),
 }
 
 

@@ -528,11 +528,18 @@ def test_what_writes_is_never_repeated(name: str, arguments: JsonObject, way: Wa
 
 
 @pytest.mark.parametrize("way", WAYS)
-def test_consuming_with_a_request_key_is_repeated_as_it_was(way: Way) -> None:
-    """The key makes the second call the same as the first, so no tick is lost or given twice."""
-    arguments = {"ticks": 2, "request_key": "k", "request_digest": "d"}
+@pytest.mark.parametrize(
+    ("name", "arguments"),
+    [
+        ("consume_ticks", {"ticks": 2, "charge_id": "c"}),
+        ("consume_ticks", {"ticks": 2, "charge_id": "c", "request_key": "k", "request_digest": "d"}),
+        ("settle_ticks", {"charge_id": "c", "ticks_actual": 0, "refund_secret": "s"}),
+    ],
+)
+def test_what_counts_once_is_repeated_as_it_was(name: str, arguments: JsonObject, way: Way) -> None:
+    """The charge id makes the second call the same as the first, so no tick is lost or given twice."""
     with serving(breaking(1)) as server:
-        way(server.url, PUBLISHABLE, "consume_ticks", arguments, user())
+        way(server.url, PUBLISHABLE, name, arguments, user())
     assert [json.loads(request.body) for request in server.received] == [arguments] * 2
     assert len({request.headers["authorization"] for request in server.received}) == 1
 

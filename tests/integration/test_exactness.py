@@ -7,7 +7,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -24,12 +24,12 @@ def storm(
     database: Database,
     user: User,
     *,
-    keys: bool = False,
+    same: Sequence[str] = (),
     largest: int = 9,
     meanwhile: Callable[[], None] = lambda: None,
 ) -> Counter[str]:
     """Let 4 processes of 8 clients each make their requests at once, and return the sum of what they were told."""
-    job = {"url": database.authenticator_url, "claims": user.claims, "keys": keys, "largest": largest}
+    job = {"url": database.authenticator_url, "claims": user.claims, "same": list(same), "largest": largest}
     job |= {"requests": REQUESTS, "clients": CLIENTS, "seed": database.name}
     environment = {**os.environ, "PYTHONPATH": str(TESTS)}
     running = []
@@ -71,7 +71,7 @@ def test_32_clients_admit_exactly_up_to_the_limit(database: Database) -> None:
 def test_each_request_key_is_granted_once_among_32_clients(database: Database) -> None:
     """All clients send the same 400 requests in orders of their own."""
     user = database.add_user(limit=None)
-    told = storm(database, user, keys=True)
+    told = storm(database, user, same=["keys"])
     assert told["granted"] == REQUESTS
     assert told["already_accepted"] == REQUESTS * (PROCESSES * CLIENTS - 1)
     ((used, charged),) = database.ledger(user).values()
@@ -81,13 +81,36 @@ def test_each_request_key_is_granted_once_among_32_clients(database: Database) -
 def test_request_keys_at_the_limit_are_granted_or_refused_whole(database: Database) -> None:
     """A key whose first request was refused is not accepted for the second; nothing of it stays."""
     user = database.add_user(limit=500)
-    told = storm(database, user, keys=True)
+    told = storm(database, user, same=["keys"])
     ((used, charged),) = database.ledger(user).values()
     assert used == charged == told["ticks"] == 500
     with database.owner() as connection:
         row = connection.execute("select count(*) as charges from tick.charge").fetchone()
     assert row == {"charges": told["granted"]}
     assert told["granted"] + told["already_accepted"] + told["quota_exhausted"] == PROCESSES * CLIENTS * REQUESTS
+
+
+@pytest.mark.parametrize("same", [["ids"], ["ids", "keys"]], ids="-".join)
+def test_each_charge_id_is_counted_once_among_32_clients(database: Database, same: list[str]) -> None:
+    """As if each answer had been lost 31 times: everybody is told that it is granted."""
+    user = database.add_user(limit=None)
+    told = storm(database, user, same=same)
+    assert told["granted"] == REQUESTS * PROCESSES * CLIENTS
+    ((used, charged),) = database.ledger(user).values()
+    assert used == charged == told["ticks"] // (PROCESSES * CLIENTS)
+
+
+@pytest.mark.parametrize("same", [["ids"], ["ids", "keys"]], ids="-".join)
+def test_charge_ids_at_the_limit_are_granted_or_refused_whole(database: Database, same: list[str]) -> None:
+    """Whoever is told that a charge is granted finds it counted, and no other is."""
+    user = database.add_user(limit=500)
+    told = storm(database, user, same=same)
+    assert told["granted"] + told["quota_exhausted"] == REQUESTS * PROCESSES * CLIENTS
+    ((used, charged),) = database.ledger(user).values()
+    assert used == charged == 500
+    with database.owner() as connection:
+        charges = {f"charge {row['id']}" for row in connection.execute("select id from tick.charge")}
+    assert charges == {name for name in told if name.startswith("charge ")}
 
 
 def test_each_day_has_its_own_limit_when_midnight_passes_amid_requests(database: Database, clock: Clock) -> None:

@@ -4,6 +4,7 @@ import pickle
 import socket
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from urllib.parse import quote
 
@@ -14,7 +15,16 @@ from postgres_line import line_to
 from quota_support import Database
 from tickctl.adapters.postgres import PostgresFunctions, connect
 from tickctl.adapters.postgres.failures import connection_failure
-from tickctl.core.quota import Anonymous, ServiceRole, consume
+from tickctl.core.quota import (
+    Anonymous,
+    Decision,
+    QuotaAdmin,
+    ServiceRole,
+    SettleOutcome,
+    consume,
+    refund_digest,
+    settle,
+)
 from tickctl.core.secrets import Secret
 from tickctl.errors import (
     ConfigurationError,
@@ -113,7 +123,7 @@ def test_texts_arrive_as_they_are(target: Database, functions: PostgresFunctions
     assert consume(functions, user.caller, 1, text, text).decision == "granted"
     with target.owner() as connection:
         row = connection.execute(
-            "select request_key, request_digest from tick.charge where user_id = %s", [user.id]
+            "select request_key, request_digest from tick.request where user_id = %s", [user.id]
         ).fetchone()
     assert row == {"request_key": text, "request_digest": text}
 
@@ -192,45 +202,76 @@ def test_an_idle_connection_that_was_ended_is_replaced(target: Database, functio
     assert consume(functions, user.caller, 1).ticks_used == 2
 
 
-def test_reads_are_repeated_once_and_changes_never(
+def test_what_does_nothing_twice_is_repeated_once_and_changes_never(
     target: Database, functions: PostgresFunctions, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """When it breaks during a call, the server may have done it; only what reads is asked again."""
+    """When it breaks during a call, the server may have done it; only what then does no harm is asked again."""
     user = target.add_user()
     monkeypatch.setattr("tickctl.adapters.postgres.functions.is_idle", lambda _connection: True)
     functions.call("my_ticks", {}, caller=user.caller)
     _end_connections(target)
     assert functions.call("my_ticks", {}, caller=user.caller)
     _end_connections(target)
-    with pytest.raises(UnreachableError) as caught:
-        consume(functions, user.caller, 1)
-    assert "look before repeating" in str(caught.value.hint)
     assert consume(functions, user.caller, 1).ticks_used == 1
+    admin = QuotaAdmin(functions, "op")
+    _end_connections(target)
+    with pytest.raises(UnreachableError) as caught:
+        admin.grant(user.id, 1)
+    assert "look before repeating" in str(caught.value.hint)
+    assert admin.grant(user.id, 1).ticks_granted == 1
 
 
-def test_a_connection_lost_in_the_middle_of_a_call_cannot_tell(target: Database, functions: PostgresFunctions) -> None:
+def test_a_change_that_is_lost_in_the_middle_cannot_tell(target: Database, functions: PostgresFunctions) -> None:
     """The call waits for a lock when its backend is ended; nothing of it stays."""
+    user, admin = target.add_user(), QuotaAdmin(functions, "op")
+    consume(functions, user.caller, 1)
+    with ThreadPoolExecutor(1) as pool, target.owner() as holder:
+        with holder.transaction():
+            holder.execute("update public.user_daily_usage set ticks_used = ticks_used where user_id = %s", [user.id])
+            change = pool.submit(admin.grant, user.id, 5)
+            _end_waiting(target)
+            with pytest.raises(UnreachableError):
+                change.result(10)
+        assert admin.show(user.id).ticks_granted == 0
+
+
+def test_a_charge_that_is_lost_in_the_middle_is_asked_for_again(target: Database, functions: PostgresFunctions) -> None:
+    """Its backend is ended while it waits for a lock; the second call is granted, and all is counted once."""
     user = target.add_user()
     consume(functions, user.caller, 1)
-    caught: list[BaseException] = []
+    with ThreadPoolExecutor(1) as pool, target.owner() as holder:
+        with holder.transaction():
+            holder.execute("update public.user_daily_usage set ticks_used = ticks_used where user_id = %s", [user.id])
+            charge = pool.submit(consume, functions, user.caller, 5)
+            ended = _end_waiting(target)
+            target.wait_for_end(ended)
+            target.wait_for_lock()
+        assert charge.result(10).ticks_used == 6
+    assert list(target.ledger(user).values()) == [(6, 6)]
 
-    def call() -> None:
-        try:
-            consume(functions, user.caller, 1)
-        except UnreachableError as error:
-            caught.append(error)
 
-    with target.owner() as holder, target.superuser() as watcher, holder.transaction():
-        holder.execute("update public.user_daily_usage set ticks_used = ticks_used where user_id = %s", [user.id])
-        thread = threading.Thread(target=call)
-        thread.start()
-        waiting = "select pid from pg_stat_activity where usename = 'authenticator' and wait_event_type = 'Lock'"
-        while (row := watcher.execute(waiting).fetchone()) is None:
-            pass
-        watcher.execute("select pg_terminate_backend(%s)", [row["pid"]])
-        thread.join(10)
-    assert len(caught) == 1
-    assert list(target.ledger(user).values()) == [(1, 1)]
+@pytest.mark.parametrize("key", [None, "key"])
+def test_an_answer_that_is_lost_on_the_way_is_asked_for_again(target: Database, key: str | None) -> None:
+    """The charge stands already, and uses up the day; the second call finds it."""
+    user, secret = target.add_user(limit=6), Secret("of the charge")
+    with line_to(target.authenticator_url) as line, PostgresFunctions(Secret(line.url)) as functions:
+        consume(functions, user.caller, 1)
+        line.cut()
+        answer = consume(functions, user.caller, 5, key, refund=refund_digest(secret))
+        assert (answer.decision, answer.ticks_used) == (Decision.GRANTED, 6)
+        assert answer.charge_id is not None
+        assert line.accepted == 2
+        line.cut()
+        settled = settle(functions, Anonymous(), answer.charge_id, 2, secret)
+    assert (settled.outcome, settled.ticks_settled) == (SettleOutcome.ALREADY_SETTLED, 2)
+    assert list(target.ledger(user).values()) == [(3, 3)]
+
+
+def _end_waiting(target: Database) -> int:
+    (backend,) = target.wait_for_lock()
+    with target.superuser() as connection:
+        connection.execute("select pg_terminate_backend(%s)", [backend])
+    return backend
 
 
 def test_threads_take_turns(target: Database, functions: PostgresFunctions) -> None:

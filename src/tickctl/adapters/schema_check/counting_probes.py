@@ -52,12 +52,9 @@ def counting_probes(world: World) -> Iterator[Probe]:
             Attempt("consuming 4 ticks", (*beginning, user.acts(), consume("4")), serves(("cost_exceeds_limit",))),
             Attempt(
                 "consuming at a limit of 0",
-                (
-                    world.sql("update public.profiles set daily_tick_limit = 0 where {profile_owner} = {user}"),
-                    user.acts(),
-                    consume("1"),
-                ),
+                (user.acts(), consume("1")),
                 serves(("cost_exceeds_limit",)),
+                prepared=(world.sql("update public.profiles set daily_tick_limit = 0 where {profile_owner} = {user}"),),
             ),
         ),
     )

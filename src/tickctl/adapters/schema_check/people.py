@@ -56,10 +56,11 @@ select a.attname::text from pg_catalog.pg_attribute as a
 where a.attrelid = pg_catalog.to_regclass('public.profiles') and a.attnum > 0 and not a.attisdropped
     and a.attgenerated = ''
 """
-_INSTALLED: Final = (
-    "select tick.profile_key()::text, exists (select from tick.migration as m"
-    " where m.name = 'public.profiles' and m.digest = 'adopted')"
-)
+_INSTALLED: Final = """
+select tick.profile_key()::text, exists (
+    select from tick.migration as m where m.name = 'public.profiles' and m.digest = 'adopted'
+), exists (select from tick.settings as s where s.default_limit = 0)
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,6 +186,7 @@ class Tables:
         usage_owner: likewise of public.user_daily_usage.
         has_grants: whether days have granted ticks.
         is_adopted: whether public.profiles was there before tickctl, with grants and policies of the project's own.
+        is_blocked: whether users without a profile are blocked.
         columns: of public.profiles, those that a row can be copied by.
     """
 
@@ -192,6 +194,7 @@ class Tables:
     usage_owner: str
     has_grants: bool
     is_adopted: bool
+    is_blocked: bool
     columns: tuple[str, ...]
 
 
@@ -199,15 +202,18 @@ def find_tables(trial: Trial) -> Tables | None:
     """Return how rows of the two public tables are found; None where a table or its user is missing."""
     profiles, usage = sql.Literal("public.profiles"), sql.Literal("public.user_daily_usage")
     owners = [trial.ask(sql.SQL(_OWNER_COLUMN).format(table=table)) for table in (profiles, usage)]
+    is_adopted: object = True
+    is_blocked: object = False
+    if trial.ask(sql.SQL("select where pg_catalog.to_regprocedure('tick.profile_key()') is not null")):
+        [(key, is_adopted, is_blocked)] = trial.ask(sql.SQL(_INSTALLED))
+        owners[0] = [(key,)] if key else []
     if not all(owners):
         return None
     granted = trial.ask(sql.SQL(_HAS_COLUMN).format(table=usage, column=sql.Literal("ticks_granted")))
     columns = tuple(str(row[0]) for row in trial.ask(sql.SQL(_COLUMNS)))
-    profile_owner, is_adopted = str(owners[0][0][0]), True
-    if trial.ask(sql.SQL("select where pg_catalog.to_regprocedure('tick.profile_key()') is not null")):
-        installed = trial.ask(sql.SQL(_INSTALLED))
-        profile_owner, is_adopted = str(installed[0][0]), bool(installed[0][1])
-    return Tables(profile_owner, str(owners[1][0][0]), bool(granted), is_adopted, columns)
+    return Tables(
+        str(owners[0][0][0]), str(owners[1][0][0]), bool(granted), bool(is_adopted), bool(is_blocked), columns
+    )
 
 
 @dataclass(frozen=True, slots=True)

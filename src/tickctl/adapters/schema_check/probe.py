@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from psycopg import sql
 
 from tickctl.adapters.schema_check.finding import Finding
-from tickctl.adapters.schema_check.judging import Judge, concluded
+from tickctl.adapters.schema_check.judging import OK, Judge, Verdict, concluded
 from tickctl.adapters.schema_check.trial import Statement, Trial
 
 
@@ -17,11 +17,22 @@ class Attempt:
         tried: what it is, in words that `was carried out` can follow.
         statements: one after the other, from the common beginning.
         judge: what the outcome shows.
+        prepared: what the owner does before; where the project's own constraints refuse that, there is nothing to try.
     """
 
     tried: str
     statements: tuple[Statement, ...]
     judge: Judge
+    prepared: tuple[Statement, ...] = ()
+
+    def run(self, trial: Trial) -> Verdict:
+        """Try it, and judge."""
+        outcome = trial.attempt(*self.prepared, *self.statements)
+        if outcome.sqlstate and self.prepared:
+            before = trial.attempt(*self.prepared)
+            if (before.sqlstate or "").startswith("23"):
+                return OK
+        return self.judge(outcome)
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +49,7 @@ class Probe:
         Raises:
             psycopg.Error: the connection is lost.
         """
-        verdicts = [(each.tried, each.judge(trial.attempt(*each.statements))) for each in self.attempts]
+        verdicts = [(each.tried, each.run(trial)) for each in self.attempts]
         return concluded(self.id, self.title, verdicts)
 
 

@@ -17,7 +17,7 @@ from tickctl.adapters.schema_check.people import World
 from tickctl.adapters.schema_check.probe import Attempt, Probe
 from tickctl.adapters.schema_check.trial import CARRIED_OUT, Statement, become
 
-_RAISE: LiteralString = "update public.profiles set daily_tick_limit = 1000000 where {profile_owner} = "
+_RAISE: LiteralString = "update public.profiles set daily_tick_limit = 11 where {profile_owner} = "
 _LOWER: LiteralString = "update public.user_daily_usage set ticks_used = 0 where {usage_owner} = "
 _DELETE: LiteralString = "delete from public.user_daily_usage where {usage_owner} = "
 _READ_LIMIT: LiteralString = "select daily_tick_limit from public.profiles where {profile_owner} = "
@@ -62,20 +62,19 @@ def table_probes(world: World) -> Iterator[Probe]:
                 ),
             ),
         )
+    blocked = Attempt(
+        "deleting the own profile of a user who is blocked",
+        (user, world.sql("delete from public.profiles where {profile_owner} = {user}")),
+        writes_nothing,
+        prepared=(world.sql("update public.profiles set daily_tick_limit = 0 where {profile_owner} = {user}"),),
+    )
     yield Probe(
         "delete-own-rows",
         "users can't delete their rows",
         (
             as_user("deleting the own usage", _DELETE + "{user}"),
-            Attempt(
-                "deleting the own profile of a user who is blocked",
-                (
-                    world.sql("update public.profiles set daily_tick_limit = 0 where {profile_owner} = {user}"),
-                    user,
-                    world.sql("delete from public.profiles where {profile_owner} = {user}"),
-                ),
-                writes_nothing,
-            ),
+            # Whoever is as blocked without a profile gains nothing by it.
+            *([] if world.tables.is_blocked else [blocked]),
         ),
     )
     yield Probe(
@@ -84,7 +83,7 @@ def table_probes(world: World) -> Iterator[Probe]:
         (
             as_user("inserting a day for oneself", _INSERT_DAY + "(values ({user}::uuid)) as v (u)"),
             as_user("inserting a day for somebody else", _INSERT_DAY + "(values ({other}::uuid)) as v (u)"),
-            Attempt("inserting an own profile", (*_copied(world), user, _inserted(world)), writes_nothing),
+            Attempt("inserting an own profile", (user, _inserted(world)), writes_nothing, prepared=_copied(world)),
         ),
     )
     yield Probe(
@@ -191,7 +190,7 @@ def _copied(world: World) -> tuple[Statement, ...]:
     owner, user = sql.Identifier(world.tables.profile_owner), sql.Literal(world.people.user.id)
     return (
         copy.format(columns=columns, owner=owner, user=user),
-        sql.SQL("update pg_temp.tickctl_copy set daily_tick_limit = 1000000"),
+        sql.SQL("update pg_temp.tickctl_copy set daily_tick_limit = 11"),
         sql.SQL("grant select on pg_temp.tickctl_copy to authenticated"),
         sql.SQL("delete from public.profiles where {owner} = {user}").format(owner=owner, user=user),
     )

@@ -124,8 +124,11 @@ begin
             or decision = 'granted' and (key is not null or is_repeated)
         then
             select c.id, case
-                    when c.ticks <> cost or r.request_key is distinct from key
-                        or key is not null and r.request_digest is distinct from digest then 'key_conflict'
+                    -- What was given back has no key any more.
+                    when c.ticks <> cost or c.ticks_settled is distinct from 0 and (
+                        r.request_key is distinct from key
+                        or key is not null and r.request_digest is distinct from digest
+                    ) then 'key_conflict'
                     when c.id = charge and c.settled_at is null then 'granted'
                     else 'already_accepted'
                 end as decision

@@ -79,6 +79,7 @@ select t.name, format('public.profiles.daily_tick_limit is integer from now on, 
         (
             select format(', alter daily_tick_limit set default %s', (m.parts)[1])
             from regexp_match(pg_get_expr(d.adbin, d.adrelid), '^''?(\d{1,9})''?(::[a-z ]+)?$') as m (parts)
+            where m.parts is not null
         )
     ), format('alter table public.profiles alter daily_tick_limit drop default, alter daily_tick_limit type %s%s',
         format_type(a.atttypid, a.atttypmod), ', alter daily_tick_limit set default ' || pg_get_expr(d.adbin, d.adrelid))),
@@ -116,6 +117,22 @@ left join pg_catalog.pg_attrdef as d on d.adrelid = a.attrelid and d.adnum = a.a
 where t.name = 'public.profiles' and t.is_adopted and s.default_limit is not null
     and a.attgenerated = '' and coalesce(pg_get_expr(d.adbin, d.adrelid), '') !~ '^(''?\d{1,9}''?|NULL)(::[a-z ]+)?$';
 
+-- name: profiles-default
+-- title: users have the same default limit with a profile and without
+-- kind: finding
+-- Otherwise whoever may delete the own profile chooses between them.
+select t.name, format('a new row of public.profiles gets a daily_tick_limit of %s, and users without a row have %s',
+        coalesce(d.standard, 'null'), coalesce(s.default_limit::text, 'no limit')),
+    format('update tick.settings set default_limit = %s', coalesce(d.standard, 'null')), false, null
+from public_table as t
+cross join tick.settings as s
+join pg_catalog.pg_attribute as a on a.attrelid = t.oid and a.attname = 'daily_tick_limit' and a.atthasdef
+cross join lateral (
+    select (regexp_match(pg_get_expr(x.adbin, x.adrelid), '^''?(\d{1,9})''?(::[a-z ]+)?$'))[1] as standard
+    from pg_catalog.pg_attrdef as x where x.adrelid = a.attrelid and x.adnum = a.attnum
+) as d
+where t.name = 'public.profiles' and t.is_adopted and d.standard is distinct from s.default_limit::text;
+
 -- name: profiles-limit-computed
 -- title: tickctl can write daily_tick_limit
 -- kind: blocker
@@ -144,12 +161,13 @@ select t.name, 'public.profiles: limits are from 0 to 1000000000, or null', tick
     t.name,
     'alter table public.profiles drop constraint if exists profiles_daily_tick_limit_in_range, '
     'add constraint profiles_daily_tick_limit_in_range check (daily_tick_limit between 0 and 1000000000)',
-    'alter table public.profiles drop constraint profiles_daily_tick_limit_in_range'), true, null
+    'alter table public.profiles drop constraint profiles_daily_tick_limit_in_range'
+        || coalesce(', add constraint profiles_daily_tick_limit_in_range ' || pg_get_constraintdef(k.oid), '')), true, null
 from public_table as t
-where t.name = 'public.profiles' and t.is_adopted and not exists (
-    select from pg_catalog.pg_constraint as k
-    where k.conrelid = t.oid and k.conname = 'profiles_daily_tick_limit_in_range' and k.convalidated
-        and pg_get_constraintdef(k.oid) = 'CHECK (((daily_tick_limit >= 0) AND (daily_tick_limit <= 1000000000)))'
+left join pg_catalog.pg_constraint as k on k.conrelid = t.oid and k.conname = 'profiles_daily_tick_limit_in_range'
+where t.name = 'public.profiles' and t.is_adopted and not (
+    coalesce(k.convalidated, false)
+    and pg_get_constraintdef(k.oid) = 'CHECK (((daily_tick_limit >= 0) AND (daily_tick_limit <= 1000000000)))'
 );
 
 -- name: profiles-meaning

@@ -28,7 +28,16 @@ union all
 select t.name, format('%s of %s refers to public.user_daily_usage: drop it', k.conname, k.conrelid::regclass), null, false, null
 from public_table as t
 join pg_catalog.pg_constraint as k on k.confrelid = t.oid and k.contype = 'f'
-where t.name = 'public.user_daily_usage' and t.is_adopted;
+where t.name = 'public.user_daily_usage' and t.is_adopted
+union all
+select t.name, format('public.user_daily_usage.user_id holds ids of public.profiles (%s), not of users: put the users'' ids '
+    'into it', k.conname), null, false, null
+from public_table as t
+join pg_catalog.pg_constraint as k on k.conrelid = t.oid and k.contype = 'f' and k.confrelid = to_regclass('public.profiles')
+where t.name = 'public.user_daily_usage' and t.is_adopted
+    and k.conkey = array(select a.attnum from pg_catalog.pg_attribute as a where a.attrelid = t.oid and a.attname = 'user_id')
+    and k.confkey <> array(select a.attnum from pg_catalog.pg_attribute as a
+        where a.attrelid = k.confrelid and a.attname = tick.profile_key());
 
 -- name: usage-policies
 -- title: no policy of the project's opens public.user_daily_usage
@@ -79,12 +88,15 @@ select t.name, format('%s: constraint %I, %s, goes', t.name, k.conname, pg_get_c
 from public_table as t
 join pg_catalog.pg_constraint as k on k.conrelid = t.oid
 cross join lateral (
-    select array_agg(a.attname order by a.attname) as names, bool_or(a.attname in ('user_id', 'usage_date', 'ticks_used', 'ticks_granted')) as ours
+    select array_agg(a.attname order by a.attname) as names, bool_or(a.attname in ('user_id', 'usage_date', 'ticks_used', 'ticks_granted')) as ours,
+        -- Texts that differ may be one user or one day.
+        bool_and(a.atttypid in ('uuid'::regtype, 'date'::regtype)) as typed
     from pg_catalog.pg_attribute as a where a.attrelid = t.oid and a.attnum = any (k.conkey)
 ) as c
 where t.name = 'public.user_daily_usage' and t.is_adopted and c.ours and (
     k.contype in ('c', 'x') and k.conname <> 'user_daily_usage_ticks_not_negative'
-    or k.contype in ('p', 'u') and (not c.names @> array['usage_date', 'user_id']::name[] or k.condeferrable)
+    or k.contype in ('p', 'u')
+        and (not c.names @> array['usage_date', 'user_id']::name[] or k.condeferrable or not c.typed)
     or k.contype = 'f' and (k.confrelid <> 'auth.users'::regclass or k.confdeltype <> 'c' or not k.convalidated)
 )
 union all
@@ -229,20 +241,21 @@ having count(*) > 0;
 select t.name, format('%s: %s', t.name, w.meaning), tick.undoable(t.name, w.statement, w.undo), true, null
 from public_table as t
 cross join lateral (
-    select '(user_id, usage_date) is unique' as meaning, format('alter table %s add constraint user_daily_usage_tickctl_key %s (user_id, usage_date)',
+    -- First, so that it is undone last: a key needs it.
+    select format('%I is never null', a.attname) as meaning,
+        format('alter table %s alter %I set not null', t.name, a.attname) as statement,
+        format('alter table %s alter %I drop not null', t.name, a.attname) as undo
+    from pg_catalog.pg_attribute as a
+    where a.attrelid = t.oid and a.attname in ('user_id', 'usage_date') and not a.attnotnull
+    union all
+    select '(user_id, usage_date) is unique', format('alter table %s add constraint user_daily_usage_tickctl_key %s (user_id, usage_date)',
         t.name, case when exists (select from pg_catalog.pg_constraint as k where k.conrelid = t.oid and k.contype = 'p')
-            then 'unique' else 'primary key' end) as statement,
-        format('alter table %s drop constraint user_daily_usage_tickctl_key', t.name) as undo
+            then 'unique' else 'primary key' end), format('alter table %s drop constraint user_daily_usage_tickctl_key', t.name)
     where not exists (
         select from pg_catalog.pg_constraint as k
         where k.conrelid = t.oid and k.contype in ('p', 'u') and not k.condeferrable and array(
             select a.attname::text from pg_catalog.pg_attribute as a
             where a.attrelid = t.oid and a.attnum = any (k.conkey) order by 1) = array['usage_date', 'user_id'])
-    union all
-    select format('%I is never null', a.attname), format('alter table %s alter %I set not null', t.name, a.attname),
-        format('alter table %s alter %I drop not null', t.name, a.attname)
-    from pg_catalog.pg_attribute as a
-    where a.attrelid = t.oid and a.attname in ('user_id', 'usage_date') and not a.attnotnull
     union all
     select 'rows go with their user', format('alter table %s add constraint user_daily_usage_tickctl_user foreign key (user_id)'
         ' references auth.users (id) on delete cascade', t.name), format('alter table %s drop constraint user_daily_usage_tickctl_user', t.name)
