@@ -30,8 +30,8 @@ REPAIRS: Final = frozenset({"install", "change", "merge", "archive"})
 """Kinds of requirements that installing fixes where the object is tickctl's."""
 _OPTIONAL: Final = frozenset({"option", "offer"})
 _REFUSALS: Final = frozenset({"refused", "denied", "newer"})
-# What a fix fails with when the rows don't admit it.
-_BAD_ROWS: Final = ("22", "23")
+# What a fix fails with when the rows, or triggers of the project, don't admit it.
+_NOT_ADMITTED: Final = ("22", "23", "P0")
 
 
 class _Blocked(Exception):  # noqa: N818 - no error: the plan's end
@@ -209,7 +209,7 @@ class _Work:
         try:
             violations = ask(self._connection, requirement, self._file_list)
         except psycopg.Error as error:
-            if not (error.sqlstate or "").startswith(_BAD_ROWS):
+            if not (error.sqlstate or "").startswith(_NOT_ADMITTED):
                 raise
             self._block([Violation("", f"{requirement.title}: {error.diag.message_primary}", None, False, None)])
             return []
@@ -222,7 +222,7 @@ class _Work:
         try:
             self._cursor.execute(statements.encode())
         except psycopg.Error as error:
-            if violation is None or not (error.sqlstate or "").startswith(_BAD_ROWS):
+            if violation is None or not (error.sqlstate or "").startswith(_NOT_ADMITTED):
                 raise
             self._block([Violation("", f"{violation.message}: {error.diag.message_primary}", None, False, None)])
 

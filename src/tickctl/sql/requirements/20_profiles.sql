@@ -30,6 +30,18 @@ where t.name = 'public.profiles' and t.is_adopted and (
     )
 );
 
+-- name: profiles-owner
+-- title: no request can be the owner of public.profiles
+-- kind: blocker
+-- An owner may change limits, and take the guards off.
+select t.name, format('public.profiles belongs to %s, whom %s can be: alter table public.profiles owner to postgres',
+    t.relowner::regrole, string_agg(r.name, ', ' order by r.name)), null, false, null
+from public_table as t
+join api_role as r on pg_has_role(r.oid, t.relowner, 'member')
+join pg_catalog.pg_roles as x on x.oid = r.oid and not x.rolsuper
+where t.name = 'public.profiles' and t.is_adopted
+group by t.name, t.relowner;
+
 -- name: profiles-unique
 -- title: each user has at most one profile
 -- kind: change
