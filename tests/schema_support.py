@@ -56,7 +56,10 @@ def apply_over(connection: schema.Connection, *, hook: bool = False, options: Co
 
 def catalogue(connection: schema.Connection) -> list[str]:
     """Return everything that the schemas `public` and `tick` consist of, one thing a line, in an order of its own."""
-    return [line for (line,) in connection.execute(_CATALOGUE.encode())]
+    path = connection.execute("select current_setting('search_path'), set_config('search_path', '', false)").fetchone()
+    lines = [line for (line,) in connection.execute(_CATALOGUE.encode())]
+    connection.execute("select set_config('search_path', %s, false)", [path and path[0]])
+    return lines
 
 
 _CATALOGUE = """
@@ -64,7 +67,8 @@ with schemas as (select oid from pg_namespace where nspname in ('public', 'tick'
 relations as (select c.* from pg_class as c join schemas as s on s.oid = c.relnamespace),
 rights (what, acl) as (
     select p.oid::regprocedure::text, p.proacl from pg_proc as p join schemas as s on s.oid = p.pronamespace
-    union all select c.oid::regclass::text, c.relacl from relations as c
+    union all select c.oid::regclass::text, coalesce(c.relacl, acldefault('r', c.relowner))
+    from relations as c where c.relkind in ('r', 'v')
     union all select a.attrelid::regclass || '.' || a.attname, a.attacl
     from pg_attribute as a join relations as c on c.oid = a.attrelid
     union all select 'schema ' || nspname, nspacl from pg_namespace

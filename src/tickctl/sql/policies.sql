@@ -38,12 +38,19 @@ begin
             from pg_catalog.pg_namespace as n cross join lateral aclexplode(n.nspacl) as a
             where n.nspname = 'tick' and a.grantee not in (n.nspowner, coalesce(to_regrole('supabase_auth_admin'), 0))
         )
+        -- Row-level security doesn't bind owners.
+        select format('alter table %s owner to %I', r.name, current_user)
+        from relation as r where r.relkind = 'r' and r.relowner <> current_user::regrole
+        union all
         select format('revoke all on %s %s from %s cascade', g.kind, g.name,
             case when g.grantee = 0 then 'public' else g.grantee::regrole::text end)
         from granted as g
         union all
         select format('drop policy %I on %s', p.polname, r.name)
         from pg_catalog.pg_policy as p join relation as r on r.oid = p.polrelid
+        union all
+        select format('drop rule %I on %s', w.rulename, r.name)
+        from pg_catalog.pg_rewrite as w join relation as r on r.oid = w.ev_class and r.relkind = 'r'
         union all
         -- Nobody reads or writes the private tables but their owner. Without privileges, and with row security on, that
         -- is so already; the policy says that it is meant, and still says no when somebody adds another.

@@ -166,6 +166,10 @@ class _Work:
         if install or fixed:
             for file in self._functions:
                 self._execute(file.text)
+            if not any(violation.object.endswith(".sql") for violation in install):
+                # This version's own objects, which must be again what they were.
+                damaged = next(r for r in requirements if r.id == "as-installed")
+                self._block([_by_hand(violation) for violation in self._ask(damaged)])
             self._execute(record(self._sources))
             for requirement in requirements[: last_install + 1]:
                 if requirement.kind == "install":
@@ -180,8 +184,7 @@ class _Work:
             if violation.object == HOOK and "has not run" in violation.message:
                 self.steps.append(Step(StepKind.CREATE, "the optional access-token hook"))
             elif violation not in outdated:
-                is_created = violation.message.startswith("table")
-                self.steps.append(Step(StepKind.CREATE if is_created else StepKind.UPDATE, violation.message))
+                self.steps.append(Step(_announced_kind(violation), violation.message))
 
     def _fix(self, requirements: tuple[Requirement, ...]) -> bool:
         fixed = False
@@ -232,6 +235,13 @@ class _Work:
             self.blockers.append(f"{violation.message}{used_by}")
         if violations:
             raise _Blocked
+
+
+def _announced_kind(violation: Violation) -> StepKind:
+    if violation.message.endswith("tickctl did not make"):
+        return StepKind.REMOVE
+    is_new = violation.object == "schema tick" or violation.message == f"table {violation.object}"
+    return StepKind.CREATE if is_new else StepKind.UPDATE
 
 
 def _note(violation: Violation) -> Step:

@@ -20,7 +20,7 @@ class StepKind(StrEnum):
     OPTION = "option"
     """Something of the project's own is changed because an option asked for it."""
     REMOVE = "remove"
-    """Something that tickctl made goes."""
+    """Something that tickctl made goes, or that somebody has added to it."""
     NOTE = "note"
     """Nothing is done; it is only worth knowing."""
 

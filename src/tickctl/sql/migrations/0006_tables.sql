@@ -113,6 +113,10 @@ begin
     end if;
     if exists (select from tick.migration as m where m.name = 'public.user_daily_usage' and m.digest = 'made') then
         alter table public.user_daily_usage add column if not exists refunds integer not null default 0;
+        alter table public.user_daily_usage
+            alter ticks_used set not null, alter ticks_used set default 0,
+            alter ticks_granted set not null, alter ticks_granted set default 0,
+            alter refunds set not null, alter refunds set default 0;
         comment on table public.user_daily_usage is 'Ticks of one user on one day of the stored time zone.';
         comment on column public.user_daily_usage.ticks_granted is 'Added by operators to the limit of this one day.';
         comment on column public.user_daily_usage.refunds is 'Charges of this day that a gateway has settled to 0.';

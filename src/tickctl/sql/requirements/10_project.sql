@@ -119,7 +119,7 @@ order by f.name;
 -- title: nobody has changed what tickctl installed
 -- kind: install
 select coalesce(i.object, o.object), coalesce(i.object, o.object) || case
-        when i.object is null then ' was not made by tickctl'
+        when i.object is null then ', which tickctl did not make'
         when o.object is null then ' is missing'
         else ' was changed'
     end,

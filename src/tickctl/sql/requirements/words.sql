@@ -81,7 +81,9 @@ our_object (object, text) as (
                 from (
                     select case when x.grantee = 0 then '' else x.grantee::regrole::text end, x.privilege_type,
                         x.is_grantable
-                    from aclexplode(r.relacl) as x
+                    from aclexplode(coalesce(
+                        r.relacl, acldefault(case r.relkind when 'S' then 's' else 'r' end::"char", r.relowner)
+                    )) as x
                 ) as a (grantee, privilege_type, is_grantable)
             ))
     from our_relation as r
