@@ -13,14 +13,6 @@ from tickctl.adapters.schema import StepKind
 from tickctl.errors import ConfigurationError, ConflictError, CredentialsRefusedError, UnreachableError
 
 
-def test_a_migration_that_ran_with_another_text_stops_everything(database: Database) -> None:
-    """What was built from it can't be known."""
-    with connected(database) as connection:
-        connection.execute("update tick.migration set digest = 'other' where name like 'migrations/%'")
-        with pytest.raises(ConfigurationError, match=r"0001_tables\.sql"):
-            schema.apply(connection)
-
-
 def test_a_database_of_a_newer_version_is_left_alone(database: Database) -> None:
     """Putting older functions over newer tables would break it."""
     with connected(database) as connection:
@@ -103,7 +95,10 @@ def test_the_schema_of_another_role_is_left_to_it(database: Database) -> None:
     """Functions of two owners could not call each other."""
     with database.superuser() as connection:
         connection.execute("alter schema tick owner to supabase_admin; grant usage on schema tick to postgres")
-    with connected(database) as connection, pytest.raises(CredentialsRefusedError, match="belongs to supabase_admin"):
+    with (
+        connected(database) as connection,
+        pytest.raises(CredentialsRefusedError, match="not the owner of the schema tick: supabase_admin"),
+    ):
         schema.apply(connection)
 
 

@@ -77,15 +77,13 @@ def test_the_text_does_what_apply_does(
 def test_the_text_refuses_as_a_whole(bare_database: Database) -> None:
     """With everything that is in the way in one message, and nothing changed."""
     with connected(bare_database) as connection:
-        connection.execute(
-            "create table public.user_daily_usage (day date); create view public.profiles as select 1 as a"
-        )
+        connection.execute("create table public.user_daily_usage (day date); create table public.profiles (name text)")
         before = catalogue(connection)
         with pytest.raises(psycopg.errors.ObjectNotInPrerequisiteState) as caught:
             connection.execute(schema.as_one_file().encode())
         assert catalogue(connection) == before
     message = caught.value.diag.message_primary or ""
-    assert "public.profiles is a view" in message
+    assert "public.profiles has no uuid column" in message
     assert "public.user_daily_usage has no column user_id" in message
 
 

@@ -6,7 +6,7 @@ requirements of `tickctl/sql/requirements`, the same that `schema check` reports
 
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
-from typing import Final
+from typing import Final, Never
 
 import psycopg
 
@@ -158,11 +158,13 @@ class _Work:
                 install += violations
             elif requirement.kind == "blocker":
                 self._block(violations)
+        self._stop_if_blocked()
         if install:
             self._announce(install)
             for file in self._tables:
                 self._execute(file.text)
         fixed = self._fix(requirements[last_install + 1 :])
+        self._stop_if_blocked()
         if install or fixed:
             for file in self._functions:
                 self._execute(file.text)
@@ -170,10 +172,12 @@ class _Work:
                 # This version's own objects, which must be again what they were.
                 damaged = next(r for r in requirements if r.id == "as-installed")
                 self._block([_by_hand(violation) for violation in self._ask(damaged)])
+                self._stop_if_blocked()
             self._execute(record(self._sources))
             for requirement in requirements[: last_install + 1]:
                 if requirement.kind == "install":
                     self._block([_by_hand(violation) for violation in self._ask(requirement)])
+            self._stop_if_blocked()
 
     def _announce(self, violations: list[Violation]) -> None:
         outdated = [violation for violation in violations if violation.object.endswith(".sql")]
@@ -192,6 +196,8 @@ class _Work:
             violations = self._ask(requirement)
             if requirement.kind == "blocker":
                 self._block(violations)
+            # Of what is in the way, all is told; nothing is done any more.
+            if requirement.kind == "blocker" or self.blockers:
                 continue
             for violation in violations:
                 asked_for = requirement.id in self._options
@@ -214,8 +220,7 @@ class _Work:
         except psycopg.Error as error:
             if not (error.sqlstate or "").startswith(_NOT_ADMITTED):
                 raise
-            self._block([Violation("", f"{requirement.title}: {error.diag.message_primary}", None, False, None)])
-            return []
+            self._fail(f"{requirement.title}: {error.diag.message_primary}")
         if isinstance(violations, Absent):
             return []
         _refuse(requirement, list(violations))
@@ -227,13 +232,20 @@ class _Work:
         except psycopg.Error as error:
             if violation is None or not (error.sqlstate or "").startswith(_NOT_ADMITTED):
                 raise
-            self._block([Violation("", f"{violation.message}: {error.diag.message_primary}", None, False, None)])
+            self._fail(f"{violation.message}: {error.diag.message_primary}")
 
     def _block(self, violations: list[Violation]) -> None:
         for violation in violations:
             used_by = f"; used by {violation.dependants}" if violation.dependants else ""
             self.blockers.append(f"{violation.message}{used_by}")
-        if violations:
+
+    def _fail(self, blocker: str) -> Never:
+        """Stop at once: after an error the transaction can't go on."""
+        self.blockers.append(blocker)
+        raise _Blocked
+
+    def _stop_if_blocked(self) -> None:
+        if self.blockers:
             raise _Blocked
 
 

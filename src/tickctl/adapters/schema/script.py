@@ -36,6 +36,7 @@ declare
     violations jsonb;
     violation jsonb;
     is_outdated boolean := false;
+    blockers text[] := '{{}}';
 begin
     foreach name in array {names} loop
         settings := settings || jsonb_build_object(name, current_setting(name));
@@ -57,16 +58,22 @@ begin
             if requirement ->> 'kind' = 'install' then
                 is_outdated := true;
             elsif requirement ->> 'kind' in ('change', 'merge', 'archive') and (violation ->> 'ours')::boolean then
-                execute violation ->> 'fix';
+                if blockers = '{{}}' then
+                    execute violation ->> 'fix';
+                end if;
                 is_outdated := true;
             else
-                raise exception 'tickctl can''t install its schema: %', violation ->> 'message' using errcode = '55000';
+                blockers := blockers || (violation ->> 'message');
             end if;
         end loop;
-        if (requirement ->> 'is_last')::boolean and is_outdated then
+        if (requirement ->> 'is_last')::boolean and blockers = '{{}}' and is_outdated then
             execute {tables};
         end if;
+        exit when (requirement ->> 'is_last')::boolean and blockers <> '{{}}';
     end loop;
+    if blockers <> '{{}}' then
+        raise exception 'tickctl can''t install its schema: %', array_to_string(blockers, '; ') using errcode = '55000';
+    end if;
     if is_outdated then
         execute {functions};
         execute {record};
