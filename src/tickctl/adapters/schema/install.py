@@ -4,7 +4,7 @@ A plan is an installation that is rolled back, so what is announced is what is d
 requirements of `tickctl/sql/requirements`, the same that `schema check` reports.
 """
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Final, Never
 
@@ -150,34 +150,38 @@ class _Work:
     def run(self) -> None:
         """Carry everything out; raises `_Blocked` where it can't be."""
         requirements = all_requirements()
-        install: list[Violation] = []
         last_install = max(place for place, r in enumerate(requirements) if r.kind == "install")
-        for requirement in requirements[: last_install + 1]:
+        installing, fixing = requirements[: last_install + 1], requirements[last_install + 1 :]
+        missing = self._missing(installing)
+        if missing:
+            self._announce(missing)
+            for file in self._tables:
+                self._execute(file.text)
+        if self._fix(fixing) or missing:
+            for file in self._functions:
+                self._execute(file.text)
+            if not any(violation.object.endswith(".sql") for violation in missing):
+                # This version's own objects, which must be again what they were.
+                self._must_be_repaired([r for r in installing if r.id == "as-installed"])
+            self._execute(record(self._sources))
+            self._must_be_repaired(installing)
+
+    def _missing(self, requirements: Sequence[Requirement]) -> list[Violation]:
+        missing: list[Violation] = []
+        for requirement in requirements:
             violations = self._ask(requirement)
             if requirement.kind == "install":
-                install += violations
+                missing += violations
             elif requirement.kind == "blocker":
                 self._block(violations)
         self._stop_if_blocked()
-        if install:
-            self._announce(install)
-            for file in self._tables:
-                self._execute(file.text)
-        fixed = self._fix(requirements[last_install + 1 :])
+        return missing
+
+    def _must_be_repaired(self, requirements: Sequence[Requirement]) -> None:
+        for requirement in requirements:
+            if requirement.kind == "install":
+                self._block([_by_hand(violation) for violation in self._ask(requirement)])
         self._stop_if_blocked()
-        if install or fixed:
-            for file in self._functions:
-                self._execute(file.text)
-            if not any(violation.object.endswith(".sql") for violation in install):
-                # This version's own objects, which must be again what they were.
-                damaged = next(r for r in requirements if r.id == "as-installed")
-                self._block([_by_hand(violation) for violation in self._ask(damaged)])
-                self._stop_if_blocked()
-            self._execute(record(self._sources))
-            for requirement in requirements[: last_install + 1]:
-                if requirement.kind == "install":
-                    self._block([_by_hand(violation) for violation in self._ask(requirement)])
-            self._stop_if_blocked()
 
     def _announce(self, violations: list[Violation]) -> None:
         outdated = [violation for violation in violations if violation.object.endswith(".sql")]
@@ -190,7 +194,7 @@ class _Work:
             elif violation not in outdated:
                 self.steps.append(Step(_announced_kind(violation), violation.message))
 
-    def _fix(self, requirements: tuple[Requirement, ...]) -> bool:
+    def _fix(self, requirements: Sequence[Requirement]) -> bool:
         fixed = False
         for requirement in requirements:
             violations = self._ask(requirement)
@@ -212,6 +216,7 @@ class _Work:
                     fixed = True
                 elif requirement.kind == "finding":
                     self.steps.append(_note(violation))
+        self._stop_if_blocked()
         return fixed
 
     def _ask(self, requirement: Requirement) -> list[Violation]:
