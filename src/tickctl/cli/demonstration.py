@@ -210,7 +210,7 @@ def _made_up_past(server: "Server") -> None:
     with psycopg.connect(server.url()) as connection:
         connection.execute(
             "insert into public.user_daily_usage (user_id, usage_date, ticks_used)"
-            " select user_id, (now() at time zone 'UTC')::date - day, (array[18, 32, 7, 0, 25, 31, 12])[day]"
-            " from public.profiles, generate_series(1, 7) as day where email = %s",
+            " select id, (now() at time zone 'UTC')::date - day, (array[18, 32, 7, 0, 25, 31, 12])[day]"
+            " from auth.users, generate_series(1, 7) as day where email = %s",
             [ALICE],
         )

@@ -15,7 +15,13 @@ from tickctl.sql import Requirement, SqlFile, access_token_hook, migrations, rep
 
 Connection: TypeAlias = psycopg.Connection[TupleRow]
 
-_HOOK_INSTALLED: Final = "select to_regprocedure('tick.access_token_hook(jsonb)') is not null"
+# Asked of the catalogue, which shows it to roles that may not use the schema, too.
+_HOOK_INSTALLED: Final = """
+select exists (
+    select from pg_catalog.pg_proc as p join pg_catalog.pg_namespace as n on n.oid = p.pronamespace
+    where n.nspname = 'tick' and p.proname = 'access_token_hook'
+)
+"""
 # What a requirement speaks of isn't there, or not yet.
 _ABSENT: Final = frozenset({"42P01", "42703", "42883", "3F000", "42704"})
 

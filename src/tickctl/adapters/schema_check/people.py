@@ -174,7 +174,7 @@ def metadata(user_id: str) -> str:
 
 def existing_users(trial: Trial) -> list[str]:
     """Return the ids of two users of the project whom nobody will miss for a moment; fewer where there are no more."""
-    return [str(row[0]) for row in trial.ask(sql.SQL(_EXISTING))]
+    return [str(row[0]) for row in trial.attempt(sql.SQL(_EXISTING)).rows]
 
 
 @dataclass(frozen=True, slots=True)

@@ -51,6 +51,11 @@ from (
     from (values ('references', 'refer to auth.users'), ('trigger', 'put triggers on auth.users'),
         ('select', 'read auth.users')) as p (name, meaning)
     where to_regclass('auth.users') is not null
+    union all
+    select c.oid::regclass::text, pg_has_role(c.relowner, 'usage'), format('may not change public.%1$s, which belongs to %2$s: '
+        'as %2$s, run: alter table public.%1$s owner to %3$s', c.relname, c.relowner::regrole, current_user)
+    from pg_catalog.pg_class as c
+    where c.relnamespace = 'public'::regnamespace and c.relname in ('profiles', 'user_daily_usage')
 ) as r (object, allowed, lacks)
 where not r.allowed;
 
@@ -76,26 +81,19 @@ from our_function as f
 where f.schema = 'public' and not (to_regclass('tick.migration') is not null and f.prosrc ~ '\mtick\.');
 
 -- name: plain-tables
--- title: the tables are ordinary ones that this role may alter
+-- title: the tables are ordinary ones
 -- kind: blocker
-select t.name, case
-    when t.relkind <> 'r' or i.inherits or t.relpersistence = 't' then format(
-        '%s is %s, not a plain table: rename it, and tickctl makes the table anew', t.name, case t.relkind
-            when 'v' then 'a view' when 'm' then 'a materialized view' when 'f' then 'a foreign table'
-            when 'p' then 'a partitioned table' when 'r' then 'a part or parent of other tables' else 'something else'
-        end)
-    else format('%s belongs to %s, and %s may not change it: as %s, run: alter table %s owner to %I', t.name,
-        t.relowner::regrole, current_user, t.relowner::regrole, t.name, current_user)
-end, null, false, null
+select t.name, format('%s is %s, not a plain table: rename it, and tickctl makes the table anew', t.name, case t.relkind
+        when 'v' then 'a view' when 'm' then 'a materialized view' when 'f' then 'a foreign table'
+        when 'p' then 'a partitioned table' when 'r' then 'a part or parent of other tables' else 'something else'
+    end), null, false, null
 from (
     select c.*, n.nspname || '.' || c.relname as name
     from pg_catalog.pg_class as c join pg_catalog.pg_namespace as n on n.oid = c.relnamespace
     where n.nspname = 'public' and c.relname in ('profiles', 'user_daily_usage')
 ) as t
-cross join lateral (
-    select exists (select from pg_catalog.pg_inherits as i where t.oid in (i.inhrelid, i.inhparent)) as inherits
-) as i
-where t.relkind <> 'r' or i.inherits or t.relpersistence = 't' or not pg_has_role(t.relowner, 'usage');
+where t.relkind <> 'r' or t.relpersistence = 't'
+    or exists (select from pg_catalog.pg_inherits as i where t.oid in (i.inhrelid, i.inhparent));
 
 -- name: installed
 -- title: the schema is installed
