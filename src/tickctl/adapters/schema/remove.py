@@ -22,11 +22,13 @@ select string_agg(p.oid::regprocedure::text, ', ') from pg_catalog.pg_proc as p
 where p.pronamespace = 'public'::regnamespace and p.prosrc ~ '\mtick\.'
     and (p.proname in ('consume_ticks', 'settle_ticks', 'my_ticks') or p.proname like 'tick\_admin\_%')
 """
-_KEPT: Final = (
-    "alter table tick.adopted set schema public; alter table public.adopted rename to tickctl_adopted;"
-    " alter table public.tickctl_adopted enable row level security;"
-    " revoke all on public.tickctl_adopted from public, anon, authenticated, service_role"
-)
+_KEPT: Final = """
+create table if not exists public.tickctl_adopted (table_name text, "row" jsonb, reason text, at timestamptz);
+alter table public.tickctl_adopted enable row level security;
+revoke all on public.tickctl_adopted from public, anon, authenticated, service_role;
+insert into public.tickctl_adopted
+select a.table_name, a."row", a.reason, a.at from tick.adopted as a where a.undo is null order by a.id
+"""
 _HOOK_IN_USE: Final = (
     "tick.access_token_hook is installed: while Supabase Auth calls it, nobody can sign in without it."
     " Switch it off in the project's Auth settings (Hooks), then add --with-hook"
