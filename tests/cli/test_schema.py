@@ -1,4 +1,4 @@
-"""`tickctl schema show|apply|migration` as a process."""
+"""`tickctl schema show|apply|remove|migration` as a process."""
 
 import re
 import signal
@@ -54,15 +54,16 @@ def test_apply_shows_its_plan_and_asks(
     before = state(bare_database)
     tried = tickctl(*APPLY, "--dry-run", "--json", env=hand_made)
     assert (tried.code, tried.json["changed"], tried.json["dry_run"]) == (0, False, True)
-    assert {"kind": "change", "text": "public.profiles gets the column user_id, equal to id"} in tried.json["steps"]
+    step = "public.user_daily_usage.ticks_used is bigint from now on, no longer integer"
+    assert {"kind": "change", "text": step, "fix": None, "dependants": None} in tried.json["steps"]
     assert tickctl(*APPLY, env=hand_made).code == 2
     refused = terminal(*APPLY, typed="n\n", env=hand_made)
     assert refused.code == 130
-    assert 'policy "Users manage own profile"' in refused.out
+    assert 'policy "Users manage own usage"' in refused.out
     assert state(bare_database) == before
     agreed = terminal(*APPLY, typed="y\n", env=hand_made)
-    assert (agreed.code, agreed.out.count("gets the column user_id")) == (0, 1), agreed.out
-    plan = agreed.out[agreed.out.index("drop ") : agreed.out.index("change what is there on")]
+    assert (agreed.code, agreed.out.count("gets the column ticks_granted")) == (0, 1), agreed.out
+    plan = agreed.out[agreed.out.index("create ") : agreed.out.index("change what is there on")]
     assert max(map(len, plan.splitlines())) <= 80
     assert tickctl(*APPLY, "--json", env=hand_made).json["steps"] == []
 
@@ -107,10 +108,10 @@ def test_blockers_are_a_no(tickctl: Tickctl, hand_made: dict[str, str], bare_dat
         result = tickctl(*APPLY, "--json", *options, env=hand_made)
         assert (result.code, result.json["changed"]) == (1, False)
         assert result.json["blockers"] == [
-            "public.profiles.daily_tick_limit: 1 row below 0: set them to null (unlimited) or to 0 (blocked)"
+            "public.profiles: 1 value of daily_tick_limit below 0: set them to null (unlimited) or to 0 (blocked)"
         ]
     assert state(bare_database) == before
-    assert tickctl(*APPLY, env=hand_made).out.startswith("blocked\tpublic.profiles.daily_tick_limit")
+    assert tickctl(*APPLY, env=hand_made).out.startswith("blocked\tpublic.profiles: 1 value of daily_tick_limit")
 
 
 def test_apply_with_hook_installs_it(tickctl: Tickctl, bare: dict[str, str], bare_database: Database) -> None:
@@ -123,7 +124,66 @@ def test_apply_with_hook_installs_it(tickctl: Tickctl, bare: dict[str, str], bar
             " language sql as 'select event'"
         )
     assert found == ("tick.access_token_hook(jsonb)",)
-    assert [step["kind"] for step in tickctl(*APPLY, "--yes", "--json", env=bare).json["steps"]] == ["change"]
+    assert [step["kind"] for step in tickctl(*APPLY, "--yes", "--json", env=bare).json["steps"]] == ["update"]
+
+
+def test_options_change_objects_of_the_project(
+    tickctl: Tickctl, hand_made: dict[str, str], bare_database: Database
+) -> None:
+    """Only those that are named; without the option the step is a note with the statement."""
+    with connected(bare_database) as connection:
+        connection.execute(
+            "alter table public.profiles disable row level security;"
+            " revoke all on public.profiles from anon, authenticated;"
+            " create function public.set_my_limit(n integer) returns void language sql security definer as"
+            " 'update public.profiles set daily_tick_limit = n where id = auth.uid()'"
+        )
+    options = {"--rls": "row-level security is off", "--revoke-execute": "public.set_my_limit(integer)"}
+    for option, subject in options.items():
+        steps = tickctl(*APPLY, option, "--dry-run", "--json", env=hand_made).json["steps"]
+        assert [step["kind"] for step in steps if subject in step["text"]] == ["option"], steps
+        assert [step["kind"] for step in steps if step["fix"]] == ["note"]
+    assert tickctl(*APPLY, *options, env=hand_made).code == 2
+    assert tickctl(*APPLY, *options, "--yes", env=hand_made).code == 0
+    assert tickctl(*APPLY, *options, "--json", env=hand_made).json["steps"] == []
+
+
+REMOVE = ("schema", "remove", "--backend", "postgres")
+
+
+def test_remove_undoes_what_apply_did(tickctl: Tickctl, hand_made: dict[str, str], bare_database: Database) -> None:
+    """It shows its plan, asks, and leaves the project as it was; then there is nothing to do."""
+    before = state(bare_database)
+    assert tickctl(*APPLY, "--yes", env=hand_made).code == 0
+    installed = state(bare_database)
+    tried = tickctl(*REMOVE, "--dry-run", "--json", env=hand_made)
+    assert (tried.code, {step["kind"] for step in tried.json["steps"]}) == (0, {"remove", "change"})
+    assert tickctl(*REMOVE, env=hand_made).code == 2
+    assert state(bare_database) == installed
+    removed = tickctl(*REMOVE, "--yes", "--json", env=hand_made)
+    assert (removed.code, removed.json["changed"], removed.json["steps"]) == (0, True, tried.json["steps"])
+    assert state(bare_database) == before
+    again = tickctl(*REMOVE, env=hand_made)
+    assert (again.code, again.out, "tickctl is not installed" in again.err) == (0, "", True)
+
+
+def test_remove_can_leave_the_tables(tickctl: Tickctl, bare: dict[str, str], bare_database: Database) -> None:
+    """Also those that tickctl created, with their rows."""
+    tickctl(*APPLY, env=bare)
+    user = bare_database.add_user("kept@example.com")
+    assert tickctl(*REMOVE, "--keep-usage", "--yes", env=bare).code == 0
+    with connected(bare_database) as connection:
+        rows = connection.execute("select user_id::text, daily_tick_limit from public.profiles").fetchall()
+    assert rows == [(user.id, 32)]
+
+
+def test_remove_waits_for_the_hook_to_be_switched_off(tickctl: Tickctl, bare: dict[str, str]) -> None:
+    """Nobody could sign in without it, as long as Supabase Auth calls it."""
+    tickctl(*APPLY, "--with-hook", env=bare)
+    blocked = tickctl(*REMOVE, "--yes", "--json", env=bare)
+    assert (blocked.code, blocked.json["changed"], blocked.json["steps"]) == (1, False, [])
+    assert "tick.access_token_hook is installed" in blocked.json["blockers"][0]
+    assert tickctl(*REMOVE, "--yes", "--with-hook", env=bare).code == 0
 
 
 def test_apply_to_the_embedded_database_finds_it_in_order(tickctl: Tickctl) -> None:

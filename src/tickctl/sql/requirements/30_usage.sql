@@ -123,12 +123,14 @@ select t.name, format('%s.%I is %s from now on, no longer %s%s', t.name, a.attna
             else 'btrim(%1$I::text, E'' \t\n\r'')::' || w.type
         end, a.attname, s.time_zone)
     ), format('alter table %1$s alter %2$I drop default, alter %2$I type %3$s using %2$I::text::%3$s', t.name, a.attname,
-        format_type(a.atttypid, a.atttypmod))),
+        format_type(a.atttypid, a.atttypmod)) || coalesce(format(', alter %I set default %s', a.attname,
+            pg_get_expr(d.adbin, d.adrelid)), '')),
     u.names is null, u.names
 from public_table as t
 cross join tick.settings as s
 join (values ('user_id', 'uuid'), ('usage_date', 'date'), ('ticks_used', 'bigint'), ('ticks_granted', 'bigint')) as w (name, type) on true
 join pg_catalog.pg_attribute as a on a.attrelid = t.oid and a.attname = w.name and a.atttypid <> w.type::regtype
+left join pg_catalog.pg_attrdef as d on d.adrelid = a.attrelid and d.adnum = a.attnum
 cross join lateral (
     select string_agg(distinct x.name, ', ' order by x.name) as names
     from dependant as x
@@ -173,7 +175,9 @@ having count(*) > 0;
 -- kind: change
 select t.name, format('%s: empty %s count 0, and are 0 by default', t.name, a.attname), tick.undoable(t.name, format(
     'update %1$s set %2$I = 0 where %2$I is null; alter table %1$s alter %2$I set default 0, alter %2$I set not null',
-    t.name, a.attname), format('alter table %s alter %I drop not null', t.name, a.attname)), true, null
+    t.name, a.attname), format('alter table %1$s alter %2$I ', t.name, a.attname)
+        || coalesce('set default ' || pg_get_expr(d.adbin, d.adrelid), 'drop default')
+        || case when a.attnotnull then '' else format(', alter %I drop not null', a.attname) end), true, null
 from public_table as t
 join pg_catalog.pg_attribute as a on a.attrelid = t.oid and a.attname in ('ticks_used', 'ticks_granted')
 left join pg_catalog.pg_attrdef as d on d.adrelid = a.attrelid and d.adnum = a.attnum
