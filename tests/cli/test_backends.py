@@ -15,6 +15,7 @@ from cli_support import Result, Tickctl, environment, run_tickctl
 from standin import PASSWORD, Fault, Project, StandIn, json_answer
 from tickctl.adapters.embedded import EmbeddedDatabase, accounts
 from tickctl.adapters.postgres import PostgresFunctions
+from tickctl.core.json import Json
 from tickctl.core.quota import SignedInUser
 from tickctl.core.secrets import Secret
 
@@ -58,8 +59,13 @@ def way(request: pytest.FixtureRequest, home: Path, tmp_path_factory: pytest.Tem
         actor,
         actor if request.param in {"admin", "login"} else None,
         project.new_user,
-        lambda email, ticks: project.rest("POST", "/rpc/consume_ticks", {"ticks": ticks}, token=project.token(email)),
+        lambda email, ticks: project.rest("POST", "/rpc/consume_ticks", charge(ticks), token=project.token(email)),
     )
+
+
+def charge(ticks: int) -> dict[str, Json]:
+    """Return the arguments of a new charge."""
+    return {"ticks": ticks, "charge_id": str(uuid.uuid4())}
 
 
 def _credentials(project: Project, name: str, home: Path, empty: Path) -> tuple[dict[str, str], str]:
@@ -94,7 +100,7 @@ def _local(home: Path) -> Way:
     def consume(email: str, ticks: int) -> None:
         with database.use() as server, PostgresFunctions(Secret(server.url("authenticator"))) as functions:
             caller = SignedInUser(accounts.open_session(server, email).claims, Secret("of no use here"))
-            functions.call("consume_ticks", {"ticks": ticks}, caller=caller)
+            functions.call("consume_ticks", charge(ticks), caller=caller)
 
     return Way("local", ("--backend", "local"), {}, "postgres", None, add_user, consume)
 

@@ -28,7 +28,7 @@ def use(tickctl: Tickctl, user: str, ticks: int) -> None:
         "--",
         "-qc",
         "insert into public.user_daily_usage (user_id, usage_date, ticks_used)"
-        f" select user_id, (now() at time zone 'UTC')::date, {ticks} from public.profiles where email = '{user}'",
+        f" select id, (now() at time zone 'UTC')::date, {ticks} from auth.users where email = '{user}'",
     )
     assert result.code == 0, result.err
 

@@ -1,5 +1,6 @@
 """A project with hand-made, unsafe tables becomes a safe one, as its users and its operator see it through the API."""
 
+import uuid
 from collections.abc import Iterator
 
 import pytest
@@ -35,12 +36,12 @@ def rows_of(project: StandIn, email: str) -> tuple[dict[str, int], int]:
     return {row["email"]: row["daily_tick_limit"] for row in profiles}, sum(row["ticks_used"] for row in usage)
 
 
-def help_themselves(project: StandIn, email: str) -> list[int]:
+def help_themselves(project: StandIn, email: str, limit: int) -> list[int]:
     """Try what anybody can type into a browser's console, and return the status of each refusal."""
     token, user_id = project.token(email), project.id_of(email)
     refusals = []
     for method, path, body in (
-        ("PATCH", f"/profiles?id=eq.{user_id}", {"daily_tick_limit": 1_000_000}),
+        ("PATCH", f"/profiles?id=eq.{user_id}", {"daily_tick_limit": limit}),
         ("PATCH", f"/user_daily_usage?user_id=eq.{user_id}", {"ticks_used": 0}),
         ("DELETE", f"/user_daily_usage?user_id=eq.{user_id}", None),
     ):
@@ -54,7 +55,7 @@ def help_themselves(project: StandIn, email: str) -> list[int]:
 def test_unsafe_project_becomes_a_safe_one(unsafe: StandIn, tickctl: Tickctl) -> None:
     """Nothing is lost on the way, the API knows of it at once, and nobody can help themselves any more."""
     by_key, direct = unsafe.settings_env("secret-key"), unsafe.settings_env("connection")
-    assert help_themselves(unsafe, BOB) == []
+    assert help_themselves(unsafe, BOB, 1_000_000) == []
     assert rows_of(unsafe, ADA) == ({ADA: 100, BOB: 1_000_000}, 11)
     # What the API's own cache doesn't know may be there all the same, so this is no certain no.
     assert tickctl("quota", "show", ADA, env=by_key).code == 5
@@ -67,11 +68,13 @@ def test_unsafe_project_becomes_a_safe_one(unsafe: StandIn, tickctl: Tickctl) ->
 
     checked = tickctl("schema", "check", env=direct)
     assert checked.code == 0, checked.out
-    assert help_themselves(unsafe, BOB) == [403, 403, 403]
-    assert rows_of(unsafe, ADA) == ({ADA: 100}, 11)
+    assert help_themselves(unsafe, BOB, 2_000_000) == [403, 403, 403]
+    # Who sees which profile is the project's own business.
+    assert rows_of(unsafe, ADA) == ({ADA: 100, BOB: 1_000_000}, 11)
     shown = tickctl("quota", "show", ADA, "--json", env=by_key).json
     assert (shown["daily_tick_limit"], shown["ticks_used"], shown["ticks_remaining"]) == (100, 11, 89)
-    granted = unsafe.rest("POST", "/rpc/consume_ticks", {"ticks": 89}, token=unsafe.token(ADA))
+    charge = {"ticks": 89, "charge_id": str(uuid.uuid4())}
+    granted = unsafe.rest("POST", "/rpc/consume_ticks", charge, token=unsafe.token(ADA))
     assert (granted["decision"], granted["ticks_remaining"]) == ("granted", 0)
     signed_up = unsafe.auth("POST", "/signup", {"email": "eve@example.com", "password": PASSWORD})
     assert signed_up["email"] == "eve@example.com"
