@@ -1,9 +1,9 @@
 """Measures what grows with every request and every day: rows and their indexes, one busy user, removing old days.
 
-100 000 charges are made by `consume_ticks` itself, called as the gateway does it (always with a request key and a
-digest), by eight pgbench clients for 5000 users at random; then the bytes of tables and indexes are divided by the
-rows. Commits are not flushed to disk, but where told. The busy user's requests compete for one row; that is compared
-with as many clients for different users.
+100 000 charges are made by `consume_ticks` itself, called as the gateway does it (always with a charge id and a refund
+digest, and every second time with a client's request key), by eight pgbench clients for 5000 users at random; then the
+bytes of tables and indexes are divided by the rows. Commits are not flushed to disk, but where told. The busy user's
+requests compete for one row; that is compared with as many clients for different users.
 
 Seven past days of the same users, with ten charges each, are then removed by the statements of docs/SCALING.md, and
 `consume_ticks` on a table of the days that is partitioned by month is compared with the table as it is.
@@ -20,7 +20,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import psycopg
-from bench_quota import CLIENTS, CONTEXT, in_transaction
+from bench_quota import CLIENTS, CONSUME, CONTEXT, DIGEST, in_transaction
 
 from tickctl.adapters.embedded import EmbeddedDatabase, Server
 from tickctl.adapters.embedded.binaries import find_binaries
@@ -45,8 +45,8 @@ PAST = """
 insert into public.user_daily_usage (user_id, usage_date, ticks_used)
 select p.user_id, t.usage_date - back, 10
 from public.profiles as p cross join tick.today as t cross join generate_series(401, 407) as back;
-insert into tick.charge (user_id, usage_date, ticks, request_key, request_digest, created_at)
-select d.user_id, d.usage_date, 1, gen_random_uuid(), repeat(md5(d.user_id::text), 2), d.usage_date
+insert into tick.charge (id, user_id, usage_date, ticks, created_at, refund_digest)
+select gen_random_uuid(), d.user_id, d.usage_date, 1, d.usage_date, sha256(d.user_id::text::bytea)
 from public.user_daily_usage as d cross join tick.today as t cross join generate_series(1, 10)
 where d.usage_date < t.usage_date;
 """
@@ -64,10 +64,14 @@ from generate_series(date_trunc('month', now() - interval '13 months'), now() + 
 insert into public.user_daily_usage select * from public.whole;
 grant select on public.user_daily_usage to authenticated;
 """
-CONSUME = "select * from public.consume_ticks(1, gen_random_uuid()::text, repeat('0123456789abcdef', 4));"
-MANY = in_transaction(CONSUME).replace("random(1, 10000)", f"random(1, {USERS})")
-ONE = f"\\set u 1\nbegin;\n{CONTEXT}\n{CONSUME}\ncommit;"
-TABLES = {"a user's day": "public.user_daily_usage", "a charge with a key": "tick.charge"}
+HALF_KEYED = f"{CONSUME}, case when random() < 0.5 then gen_random_uuid()::text end, '{DIGEST}');"
+MANY = in_transaction(HALF_KEYED).replace("random(1, 10000)", f"random(1, {USERS})")
+ONE = f"\\set u 1\nbegin;\n{CONTEXT}\n{HALF_KEYED}\ncommit;"
+TABLES = {
+    "a user's day": "public.user_daily_usage",
+    "a charge": "tick.charge",
+    "a client's request key": "tick.request",
+}
 
 
 def measure() -> Iterator[tuple[str, float, str]]:

@@ -20,7 +20,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeAlias
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import psycopg
 from psycopg import sql
@@ -60,20 +60,15 @@ select user_id, email, case when kind <> 1 then now() end, case when kind = 2 th
     now(), now()
 from public.crowd;
 insert into auth.sessions (id, user_id) select md5('session' || i)::uuid, user_id from public.crowd;
-insert into public.profiles (user_id, email, daily_tick_limit)
-select user_id, email, case kind when 3 then null when 4 then 0 else 1000000 end from public.crowd;
-insert into tick.flagged_user (user_id, list_key, unconfirmed, banned)
-select user_id, email, kind = 1, kind = 2 from public.crowd where kind in (1, 2);
+insert into public.profiles (user_id, daily_tick_limit)
+select user_id, case kind when 3 then null when 4 then 0 else 1000000 end from public.crowd;
 alter table public.user_daily_usage drop constraint user_daily_usage_pkey;
 insert into public.user_daily_usage (user_id, usage_date, ticks_used)
 select c.user_id, t.usage_date - back, case c.kind when 5 then 1000000 else c.i % 20 + 1 end
 from generate_series(29, 0, -1) as back cross join tick.today as t cross join public.crowd as c;
 alter table public.user_daily_usage add primary key (user_id, usage_date);
-insert into tick.exhaustion (user_id, usage_date, list_key)
-select d.user_id, d.usage_date, c.email
-from public.user_daily_usage as d join public.crowd as c using (user_id) where c.kind = 5;
-insert into tick.charge (user_id, usage_date, ticks, created_at)
-select d.user_id, d.usage_date, d.ticks_used, now()
+insert into tick.charge (id, user_id, usage_date, ticks, created_at)
+select gen_random_uuid(), d.user_id, d.usage_date, d.ticks_used, now()
 from public.user_daily_usage as d join tick.today as t using (usage_date);
 insert into tick.audit (at, action, actor, user_id, email, before, after)
 select now(), 'grant', 'postgres', user_id, email, '{{"ticks_granted": 0}}', '{{"ticks_granted": 1}}'
@@ -167,7 +162,9 @@ def _calls(functions: PostgresFunctions, owner: schema.Connection) -> Mapping[st
         return {"user_ref": f"{_md5(f'mail{number}')[:12]}@example.com"}
 
     return {
-        "consume_ticks": lambda n: functions.call("consume_ticks", {"ticks": 1}, caller=_user(n)),
+        "consume_ticks": lambda n: functions.call(
+            "consume_ticks", {"ticks": 1, "charge_id": str(uuid4())}, caller=_user(n)
+        ),
         "quota show, by e-mail": operator("tick_admin_show", by_email),
         "quota show, by id": operator("tick_admin_show", lambda n: {"user_ref": _uuid(f"user{n}")}),
         "users show": operator("tick_admin_overview", by_email),
@@ -193,6 +190,7 @@ def _upgrade(owner: schema.Connection) -> None:
 def _user(number: int) -> SignedInUser:
     claims = {
         "role": "authenticated",
+        "aud": "authenticated",
         "sub": _uuid(f"user{number}"),
         "session_id": _uuid(f"session{number}"),
     }
