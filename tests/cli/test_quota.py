@@ -86,7 +86,7 @@ def test_set_dry_run_changes_nothing(tickctl: Tickctl, user: str) -> None:
     result = tickctl("quota", "set", user, "7", "--dry-run")
     assert result.code == 0
     assert "would change" in result.err
-    assert "from 32 to 7" in result.err
+    assert "32 -> 7" in result.err
     assert tickctl("quota", "show", user, "--json").json["daily_tick_limit"] == 32
 
 

@@ -1,6 +1,7 @@
 """What operators read and change, and who counts as one."""
 
 import uuid
+from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
 
 import psycopg
@@ -656,3 +657,45 @@ def test_errors_tell_no_more_than_the_caller_gave(database: Database) -> None:
     with pytest.raises(TickctlError) as caught:
         QuotaAdmin(database.functions(), "x", caller=user.caller).show(other.id)
     assert "private" not in f"{caught.value.message} {caught.value.hint}"
+
+
+WRITES: dict[str, Callable[[QuotaAdmin, User, bool], object]] = {
+    "set_limit": lambda admin, user, dry_run: admin.set_limit(user.id, 7, dry_run=dry_run),
+    "set_limits": lambda admin, user, dry_run: admin.set_limits([(user.id, 7)], dry_run=dry_run),
+    "grant": lambda admin, user, dry_run: admin.grant(user.id, 7, dry_run=dry_run),
+    "reset": lambda admin, user, dry_run: admin.reset(user.id, dry_run=dry_run),
+    "add_admin": lambda admin, user, dry_run: admin.add_admin(user.id, dry_run=dry_run),
+}
+
+
+@pytest.mark.parametrize("name", WRITES)
+def test_a_dry_run_answers_as_the_write_does_and_keeps_nothing(database: Database, name: str) -> None:
+    """It is the write itself, taken back."""
+    user = database.add_user("somebody@example.com")
+    consume(database.functions(), user.caller, 3)
+    admin = database.admin()
+
+    def stored() -> list[object]:
+        with database.owner() as connection:
+            tables = ("public.profiles", "public.user_daily_usage", "tick.audit", "tick.admin")
+            return [connection.execute(f"select * from {table}".encode()).fetchall() for table in tables]
+
+    before = stored()
+    tried = WRITES[name](admin, user, True)
+    assert stored() == before
+    assert WRITES[name](admin, user, False) == tried
+    assert stored() != before
+
+
+def test_a_dry_run_meets_deferred_constraints(database: Database) -> None:
+    """They would refuse the write only at its end."""
+    user = database.add_user()
+    with database.owner() as connection:
+        connection.execute(
+            "create function public.no() returns trigger language plpgsql as"
+            " 'begin raise exception ''not on Fridays''; end'; create constraint trigger no"
+            " after update on public.profiles deferrable initially deferred for each row execute function public.no()"
+        )
+    for dry_run in (True, False):
+        with pytest.raises(TickctlError, match="not on Fridays"):
+            database.admin().set_limit(user.id, 7, dry_run=dry_run)

@@ -9,10 +9,10 @@ from tickctl.cli.confirm import AssumeYes, DryRun, confirm
 from tickctl.cli.quota import Reason, User
 from tickctl.cli.quota_lists import NdJson
 from tickctl.cli.run import IdentityName, Run, command
-from tickctl.errors import CredentialsRefusedError, InvalidInputError
+from tickctl.errors import CredentialsRefusedError
 
 if TYPE_CHECKING:
-    from tickctl.core.quota import UserOverview
+    from tickctl.core.quota import AdminChange
 
 
 def register(app: typer.Typer) -> None:
@@ -35,34 +35,29 @@ def add_admin(run: Run, user: User, reason: Reason = None, dry_run: DryRun = Fal
     """
     with open_admin(run) as admin:
         _require_more_than_a_token(admin)
-        found = admin.quotas.overview(user)
-        _require_known_person(found)
-        if dry_run:
-            changed = not _administers(admin, found)
-        else:
-            changed = admin.quotas.add_admin(found.quota.user_id, reason=reason).changed
-        done = "would make" if dry_run else "made"
-        plan = f"{done} {_name(found)} an administrator" if changed else f"{_name(found)} is an administrator already"
+        change = admin.quotas.add_admin(user, reason=reason, dry_run=dry_run)
+        name, done = change.email or change.user_id, "would make" if dry_run else "made"
+        plan = f"{done} {name} an administrator" if change.changed else f"{name} is an administrator already"
         run.output.notice(f"{plan} on {admin.target}")
-    _answer(run, found, administrator=True, changed=changed, dry_run=dry_run)
+    _answer(run, change, administrator=True, dry_run=dry_run)
 
 
 def remove_admin(run: Run, user: User, reason: Reason = None, dry_run: DryRun = False, yes: AssumeYes = False) -> None:
     """Let a user administer no longer; it holds at once, also for tokens that were issued before."""
     with open_admin(run) as admin:
         _require_more_than_a_token(admin)
-        found = admin.quotas.overview(user)
-        changed = _administers(admin, found)
-        plan = f"take the rights of an administrator from {_name(found)} on {admin.target}"
-        if not changed:
-            run.output.notice(f"{_name(found)} is no administrator on {admin.target}")
+        change = admin.quotas.remove_admin(user, reason=reason, dry_run=True)
+        name = change.email or change.user_id
+        plan = f"take the rights of an administrator from {name} on {admin.target}"
+        if not change.changed:
+            run.output.notice(f"{name} is no administrator on {admin.target}")
         elif dry_run:
             run.output.notice(f"would {plan}")
         else:
             confirm(plan, assume_yes=yes)
-            changed = admin.quotas.remove_admin(found.quota.user_id, reason=reason).changed
+            change = admin.quotas.remove_admin(change.user_id, reason=reason)
             run.output.notice(f"done: {plan}")
-    _answer(run, found, administrator=False, changed=changed, dry_run=dry_run)
+    _answer(run, change, administrator=False, dry_run=dry_run)
 
 
 def list_admins(run: Run, ndjson: NdJson = False) -> None:
@@ -93,31 +88,12 @@ def _require_more_than_a_token(admin: AdminSession) -> None:
         )
 
 
-def _require_known_person(user: "UserOverview") -> None:
-    """Refuse what the database would refuse, so that a dry run shows it as well."""
-    if user.is_anonymous:
-        raise InvalidInputError("an anonymous user can't be an administrator", hint="let them sign up by e-mail")
-    if user.quota.email is not None and user.email_confirmed_at is None:
-        raise InvalidInputError(
-            "a user whose e-mail is not confirmed can't be an administrator: it may be another person's address",
-            hint="'tickctl users resend-confirmation' sends the mail again",
-        )
-
-
-def _administers(admin: AdminSession, user: "UserOverview") -> bool:
-    return any(each.user_id == user.quota.user_id for each in admin.quotas.admins())
-
-
-def _name(user: "UserOverview") -> str:
-    return user.quota.email or user.quota.user_id
-
-
-def _answer(run: Run, user: "UserOverview", *, administrator: bool, changed: bool, dry_run: bool) -> None:
+def _answer(run: Run, change: "AdminChange", *, administrator: bool, dry_run: bool) -> None:
     fields = {
-        "user_id": user.quota.user_id,
-        "email": user.quota.email,
+        "user_id": change.user_id,
+        "email": change.email,
         "administrator": administrator,
-        "changed": changed,
+        "changed": change.changed,
         "dry_run": dry_run,
     }
     if run.json:

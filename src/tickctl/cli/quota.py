@@ -58,25 +58,20 @@ def set_limit(
     new_limit = limit_argument(limit)
     expected = limit_argument(expect) if expect is not None else None
     with open_quotas(run) as (quotas, target):
-        if dry_run:
-            state = quotas.show(user)
-            if expect is not None and state.daily_tick_limit != expected:
-                raise _conflict(state.daily_tick_limit)
-            plan = f"limit of {state.email} from {limit_text(state.daily_tick_limit)} to {limit_text(new_limit)}"
-            run.output.notice(f"would change on {target}: {plan}")
-            previous = state.daily_tick_limit
-        else:
-            change = quotas.set_limit(
-                user, new_limit, reason=reason, check_expected=expect is not None, expected_limit=expected
-            )
-            if change.conflict:
-                raise _conflict(change.previous_limit)
-            state, previous = change.state, change.previous_limit
-            done = "changed" if change.changed else "nothing to change"
-            run.output.notice(
-                f"{done} on {target}: limit of {state.email} {limit_text(previous)} -> {limit_text(new_limit)}"
-            )
-    _answer(run, state, previous=previous)
+        change = quotas.set_limit(
+            user,
+            new_limit,
+            reason=reason,
+            check_expected=expect is not None,
+            expected_limit=expected,
+            dry_run=dry_run,
+        )
+        if change.conflict:
+            raise _conflict(change.previous_limit)
+        done = ("would change" if dry_run else "changed") if change.changed else "nothing to change"
+        limits = f"{limit_text(change.previous_limit)} -> {limit_text(new_limit)}"
+        run.output.notice(f"{done} on {target}: limit of {change.state.email} {limits}")
+    _answer(run, change.state, previous=change.previous_limit)
 
 
 def grant(
@@ -88,12 +83,9 @@ def grant(
 ) -> None:
     """Add ticks to a user's allowance for today only."""
     with open_quotas(run) as (quotas, target):
-        if dry_run:
-            state = quotas.show(user)
-            run.output.notice(f"would grant on {target}: {ticks} ticks for {state.usage_date} to {state.email}")
-        else:
-            state = quotas.grant(user, ticks, reason=reason)
-            run.output.notice(f"granted on {target}: {ticks} ticks for {state.usage_date} to {state.email}")
+        state = quotas.grant(user, ticks, reason=reason, dry_run=dry_run)
+        done = "would grant" if dry_run else "granted"
+        run.output.notice(f"{done} on {target}: {ticks} ticks for {state.usage_date} to {state.email}")
     if state.daily_tick_limit is None:
         run.output.notice("the user is unlimited anyway")
     elif state.daily_tick_limit == 0:
@@ -106,12 +98,10 @@ def reset(run: Run, user: User, reason: Reason = None, dry_run: DryRun = False, 
     with open_quotas(run) as (quotas, target):
         state = quotas.show(user)
         plan = f"set today's usage of {state.email} from {state.ticks_used} to 0 on {target}"
-        if dry_run:
-            run.output.notice(f"would {plan}")
-        else:
+        if not dry_run:
             confirm(plan, assume_yes=yes)
-            state = quotas.reset(user, reason=reason)
-            run.output.notice(f"done: {plan}")
+        state = quotas.reset(user, reason=reason, dry_run=dry_run)
+        run.output.notice(f"would {plan}" if dry_run else f"done: {plan}")
     _answer(run, state)
 
 

@@ -53,13 +53,16 @@ def import_limits(
     with open_quotas(run) as (quotas, target):
         plan, unchanged = _plan(run, quotas, rows)
         what = f"change {len(plan)} limits on {target} ({unchanged} already as in the file)"
-        if dry_run or not plan:
-            run.output.notice(f"would {what}" if dry_run else f"nothing to do on {target}: all limits as in the file")
-            changed = 0
-        else:
+        if plan and not dry_run:
             confirm(what, assume_yes=yes)
-            changed = _write(run, quotas, plan, reason)
+        written = _write(run, quotas, plan, reason, dry_run=dry_run)
+        changed = 0 if dry_run else written
+        if dry_run:
+            run.output.notice(f"would {what}")
+        elif plan:
             run.output.notice(f"changed {changed} limits on {target}")
+        else:
+            run.output.notice(f"nothing to do on {target}: all limits as in the file")
     counts = {"rows": len(rows), "planned": len(plan), "changed": changed, "unchanged": unchanged, "dry_run": dry_run}
     if run.json:
         run.output.document(counts)
@@ -152,16 +155,19 @@ def _plan(run: Run, quotas: "QuotaAdmin", rows: "list[LimitRow]") -> "tuple[list
     return plan, unchanged
 
 
-def _write(run: Run, quotas: "QuotaAdmin", plan: list[tuple[str, int | None]], reason: str | None) -> int:
+def _write(
+    run: Run, quotas: "QuotaAdmin", plan: list[tuple[str, int | None]], reason: str | None, *, dry_run: bool
+) -> int:
     changed = 0
     try:
-        with run.output.progress("setting limits", len(plan)) as advance:
+        with run.output.progress("trying limits" if dry_run else "setting limits", len(plan)) as advance:
             for start in range(0, len(plan), CHUNK):
                 chunk = plan[start : start + CHUNK]
-                changed += sum(result.changed for result in quotas.set_limits(chunk, reason=reason))
+                changed += sum(result.changed for result in quotas.set_limits(chunk, reason=reason, dry_run=dry_run))
                 advance(len(chunk))
     except BaseException:
-        run.output.warning(f"stopped after {changed} of {len(plan)} changes; the same command does the rest")
+        if not dry_run:
+            run.output.warning(f"stopped after {changed} of {len(plan)} changes; the same command does the rest")
         raise
     return changed
 

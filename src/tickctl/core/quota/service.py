@@ -124,6 +124,9 @@ def my_ticks(functions: SqlFunctions, caller: Caller) -> QuotaState:
 class QuotaAdmin:
     """The operator's calls. A `user_ref` is a user id or an e-mail in any case.
 
+    With `dry_run` a change is carried out, with the project's own triggers, and taken back; answer and errors are those
+    of the real one.
+
     All raise `CredentialsRefusedError` for callers who are no administrators; those that take a `user_ref` raise
     `NotFoundError` with near matches, and `ConflictError` for an e-mail that several users have.
 
@@ -193,6 +196,7 @@ class QuotaAdmin:
         reason: str | None = None,
         check_expected: bool = False,
         expected_limit: int | None = None,
+        dry_run: bool = False,
     ) -> LimitChange:
         """Set a user's limit per day: 0…10⁹, `None` for unlimited.
 
@@ -202,16 +206,16 @@ class QuotaAdmin:
             "new_limit": limit,
             "check_expected": check_expected,
             "expected_limit": expected_limit,
-            **self._labels(reason),
+            **self._labels(reason, dry_run=dry_run),
         }
         return LimitChange.from_row(self._one("tick_admin_set_limit", user_ref, arguments))
 
     def set_limits(
-        self, limits: Sequence[tuple[str, int | None]], *, reason: str | None = None
+        self, limits: Sequence[tuple[str, int | None]], *, reason: str | None = None, dry_run: bool = False
     ) -> tuple[ImportedLimit, ...]:
         """Set the limits of up to 1000 users, given by id, all or none; the answer is in the order of the ids."""
         entries = [{"user_id": user_id, "daily_tick_limit": limit} for user_id, limit in limits]
-        arguments: JsonObject = {"entries": entries, **self._labels(reason)}
+        arguments: JsonObject = {"entries": entries, **self._labels(reason, dry_run=dry_run)}
         return tuple(ImportedLimit.from_row(row) for row in self._call("tick_admin_set_limits", arguments))
 
     def resolve(self, user_refs: Sequence[str]) -> tuple[ResolvedUser, ...]:
@@ -219,14 +223,14 @@ class QuotaAdmin:
         rows = self._call("tick_admin_resolve", {"user_refs": user_refs})
         return tuple(ResolvedUser.from_row(row) for row in rows)
 
-    def grant(self, user_ref: str, ticks: int, *, reason: str | None = None) -> QuotaState:
+    def grant(self, user_ref: str, ticks: int, *, reason: str | None = None, dry_run: bool = False) -> QuotaState:
         """Add 1…10⁹ ticks to a user's allowance of today."""
-        arguments: JsonObject = {"ticks": ticks, **self._labels(reason)}
+        arguments: JsonObject = {"ticks": ticks, **self._labels(reason, dry_run=dry_run)}
         return QuotaState.from_row(self._one("tick_admin_grant", user_ref, arguments))
 
-    def reset(self, user_ref: str, *, reason: str | None = None) -> QuotaState:
+    def reset(self, user_ref: str, *, reason: str | None = None, dry_run: bool = False) -> QuotaState:
         """Set what a user has used today back to 0; what was granted stays."""
-        return QuotaState.from_row(self._one("tick_admin_reset", user_ref, self._labels(reason)))
+        return QuotaState.from_row(self._one("tick_admin_reset", user_ref, self._labels(reason, dry_run=dry_run)))
 
     def history(self, user_ref: str, days: int = 30) -> tuple[DayUsage, ...]:
         """Return each of the last 1…366 days, oldest first, today last."""
@@ -257,7 +261,7 @@ class QuotaAdmin:
         """Return the signed-in users who may administer, the one who was added first at the beginning."""
         return tuple(Administrator.from_row(row) for row in self._call("tick_admin_members", {}))
 
-    def add_admin(self, user_ref: str, *, reason: str | None = None) -> AdminChange:
+    def add_admin(self, user_ref: str, *, reason: str | None = None, dry_run: bool = False) -> AdminChange:
         """Let a user administer when signed in.
 
         Raises:
@@ -265,14 +269,14 @@ class QuotaAdmin:
                 connection, so that a stolen token can't make itself permanent.
             InvalidInputError: the user is anonymous or deleted, or the e-mail is not confirmed.
         """
-        return AdminChange.from_row(self._one("tick_admin_add", user_ref, self._labels(reason)))
+        return AdminChange.from_row(self._one("tick_admin_add", user_ref, self._labels(reason, dry_run=dry_run)))
 
-    def remove_admin(self, user_ref: str, *, reason: str | None = None) -> AdminChange:
+    def remove_admin(self, user_ref: str, *, reason: str | None = None, dry_run: bool = False) -> AdminChange:
         """Let a user administer no longer, from this moment on; as to rights, see `add_admin`."""
-        return AdminChange.from_row(self._one("tick_admin_remove", user_ref, self._labels(reason)))
+        return AdminChange.from_row(self._one("tick_admin_remove", user_ref, self._labels(reason, dry_run=dry_run)))
 
-    def _labels(self, reason: str | None) -> JsonObject:
-        return {"reason": reason, "operator": self._operator}
+    def _labels(self, reason: str | None, *, dry_run: bool) -> JsonObject:
+        return {"reason": reason, "operator": self._operator, "dry_run": dry_run}
 
     def _call(self, name: str, arguments: JsonObject) -> Rows:
         return self._functions.call(name, arguments, caller=self._caller)

@@ -34,7 +34,11 @@ begin
     into answer.user_id, answer.email, problem
     from auth.users as u where u.id = tick.user_named(user_ref);
     if problem is not null then
-        raise exception '%', problem using errcode = '22023';
+        raise exception '%', problem using errcode = '22023', hint = case
+            when problem like '%anonymous%' then 'Let them sign up by e-mail.'
+            when problem like '%e-mail%' then 'The address may be another person''s; `tickctl users resend-confirmation`'
+                ' sends the mail again.'
+            else '' end;
     end if;
     insert into tick.admin (user_id, added_at)
     select answer.user_id, now.moment from tick.clock as now

@@ -65,47 +65,135 @@ returns tick.user_state
 language plpgsql stable set search_path = pg_catalog, pg_temp
 as $$ begin return tick.admin_user(user_ref, session_id); end $$;
 
-create or replace function public.tick_admin_set_limit(
-    user_ref text, new_limit integer, reason text default null, operator text default null,
-    check_expected boolean default false, expected_limit integer default null
-) returns tick.limit_change
-language plpgsql volatile set search_path = pg_catalog, pg_temp
-as $$
-begin
-    return tick.admin_set_limit(user_ref, new_limit, reason, operator, check_expected, expected_limit);
-end
-$$;
-
-create or replace function public.tick_admin_set_limits(
-    entries jsonb, reason text default null, operator text default null
-) returns setof tick.limit_outcome
-language plpgsql volatile set search_path = pg_catalog, pg_temp
-as $$ begin return query select * from tick.admin_set_limits(entries, reason, operator); end $$;
-
-create or replace function public.tick_admin_grant(
-    user_ref text, ticks integer, reason text default null, operator text default null
-) returns tick.quota_state
-language plpgsql volatile set search_path = pg_catalog, pg_temp
-as $$ begin return tick.admin_grant(user_ref, ticks, reason, operator); end $$;
-
-create or replace function public.tick_admin_reset(
-    user_ref text, reason text default null, operator text default null
-) returns tick.quota_state
-language plpgsql volatile set search_path = pg_catalog, pg_temp
-as $$ begin return tick.admin_reset(user_ref, reason, operator); end $$;
-
 create or replace function public.tick_admin_members() returns setof tick.administrator
 language plpgsql stable set search_path = pg_catalog, pg_temp
 as $$ begin return query select * from tick.admin_members(); end $$;
 
+-- Each write can be tried: it is carried out, with all triggers and constraints, and taken back; the answer is as if it
+-- stood.
+
+create or replace function public.tick_admin_set_limit(
+    user_ref text, new_limit integer, reason text default null, operator text default null,
+    check_expected boolean default false, expected_limit integer default null,
+    dry_run boolean default false
+) returns tick.limit_change
+language plpgsql volatile set search_path = pg_catalog, pg_temp
+as $$
+declare
+    answer tick.limit_change;
+begin
+    answer := tick.admin_set_limit(user_ref, new_limit, reason, operator, check_expected, expected_limit);
+    if dry_run is not false then
+        set constraints all immediate;
+        raise exception 'not to be kept' using errcode = 'TICK0';
+    end if;
+    return answer;
+exception
+    when sqlstate 'TICK0' then
+        return answer;
+end
+$$;
+
+create or replace function public.tick_admin_set_limits(
+    entries jsonb, reason text default null, operator text default null, dry_run boolean default false
+) returns setof tick.limit_outcome
+language plpgsql volatile set search_path = pg_catalog, pg_temp
+as $$
+declare
+    answers tick.limit_outcome[];
+begin
+    answers := array(select o from tick.admin_set_limits(entries, reason, operator) as o);
+    if dry_run is not false then
+        set constraints all immediate;
+        raise exception 'not to be kept' using errcode = 'TICK0';
+    end if;
+    return query select * from unnest(answers);
+exception
+    when sqlstate 'TICK0' then
+        return query select * from unnest(answers);
+end
+$$;
+
+create or replace function public.tick_admin_grant(
+    user_ref text, ticks integer, reason text default null, operator text default null,
+    dry_run boolean default false
+) returns tick.quota_state
+language plpgsql volatile set search_path = pg_catalog, pg_temp
+as $$
+declare
+    answer tick.quota_state;
+begin
+    answer := tick.admin_grant(user_ref, ticks, reason, operator);
+    if dry_run is not false then
+        set constraints all immediate;
+        raise exception 'not to be kept' using errcode = 'TICK0';
+    end if;
+    return answer;
+exception
+    when sqlstate 'TICK0' then
+        return answer;
+end
+$$;
+
+create or replace function public.tick_admin_reset(
+    user_ref text, reason text default null, operator text default null,
+    dry_run boolean default false
+) returns tick.quota_state
+language plpgsql volatile set search_path = pg_catalog, pg_temp
+as $$
+declare
+    answer tick.quota_state;
+begin
+    answer := tick.admin_reset(user_ref, reason, operator);
+    if dry_run is not false then
+        set constraints all immediate;
+        raise exception 'not to be kept' using errcode = 'TICK0';
+    end if;
+    return answer;
+exception
+    when sqlstate 'TICK0' then
+        return answer;
+end
+$$;
+
 create or replace function public.tick_admin_add(
-    user_ref text, reason text default null, operator text default null
+    user_ref text, reason text default null, operator text default null,
+    dry_run boolean default false
 ) returns tick.admin_change
 language plpgsql volatile set search_path = pg_catalog, pg_temp
-as $$ begin return tick.admin_add(user_ref, reason, operator); end $$;
+as $$
+declare
+    answer tick.admin_change;
+begin
+    answer := tick.admin_add(user_ref, reason, operator);
+    if dry_run is not false then
+        set constraints all immediate;
+        raise exception 'not to be kept' using errcode = 'TICK0';
+    end if;
+    return answer;
+exception
+    when sqlstate 'TICK0' then
+        return answer;
+end
+$$;
 
 create or replace function public.tick_admin_remove(
-    user_ref text, reason text default null, operator text default null
+    user_ref text, reason text default null, operator text default null,
+    dry_run boolean default false
 ) returns tick.admin_change
 language plpgsql volatile set search_path = pg_catalog, pg_temp
-as $$ begin return tick.admin_remove(user_ref, reason, operator); end $$;
+as $$
+declare
+    answer tick.admin_change;
+begin
+    answer := tick.admin_remove(user_ref, reason, operator);
+    if dry_run is not false then
+        set constraints all immediate;
+        raise exception 'not to be kept' using errcode = 'TICK0';
+    end if;
+    return answer;
+exception
+    when sqlstate 'TICK0' then
+        return answer;
+end
+$$;
