@@ -276,7 +276,8 @@ class QuotaAdmin:
         return AdminChange.from_row(self._one("tick_admin_remove", user_ref, self._labels(reason, dry_run=dry_run)))
 
     def _labels(self, reason: str | None, *, dry_run: bool) -> JsonObject:
-        return {"reason": reason, "operator": self._operator, "dry_run": dry_run}
+        labels: JsonObject = {"reason": reason, "operator": self._operator}
+        return {**labels, "dry_run": True} if dry_run else labels
 
     def _call(self, name: str, arguments: JsonObject) -> Rows:
         return self._functions.call(name, arguments, caller=self._caller)
