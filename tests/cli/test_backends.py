@@ -155,7 +155,9 @@ def test_limits_are_set_and_shown(operator: Operator) -> None:
     assert without_id(operator("quota", "set", email, "50", "--reason", "beta tester").json) == changed
     conflict = operator("quota", "set", email, "60", "--expect", "32")
     assert (conflict.code, conflict.error["code"], conflict.out) == (7, "conflict", "")
-    assert without_id(operator("quota", "set", email, "60", "--dry-run").json) == changed | {"previous": 50}
+    tried = today(email, daily_tick_limit=60, ticks_remaining=60, previous=50)
+    assert without_id(operator("quota", "set", email, "60", "--dry-run").json) == tried
+    assert operator("quota", "show", email).json["daily_tick_limit"] == 50
     (entry,) = operator("quota", "audit-log", "--user", email).json["entries"]
     assert (entry["action"], entry["reason"]) == ("set_limit", "beta tester")
     assert (entry["before"], entry["after"]) == ({"daily_tick_limit": 32}, {"daily_tick_limit": 50})

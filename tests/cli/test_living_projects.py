@@ -52,13 +52,14 @@ def test_a_user_without_a_profile_has_limits_all_the_same(operate: Operate, bare
 def test_what_the_project_s_trigger_raises_is_its_own(
     operate: Operate, bare_database: Database, limit: str, code: int, error: str, words: list[str], hint: str | None
 ) -> None:
-    """Its message and hint, its name, and an exit code that doesn't speak of tickctl's schema or the network."""
+    """Also in a dry run: its message, hint and name, and an exit code that blames neither tickctl nor the network."""
     user = bare_database.add_user(USER)
     bare_database.run(f"insert into public.profiles (id) values ('{user.id}')")
     assert operate("quota", "set", USER, "76").code == 0
-    result = operate("quota", "set", USER, limit)
-    assert (result.code, result.out, result.error["code"]) == (code, "", error)
-    assert [word for word in words if word not in str(result.error["message"])] == []
-    assert "schema apply" not in result.err
-    assert hint is None or result.error["hint"] == hint
+    for options in (["--dry-run"], []):
+        result = operate("quota", "set", USER, limit, *options)
+        assert (result.code, result.out, result.error["code"]) == (code, "", error)
+        assert [word for word in words if word not in str(result.error["message"])] == []
+        assert "schema apply" not in result.err
+        assert hint is None or result.error["hint"] == hint
     assert operate("quota", "show", USER).json["daily_tick_limit"] == 76
