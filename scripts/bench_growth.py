@@ -20,7 +20,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import psycopg
-from bench_quota import CLIENTS, CONSUME, CONTEXT, DIGEST, in_transaction
+from bench_quota import CLIENTS, CONSUME, CONTEXT, DIGEST, ID, USER, in_transaction
 
 from tickctl.adapters.embedded import EmbeddedDatabase, Server
 from tickctl.adapters.embedded.binaries import find_binaries
@@ -64,9 +64,9 @@ from generate_series(date_trunc('month', now() - interval '13 months'), now() + 
 insert into public.user_daily_usage select * from public.whole;
 grant select on public.user_daily_usage to authenticated;
 """
-HALF_KEYED = f"{CONSUME}, case when random() < 0.5 then gen_random_uuid()::text end, '{DIGEST}');"
+HALF_KEYED = f"{CONSUME}, case when random() < 0.5 then {ID} end, '{DIGEST}');"
 MANY = in_transaction(HALF_KEYED).replace("random(1, 10000)", f"random(1, {USERS})")
-ONE = f"\\set u 1\nbegin;\n{CONTEXT}\n{HALF_KEYED}\ncommit;"
+ONE = f"{USER}\n\\set u 1\nbegin;\n{CONTEXT}\n{HALF_KEYED}\ncommit;"
 TABLES = {
     "a user's day": "public.user_daily_usage",
     "a charge": "tick.charge",

@@ -45,7 +45,11 @@ with (fillfactor = 70);
 insert into public.bare select id, (now() at time zone 'UTC')::date, 0 from auth.users;
 grant all on public.bare to authenticated, authenticator;
 """  # noqa: S608 - a constant
-USER = rf"\set u random(1, {USERS})"
+# The user, and the two halves of an id that the caller makes.
+USER = rf"""\set u random(1, {USERS})
+\set a random(1, 9223372036854775807)
+\set b random(1, 9223372036854775807)"""
+ID = "(lpad(to_hex(:a::bigint), 16, '0') || lpad(to_hex(:b::bigint), 16, '0'))"
 CONTEXT = (
     "select set_config('search_path', '\"public\", \"public\"', true), set_config('role', 'authenticated', true),"
     ' set_config(\'request.jwt.claims\', format(\'{"role":"authenticated","aud":"authenticated",'
@@ -57,7 +61,7 @@ UPSERT = (
     " on conflict (user_id, usage_date) do update set used = bare.used + 1 returning used;"
 )
 DIGEST = "0123456789abcdef" * 4
-CONSUME = f"select * from public.consume_ticks(1, gen_random_uuid(), '{DIGEST}'"  # noqa: S608 - a constant
+CONSUME = f"select * from public.consume_ticks(1, {ID}::uuid, '{DIGEST}'"  # noqa: S608 - a constant
 
 
 def in_transaction(work: str) -> str:
@@ -67,7 +71,7 @@ def in_transaction(work: str) -> str:
 
 SCRIPTS = {
     "consume": in_transaction(f"{CONSUME});"),
-    "keyed": in_transaction(f"{CONSUME}, gen_random_uuid()::text, '{DIGEST}');"),
+    "keyed": in_transaction(f"{CONSUME}, {ID}, '{DIGEST}');"),
     "upsert": in_transaction(UPSERT),
     "alone": f"{USER}\n{UPSERT}",
 }

@@ -81,7 +81,6 @@ PRIVATE = [
     "select * from tick.today",
     "select tick.list_source('all')",
     "select tick.store_limit(auth.uid(), 9)",
-    "select tick.take_key(auth.uid(), 'k', 'd', '2026-11-23', gen_random_uuid())",
     "select tick.profile_key()",
     "select tick.undoable('a', 'b', 'c')",
     "select tick.raise_for_project('P0001', 'a', 'b', 'c', 'd')",

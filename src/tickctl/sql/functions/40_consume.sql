@@ -13,25 +13,6 @@ exception
 end
 $$;
 
--- Takes the key for a charge; false where another charge has it. A key whose charge has been removed since, as old ones
--- are, is freed for the next round: looked at only afterwards, so that a charge that has just been made is seen.
-create or replace function tick.take_key(whose uuid, key text, digest text, day date, charge uuid) returns boolean
-language plpgsql volatile set search_path = pg_catalog, pg_temp
-as $$
-begin
-    insert into tick.request (user_id, request_key, request_digest, usage_date, charge_id)
-    values (whose, key, digest, day, charge)
-    on conflict do nothing;
-    if found then
-        return true;
-    end if;
-    delete from tick.request as r
-    where r.user_id = whose and r.request_key = key
-        and not exists (select from tick.charge as c where c.id = r.charge_id);
-    return false;
-end
-$$;
-
 -- Says which argument of consume_ticks is out of range; to users alone.
 create or replace function tick.refuse_arguments(charge uuid, key text, digest text) returns void
 language plpgsql stable set search_path = pg_catalog, pg_temp
@@ -53,7 +34,7 @@ $$;
 -- and its charge recorded. A refusal writes nothing. A cost of null asks for the day alone.
 --
 -- A charge with this id is the caller's own lost answer, one with this key an earlier request; they are looked up only
--- where they can matter, which for the id is a refusal, and a grant that is known to be repeated.
+-- where they can matter: at a refusal, and when a grant has met them.
 --
 -- Each round looks once, so that all it decides on is one snapshot. A grant then has to stand while counting: the guarded
 -- UPDATE is the only statement that counts, and it sees the row as it is at that moment. When it finds that others were
@@ -87,7 +68,7 @@ declare
 begin
     if carry_out is true and (
         charge is null or key = '' or octet_length(key) > 1020 or length(key) > 255 or octet_length(digest) > 128
-        or octet_length(refund_digest) <> 64 or refund_digest !~ '^[0-9a-f]{64}$'
+        or octet_length(refund_digest) <> 64
     ) then
         perform tick.refuse_arguments(charge, key, digest);
     end if;
@@ -121,7 +102,7 @@ begin
         if carry_out is true and (cost between 1 and largest_cost) is not true then
             raise exception 'ticks must be from 1 to %', largest_cost using errcode = '22023';
         elsif decision in ('cost_exceeds_limit', 'quota_exhausted')
-            or decision = 'granted' and (key is not null or is_repeated)
+            or decision = 'granted' and is_repeated
         then
             select c.id, case
                     -- What was given back has no key any more.
@@ -150,7 +131,21 @@ begin
             perform tick.open_day(whose, day);
         end if;
 
-        if key is null or tick.take_key(whose, key, digest, day, charge) then
+        is_repeated := false;
+        if key is not null then
+            insert into tick.request (user_id, request_key, request_digest, usage_date, charge_id)
+            values (whose, key, digest, day, charge)
+            on conflict do nothing;
+            is_repeated := not found;
+            if is_repeated then
+                -- A key whose charge has been removed since, as old ones are, is free; looked at only now, so that a
+                -- charge that has just been made is seen.
+                delete from tick.request as r
+                where r.user_id = whose and r.request_key = key
+                    and not exists (select from tick.charge as c where c.id = r.charge_id);
+            end if;
+        end if;
+        if not is_repeated then
             insert into tick.charge (id, user_id, usage_date, ticks, created_at, refund_digest)
             values (charge, whose, day, cost, moment, decode(refund_digest, 'hex'))
             on conflict do nothing;
@@ -171,9 +166,8 @@ begin
             else
                 is_repeated := true;
             end if;
-            delete from tick.request as r
-            where r.user_id = whose and r.request_key = key and r.charge_id = charge
-                and not exists (select from tick.charge as c where c.id = charge);
+            -- Taken by this round.
+            delete from tick.request as r where r.user_id = whose and r.request_key = key;
         end if;
         rounds := rounds + 1;
         if rounds > 8 then
