@@ -123,8 +123,8 @@ select t.name, format('%s.%I is %s from now on, no longer %s%s', t.name, a.attna
             else 'btrim(%1$I::text, E'' \t\n\r'')::' || w.type
         end, a.attname, s.time_zone)
     ), format('alter table %1$s alter %2$I drop default, alter %2$I type %3$s using %2$I::text::%3$s', t.name, a.attname,
-        format_type(a.atttypid, a.atttypmod)) || coalesce(format(', alter %I set default %s', a.attname,
-            pg_get_expr(d.adbin, d.adrelid)), '')),
+        format_type(a.atttypid, a.atttypmod))
+        || coalesce(format(', alter %I set default ', a.attname) || pg_get_expr(d.adbin, d.adrelid), '')),
     u.names is null, u.names
 from public_table as t
 cross join tick.settings as s
