@@ -134,7 +134,6 @@ def test_options_change_objects_of_the_project(
     with connected(bare_database) as connection:
         connection.execute(
             "alter table public.profiles disable row level security;"
-            " revoke all on public.profiles from anon, authenticated;"
             " create function public.set_my_limit(n integer) returns void language sql security definer as"
             " 'update public.profiles set daily_tick_limit = n where id = auth.uid()'"
         )

@@ -55,9 +55,9 @@ def test_json_has_the_documented_fields(tickctl: Tickctl, env: dict[str, str]) -
     }
     first = answer["findings"][0]
     assert first == {
-        "id": "version-newer",
+        "id": "installed",
         "part": "catalogue",
-        "title": "no newer version of tickctl has set it up",
+        "title": "nothing of tickctl is missing",
         "result": "ok",
         "detail": None,
         "mend": None,

@@ -31,6 +31,7 @@ def look(trial: Trial) -> Iterator[Finding]:
     sources = files(connection, hook=False)
     file_list = as_json(sources)
     is_hooked = any(file.name.startswith("optional/") for file in sources)
+    is_installed = True
     for requirement in all_requirements():
         if requirement.kind in _NOT_ASKED or (requirement.kind == "hook" and not is_hooked):
             continue
@@ -42,9 +43,12 @@ def look(trial: Trial) -> Iterator[Finding]:
             yield _unknown(requirement, f"{error.diag.message_primary} (SQLSTATE {error.sqlstate})")
             continue
         if isinstance(violations, Absent):
-            if requirement.kind not in _NOTES:
+            # Of what isn't there nothing can be told; that it isn't there has been told.
+            if requirement.kind not in _NOTES and is_installed:
                 yield _unknown(requirement, violations.message)
-        elif violations or requirement.kind not in _NOTES:
+            continue
+        is_installed = is_installed and not any(violation.object == "schema tick" for violation in violations)
+        if violations or requirement.kind not in _NOTES:
             yield _finding(requirement, list(violations))
 
 
@@ -73,9 +77,9 @@ def _fix(requirement: Requirement, violations: list[Violation]) -> str | None:
     fixes = [violation.fix for violation in violations if violation.fix]
     if requirement.id not in OPTIONS:
         return joined(fixes) or None
-    dependants = [violation.dependants for violation in violations if violation.dependants]
-    if dependants:
-        return f"{joined(fixes)}, once nothing depends on it any more: {joined(dependants)}"
+    blocking = [violation.dependants for violation in violations if violation.dependants and not violation.ours]
+    if blocking:
+        return f"{joined(fixes)}, once nothing depends on it any more: {joined(blocking)}"
     return f"{APPLY} {OPTIONS[requirement.id]}, which runs: {joined(fixes)}"
 
 

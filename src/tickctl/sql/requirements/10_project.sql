@@ -59,6 +59,15 @@ from (
 ) as r (object, allowed, lacks)
 where not r.allowed;
 
+-- name: installed
+-- title: nothing of tickctl is missing
+-- kind: install
+select 'schema tick', 'tables, functions and policies of tickctl', null, true, null where to_regclass('tick.migration') is null
+union all
+select 'public.' || t.name, 'table public.' || t.name, null, true, null
+from unnest(array['profiles', 'user_daily_usage']) as t (name)
+where to_regclass('public.' || t.name) is null;
+
 -- name: version-newer
 -- title: no newer version of tickctl has set it up
 -- kind: newer
@@ -94,15 +103,6 @@ from (
 ) as t
 where t.relkind <> 'r' or t.relpersistence = 't'
     or exists (select from pg_catalog.pg_inherits as i where t.oid in (i.inhrelid, i.inhparent));
-
--- name: installed
--- title: the schema is installed
--- kind: install
-select 'schema tick', 'tables, functions and policies of tickctl', null, true, null where to_regclass('tick.migration') is null
-union all
-select 'public.' || t.name, 'table public.' || t.name, null, true, null
-from unnest(array['profiles', 'user_daily_usage']) as t (name)
-where to_regclass('public.' || t.name) is null;
 
 -- name: version
 -- title: the schema is that of this version of tickctl

@@ -7,11 +7,11 @@
 select t.name, 'row-level security is off on public.profiles: requests read and write the rows of others as far as grants allow',
     format('alter table public.profiles enable row level security; create policy profiles_read_own on public.profiles'
         ' for select to authenticated using ((select auth.uid()) = %I)', tick.profile_key()),
-    u.names is null, u.names
+    u.is_allowed, u.names
 from public_table as t
 cross join lateral (
-    -- Whatever runs with the rights of a role that row-level security binds.
-    select string_agg(x.name, ', ' order by x.name) as names
+    -- Whatever runs with the rights of a role that row-level security binds. Sign-ups would end.
+    select string_agg(x.name, ', ' order by x.name) as names, coalesce(bool_and(x.name !~ '^trigger '), true) as is_allowed
     from (
         select format('trigger %s on auth.users, which runs %s as supabase_auth_admin', g.tgname, f.name) as name
         from pg_catalog.pg_trigger as g
