@@ -45,7 +45,10 @@ begin
             select case when p.prorettype = 'trigger'::regtype then 2 else 3 end, p.oid::regprocedure::text
             from pg_catalog.pg_proc as p
             where p.pronamespace = 'tick'::regnamespace and p.prokind = 'f'
-                and p.proname not in ('access_token_hook', 'mirror_profile_id')
+                and p.proname <> 'access_token_hook'
+                and not (
+                    p.proname = 'mirror_profile_id' and exists (select from pg_catalog.pg_trigger as x where x.tgfoid = p.oid)
+                )
             union all
             -- In public those of these names are ours once tickctl has been installed; before, they stop the installation.
             select 4, p.oid::regprocedure::text

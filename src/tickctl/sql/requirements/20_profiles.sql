@@ -206,18 +206,23 @@ where t.name = 'public.profiles' and t.is_adopted and k.conname <> 'profiles_dai
 -- kind: offer
 select t.name, case a.attname
         when 'email' then 'public.profiles.email holds copies of addresses that an older tickctl wrote'
-        else 'public.profiles.user_id is a copy of id that an older tickctl added'
+        else 'public.profiles.user_id is a copy of id, for an older tickctl'
     end,
-    'alter table public.profiles drop column ' || a.attname || case a.attname
-        when 'user_id' then '; drop function tick.mirror_profile_id() cascade' else '' end,
+    concat_ws('; ',
+        (
+            select format('alter policy %I on public.profiles using ((select auth.uid()) = id)', p.polname)
+            from pg_catalog.pg_policy as p
+            where p.polrelid = t.oid and p.polname = 'profiles_read_own' and a.attname = 'user_id'
+        ),
+        case a.attname when 'user_id' then 'drop function if exists tick.mirror_profile_id() cascade' end,
+        'alter table public.profiles drop column ' || a.attname),
     u.names is null, u.names
 from public_table as t
+-- The trigger keeps user_id equal to id. What it added, it added one after the other.
 join pg_catalog.pg_trigger as x on x.tgrelid = t.oid and x.tgname = 'tick_mirror_profile_id'
--- Added by it, one after the other.
-join pg_catalog.pg_attribute as l on l.attrelid = t.oid and l.attname = 'daily_tick_limit'
-join pg_catalog.pg_attribute as e on e.attrelid = t.oid and e.attname = 'email' and e.attnum = l.attnum - 1
-join pg_catalog.pg_attribute as k on k.attrelid = t.oid and k.attname = 'user_id' and k.attnum = l.attnum - 2
-join pg_catalog.pg_attribute as a on a.attrelid = t.oid and a.attnum in (e.attnum, k.attnum)
+join pg_catalog.pg_attribute as k on k.attrelid = t.oid and k.attname = 'user_id'
+join pg_catalog.pg_attribute as a on a.attrelid = t.oid
+    and (a.attnum = k.attnum or a.attname = 'email' and a.attnum = k.attnum + 1)
 cross join lateral (
     select string_agg(distinct y.name, ', ' order by y.name) as names
     from (
@@ -232,11 +237,23 @@ cross join lateral (
 ) as u
 where t.name = 'public.profiles' and t.is_adopted;
 
+-- name: leftover-key
+-- title: no key of an older tickctl refuses what the project's own keys allow
+-- kind: change
+select t.name, format('constraint %s on public.profiles goes: an older tickctl added it beside the key of id', k.conname),
+    format('alter table public.profiles drop constraint %I', k.conname), true, null
+from public_table as t
+join pg_catalog.pg_trigger as x on x.tgrelid = t.oid and x.tgname = 'tick_mirror_profile_id'
+join pg_catalog.pg_attribute as a on a.attrelid = t.oid and a.attname = 'user_id'
+join pg_catalog.pg_constraint as k
+    on k.conrelid = t.oid and k.conname = 'profiles_user_id_fkey' and k.conkey = array[a.attnum]
+where t.name = 'public.profiles' and t.is_adopted;
+
 -- name: taken
 -- title: what an older tickctl took
 -- kind: note
-select t.name, 'an older tickctl dropped the policies of public.profiles and revoked all rights on it but to read, and EXECUTE '
-    'on functions that mention it: give back what the project needs, from its own migrations', null, false, null
+select t.name, 'an older tickctl dropped the policies of public.profiles, switched row-level security on, and revoked all rights on it '
+    'but to read, and EXECUTE on functions that mention it: give back what the project needs, from its own migrations', null, false, null
 from public_table as t
 where t.name = 'public.profiles' and t.is_adopted
     and exists (select from tick.migration as m where m.name like 'migrations/0001%')
