@@ -255,7 +255,7 @@ class _Work:
 
 
 def _announced_kind(violation: Violation) -> StepKind:
-    if violation.message.endswith("tickctl did not make"):
+    if violation.message.endswith(("tickctl did not make", " goes")):
         return StepKind.REMOVE
     is_new = violation.object == "schema tick" or violation.message == f"table {violation.object}"
     return StepKind.CREATE if is_new else StepKind.UPDATE

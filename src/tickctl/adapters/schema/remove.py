@@ -33,6 +33,21 @@ _HOOK_IN_USE: Final = (
     "tick.access_token_hook is installed: while Supabase Auth calls it, nobody can sign in without it."
     " Switch it off in the project's Auth settings (Hooks), then add --with-hook"
 )
+_IS_UPGRADED: Final = "select exists (select from tick.migration where name like 'migrations/0001%')"
+# Versions before 0006_tables.sql made these where the project had none, and recorded nothing.
+_UNRECORDED: Final = """
+select
+    format('public.%I.%I stays: whether an older tickctl or the project added it isn''t known', c.table_name, c.name),
+    format('alter table public.%I drop column %I', c.table_name, c.name)
+from (values ('profiles', 'daily_tick_limit'), ('user_daily_usage', 'ticks_granted')) as c (table_name, name)
+join pg_catalog.pg_attribute as a
+    on a.attrelid = to_regclass('public.' || c.table_name) and a.attname = c.name and not a.attisdropped
+union all
+select 'policy profiles_read_own on public.profiles stays: tickctl made it, and users read their own row by it',
+    'drop policy profiles_read_own on public.profiles'
+from pg_catalog.pg_policy as p
+where p.polrelid = to_regclass('public.profiles') and p.polname = 'profiles_read_own'
+"""
 _OURS: Final[dict[str, LiteralString]] = {
     "public.user_daily_usage": (
         "drop policy if exists user_daily_usage_read_own on public.user_daily_usage;"
@@ -89,6 +104,7 @@ def _removed(connection: Connection, *, keep_usage: bool, hook: bool) -> Plan:
         return Plan(blockers=(_HOOK_IN_USE,))
     tables: dict[str, bool] = dict(connection.execute(_TABLES).fetchall())
     undo = connection.execute(_UNDO).fetchall()
+    is_upgraded = _one(connection, _IS_UPGRADED)
     steps = [Step(StepKind.REMOVE, "schema tick: functions, triggers, charges, the audit log and all settings")]
     if rows := _one(connection, _ROWS):
         steps.append(
@@ -111,6 +127,8 @@ def _removed(connection: Connection, *, keep_usage: bool, hook: bool) -> Plan:
         connection.execute(_OURS[name])
         for _, reason, statement in (entry for entry in undo if entry[0] == name):
             steps.append(_undone(connection, str(reason), str(statement)))
+    if is_upgraded:
+        steps += [Step(StepKind.NOTE, text, fix) for text, fix in connection.execute(_UNRECORDED)]
     return Plan(tuple(steps))
 
 

@@ -110,7 +110,12 @@ do $$
 begin
     if exists (select from tick.migration as m where m.name = 'public.profiles' and m.digest = 'made') then
         drop policy if exists profiles_read_own on public.profiles;
-        alter table public.profiles drop column if exists email;
+        -- Copies of addresses that older versions kept; a column that the project adds later is its own.
+        if exists (select from tick.migration as m where m.name like 'migrations/0001%')
+            and not exists (select from tick.migration as m where m.name like 'migrations/0006%')
+        then
+            alter table public.profiles drop column if exists email;
+        end if;
         comment on table public.profiles is 'One row per user; users may read their own and change nothing.';
         comment on column public.profiles.daily_tick_limit is 'Ticks per day; null is unlimited, 0 is blocked.';
     end if;

@@ -111,7 +111,15 @@ select f.name, case when m.name is null then f.name || ' has not run' else f.nam
 from jsonb_to_recordset(:files) as f (name text, digest text)
 left join tick.migration as m on m.name = f.name
 where m.digest is distinct from f.digest
-order by f.name;
+union all
+-- In a table that an older version made, as 0006_tables.sql knows it.
+select 'public.profiles.email', 'public.profiles.email, a copy of auth.users.email that older versions kept, goes', null, true, null
+from pg_catalog.pg_attribute as a
+where a.attrelid = to_regclass('public.profiles') and a.attnum > 0
+    and exists (select from tick.migration as m where m.name like 'migrations/0001%')
+    and not exists (select from tick.migration as m where m.name like 'migrations/0006%')
+having string_agg(a.attname, ' ' order by a.attnum) = 'user_id email daily_tick_limit' and max(a.attnum) = 3
+order by 1;
 
 -- name: as-installed
 -- title: nobody has changed what tickctl installed

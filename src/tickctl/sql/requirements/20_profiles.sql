@@ -253,7 +253,10 @@ where t.name = 'public.profiles' and t.is_adopted;
 -- title: what an older tickctl took
 -- kind: note
 select t.name, 'an older tickctl dropped the policies of public.profiles, switched row-level security on, and revoked all rights on it '
-    'but to read, and EXECUTE on functions that mention it: give back what the project needs, from its own migrations', null, false, null
+    'but to read, and EXECUTE on functions that mention it: give back what the project needs, from its own migrations'
+    || case when exists (
+        select from pg_catalog.pg_attribute as a where a.attrelid = t.oid and a.attname = 'email' and not a.attisdropped
+    ) then '. It also kept the column email equal to auth.users.email; nothing does so any more' else '' end, null, false, null
 from public_table as t
 where t.name = 'public.profiles' and t.is_adopted
     and exists (select from tick.migration as m where m.name like 'migrations/0001%')

@@ -51,7 +51,11 @@ select t.name, format('policy %I on %s, for %s to %s, goes', p.policyname, t.nam
 from public_table as t
 join pg_catalog.pg_policies as p on p.schemaname = 'public' and p.tablename = t.relname
 where t.name = 'public.user_daily_usage' and t.is_adopted
-    and not (p.policyname = 'user_daily_usage_read_own' and p.cmd = 'SELECT' and exists (select from tick.installed))
+    and not (p.policyname = 'user_daily_usage_read_own' and p.cmd = 'SELECT' and (
+        exists (select from tick.installed)
+        -- That of an older version, which `policies.sql` replaces.
+        or exists (select from tick.migration as m where m.name like 'migrations/0001%')
+    ))
 order by p.policyname;
 
 -- name: usage-grants
@@ -64,7 +68,11 @@ from public_table as t
 cross join lateral aclexplode(t.relacl) as a
 cross join lateral (select case when a.grantee = 0 then 'public' else a.grantee::regrole::text end as name) as g
 where t.name = 'public.user_daily_usage' and t.is_adopted and a.grantee <> t.relowner and not (
-    a.privilege_type = 'SELECT' and g.name in ('authenticated', 'service_role') and exists (select from tick.installed))
+    a.privilege_type = 'SELECT' and g.name in ('authenticated', 'service_role') and (
+        exists (select from tick.installed)
+        or exists (select from tick.migration as m where m.name like 'migrations/0001%')
+    )
+)
 group by t.name, g.name
 order by g.name;
 
