@@ -26,7 +26,7 @@ class UserState:
     @property
     def email_confirmed(self) -> bool:
         """Whether there is an address, and it is confirmed."""
-        return self.email is not None and self.email_confirmed_at is not None
+        return bool(self.email) and self.email_confirmed_at is not None
 
 
 class Denial(StrEnum):

@@ -17,7 +17,8 @@ create or replace view tick.account with (security_invoker = true) as
 select
     u.id as user_id,
     u.email::text as email,
-    u.email_confirmed_at,
+    -- Of an address that there is.
+    case when u.email <> '' then u.email_confirmed_at end as email_confirmed_at,
     u.banned_until,
     u.created_at,
     u.last_sign_in_at,

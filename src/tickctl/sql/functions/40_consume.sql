@@ -252,8 +252,8 @@ begin
     end if;
     return (
         select (
-            u.id, u.email, u.email_confirmed_at is not null, day.daily_tick_limit, day.usage_date, day.ticks_used,
-            day.ticks_granted, day.ticks_remaining, day.resets_at, s.time_zone
+            u.id, u.email, coalesce(u.email <> '' and u.email_confirmed_at is not null, false), day.daily_tick_limit,
+            day.usage_date, day.ticks_used, day.ticks_granted, day.ticks_remaining, day.resets_at, s.time_zone
         )::tick.quota_state
         from tick.caller as c join auth.users as u on u.id = c.user_id cross join tick.settings as s
     );

@@ -11,7 +11,7 @@ as $$
         ' or position($1 in lower(u.email::text)) > 0 or starts_with(u.id::text, $1)'
         ' or position(ltrim($1, ''+'') in u.phone) > 0 and $1 ~ ''^\+?\d+$'') and ' || case kind
             when 'all' then 'true'
-            when 'unconfirmed' then 'u.email_confirmed_at is null'
+            when 'unconfirmed' then '(u.email_confirmed_at is null or coalesce(u.email, '''') = '''')'
             when 'banned' then 'u.banned_until > (select now.moment from tick.clock as now)'
             else 'u.id in (select a.user_id from tick.account as a where a.usage_date = $4 and ' || case kind
                 when 'unlimited' then 'a.daily_tick_limit is null'

@@ -20,7 +20,7 @@ begin
         return event;
     end if;
     begin
-        select u.email_confirmed_at into strict confirmed_at
+        select case when u.email <> '' then u.email_confirmed_at end into strict confirmed_at
         from auth.users as u where u.id = (event ->> 'user_id')::uuid;
         return jsonb_build_object('claims', event -> 'claims' || jsonb_build_object(
             claim,
