@@ -11,6 +11,7 @@ from tickctl.gateway.admission import Admission
 from tickctl.gateway.body import ClientGoneError, read_body
 from tickctl.gateway.configuration import build_gate
 from tickctl.gateway.gate import Gate, GateRequest, Observer
+from tickctl.gateway.listing import check_listed
 from tickctl.gateway.options import GateOptions
 from tickctl.gateway.problem import Problem, RefusedError
 from tickctl.gateway.routes import Scope, Selector, root_path_of, selector
@@ -59,6 +60,8 @@ class TickGate:
     ) -> None:
         self._app = app
         self._selects = protect if callable(protect) else selector(protect, root_path_of(app))
+        self._unlisted: Collection[str] = () if callable(protect) else protect
+        """Patterns that have not been looked for among the application's routes, which it may add until it starts."""
         if gate is not None and (settings, options, observe) != (None, None, None):
             raise ConfigurationError("a gate that is made has its options already", hint="give them to build_gate")
         self._gate = gate or build_gate(settings, options=options, observe=observe)
@@ -68,9 +71,15 @@ class TickGate:
         if scope["type"] == "lifespan":
             await self._live(scope, receive, send)
         elif scope["type"] == "http" and self._selects(scope):
+            self._check_listed()
             await self._guarded(scope, receive, send)
         else:
             await self._app(scope, receive, send)
+
+    def _check_listed(self) -> None:
+        if self._unlisted:
+            check_listed(self._unlisted, self._app)
+            self._unlisted = ()
 
     async def _live(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass the lifespan on; the gate closes after the application, before the server hears of that."""
@@ -78,6 +87,12 @@ class TickGate:
 
         async def send_after_closing(message: Message) -> None:
             nonlocal is_open
+            if message["type"] == "lifespan.startup.complete":
+                try:
+                    self._check_listed()
+                except ConfigurationError as error:
+                    # Said so, it ends the server; it would take an exception for an application without a lifespan.
+                    message = {"type": "lifespan.startup.failed", "message": f"{error.message}; {error.hint}"}
             is_open = message["type"] == "lifespan.startup.complete"
             if message["type"].startswith("lifespan.shutdown."):
                 await self._gate.aclose()

@@ -32,7 +32,7 @@ from tickctl.gateway.admission import STATE_KEY, Admission
 from tickctl.gateway.asgi import TickGate
 from tickctl.gateway.gate import Gate, Observer
 from tickctl.gateway.openapi import describe
-from tickctl.gateway.options import GateOptions, server_error
+from tickctl.gateway.options import GateOptions, not_served
 from tickctl.gateway.routes import Scope, Selector
 from tickctl.settings import Settings
 
@@ -75,7 +75,7 @@ def not_carried_out(status: int) -> bool:
     nothing has been done for the ticks. Handlers that work first and answer 422 then need another rule, as
     `GateOptions(refunds=lambda status: status >= 500)`.
     """
-    return server_error(status) or status == _UNPROCESSABLE
+    return not_served(status) or status == _UNPROCESSABLE
 
 
 def protect(
@@ -111,7 +111,7 @@ def protect(
         raise RuntimeError("the application is protected already; a second gate would charge twice")
     if gate is None:
         options = options or GateOptions()
-        if options.refunds is server_error:
+        if options.refunds is not_served:
             options = replace(options, refunds=not_carried_out)
     # Not add_middleware, which puts the new one outside of the others.
     make = partial(TickGate, gate=gate, settings=settings, options=options, observe=observe)

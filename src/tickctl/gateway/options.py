@@ -10,9 +10,13 @@ STORE_PATIENCE: Final = 2
 """The store may take so many times as long as a request waits, so that a late charge is seen, and given back."""
 
 
-def server_error(status: int) -> bool:
-    """Whether an answer says that the handler has failed."""
-    return status >= 500  # noqa: PLR2004 - RFC 9110 section 15.6
+_ELSEWHERE: Final = frozenset({301, 307, 308})
+"""The same request is to be sent to another place, as routers say of a slash too many (RFC 9110 section 15.4)."""
+
+
+def not_served(status: int) -> bool:
+    """Whether an answer says that the handler has failed, or that the request belongs to another address."""
+    return status >= 500 or status in _ELSEWHERE  # noqa: PLR2004 - RFC 9110 section 15.6
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,7 +45,7 @@ class GateOptions:
     ticks_field: str = "max_ticks"
     retry_after: int = 5
     most_waiting: int = 256
-    refunds: Callable[[int], bool] = server_error
+    refunds: Callable[[int], bool] = not_served
 
     def __post_init__(self) -> None:
         numbers = {

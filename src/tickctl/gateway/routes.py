@@ -1,13 +1,16 @@
 """Which requests a gate protects, by method and path.
 
-What matters is that no request reaches a handler by a path that the gate takes for another one. So paths are read as
-Starlette and FastAPI read them, oddities included, and where those can't be told in advance, too much is protected
-rather than too little. For frameworks that route otherwise, `TickGate` takes a function in place of patterns.
+What matters is that no request reaches a handler by a path that the gate takes for another one. Frameworks disagree
+about doubled slashes, a slash at the end, dot segments, encoded slashes, letter case and control characters. So a path
+is protected if any way to read it fits a pattern; rather too much is protected than too little. For what can't be said
+in patterns, `TickGate` takes a function in their place.
 """
 
 import re
-from collections.abc import Callable, Collection, Iterator, MutableMapping
+from collections.abc import Callable, Collection, Iterable, Iterator, MutableMapping
+from functools import lru_cache
 from typing import Any, Final, NamedTuple, TypeAlias
+from urllib.parse import unquote
 
 from tickctl.errors import ConfigurationError
 
@@ -18,20 +21,30 @@ _PATTERN: Final = re.compile(r"([A-Z]+(?:-[A-Z]+)*) (/\S*)")
 _PARAMETER: Final = re.compile(r"\{[a-zA-Z_][a-zA-Z0-9_]*(?::(str|int|float|uuid|path))?\}")
 # Other frameworks' parameters, wildcards, queries and percent-encoding: they would match nothing, and protect nothing.
 _FOREIGN: Final = re.compile(r"[{}*?#%<>\\]|/:")
+_CONTROL: Final = r"[\x00-\x20\x7f]*"
+_PLAIN: Final = re.compile(r"(?:/[a-z0-9_~-]+)+\Z")
+"""Paths that can be read in one way only."""
+_ORIGIN: Final = re.compile(r"\A[A-Za-z][A-Za-z0-9+.-]*://[^/]*")
+"""What a request to a proxy has before its path (RFC 9112 section 3.2.2)."""
+_ENCODED_SLASH: Final = "\x00"
+"""A slash within a segment, for frameworks that split a path before they decode it."""
+_LONGEST: Final = 2048
+"""Characters of a path that is read; a longer one is protected."""
+_LONGEST_REMEMBERED: Final = 256
+_REMEMBERED: Final = 1024
+_MOST_DECODINGS: Final = 8
 _MOST_WRAPPERS: Final = 64
 
 
-class _Pattern(NamedTuple):
-    """The expressions of one path.
+class Route(NamedTuple):
+    """The expressions of a pattern's path.
 
     Attributes:
         whole: the path.
-        ending: its last segment, at the end of whatever path.
-        tails: the path from each later `/` on, as a whole; none but for paths that begin as this one does.
+        tails: what remains of it without its first segments: mounted applications may see no more.
     """
 
     whole: re.Pattern[str]
-    ending: re.Pattern[str]
     tails: tuple[re.Pattern[str], ...]
 
 
@@ -53,20 +66,27 @@ def selector(patterns: Collection[str], own_root_path: str = "") -> Selector:
         raise ConfigurationError(
             "protect must be a set of patterns", hint='write protect={"POST /tasks"}, with a method and a path each'
         )
-    protected: dict[str, list[_Pattern]] = {}
+    protected: dict[str, list[Route]] = {}
     for pattern in patterns:
-        method, path = _parsed(pattern)
+        method, path = parsed(pattern)
         for name in {method, "HEAD"} if method == "GET" else {method}:
             # Older versions of Starlette's HTTPEndpoint take methods in any case.
-            protected.setdefault(name.casefold(), []).append(_compiled(path))
+            protected.setdefault(name.casefold(), []).append(compiled(path))
+
+    def is_protected(method: str, path: str, raw_path: bytes, root_path: str) -> bool:
+        routes = protected.get(method.casefold())
+        if routes is None:
+            return False
+        if len(path) + len(raw_path) > _LONGEST:
+            return True
+        return any(_matches(routes, path, raw_path, root) for root in {root_path, own_root_path})
+
+    remembered = lru_cache(_REMEMBERED)(is_protected)
 
     def selects(scope: Scope) -> bool:
-        among = protected.get(scope["method"].casefold())
-        if among is None:
-            return False
-        path: str = scope["path"]
-        root_path: str = scope.get("root_path", "")
-        return _matches(among, path, root_path) or (own_root_path != "" and _matches(among, path, own_root_path))
+        request = scope["method"], scope["path"], scope.get("raw_path") or b"", scope.get("root_path", "")
+        is_short = sum(map(len, request)) <= _LONGEST_REMEMBERED
+        return (remembered if is_short else is_protected)(*request)
 
     return selects
 
@@ -77,36 +97,85 @@ def root_path_of(app: object) -> str:
     `FastAPI(root_path=...)` replaces what the server says, and it does so after a gate that stands around it has
     looked. Wrappers are followed where they keep what they wrap as `app`, as middleware does.
     """
-    for _ in range(_MOST_WRAPPERS):
-        root_path = getattr(app, "root_path", "")
+    for layer in unwrapped(app):
+        root_path = getattr(layer, "root_path", "")
         if isinstance(root_path, str) and root_path:
             return root_path
-        app = getattr(app, "app", None)
     return ""
 
 
-def route_path(path: str, root_path: str) -> str:
-    """Return the path without the prefix at which the application is mounted (ASGI's `root_path`)."""
-    rest = path.removeprefix(root_path)
-    return rest if not rest or rest[0] == "/" else path
+def unwrapped(app: object) -> Iterator[object]:
+    """Yield an application and what it wraps, from the outside in."""
+    for _ in range(_MOST_WRAPPERS):
+        if app is None:
+            return
+        yield app
+        app = getattr(app, "app", None)
 
 
-def _matches(patterns: list[_Pattern], path: str, root_path: str) -> bool:
-    relative = route_path(path, root_path)
-    if any(pattern.whole.match(relative) for pattern in patterns):
-        return True
-    # `$` also matches before a last line break, so a route serves its path with one, too; and a Starlette Mount then
-    # cuts the path a character too late, so that /v1//tasks%0A arrives at the /tasks of what is mounted at /v1.
-    if path.endswith("\n"):
-        return any(pattern.ending.search(path) for pattern in patterns)
-    # A Mount tells its routes a longer root_path. Where the path has not even the first part of it, they look at the
-    # whole path: what /v1 is mounted for then sees /v1/tasks, and serves it by its own /{name}/tasks.
-    if root_path and relative == path:
-        return any(tail.match(path) for pattern in patterns for tail in pattern.tails)
+def _matches(routes: Iterable[Route], path: str, raw_path: bytes, root_path: str) -> bool:
+    root = re.compile("".join(_expressions(root_path)) + "(?=/|$)")
+    for reading in _readings(path, raw_path):
+        prefix = root.match(reading)
+        candidates = {reading} if prefix is None else {reading, reading[prefix.end() :]}
+        if any(route.whole.fullmatch(candidate) for route in routes for candidate in candidates):
+            return True
+        # Outside of its root path, and where a line break ends the path, what is mounted may look at the whole path.
+        is_whole = prefix is None or not path.isprintable()
+        if is_whole and any(tail.fullmatch(reading) for route in routes for tail in route.tails):
+            return True
     return False
 
 
-def _parsed(pattern: str) -> tuple[str, str]:
+def _readings(path: str, raw_path: bytes) -> set[str]:
+    """Return all that a framework may take a path for, in small letters."""
+    target = raw_path.decode("latin-1").partition("?")[0]
+    if _PLAIN.match(path) and target in {"", path}:
+        return {path}
+    readings = {path, *_split_first(target)} if "%" in target else {path}
+    for _ in range(_MOST_DECODINGS):
+        decoded = {unquote(reading, errors="surrogateescape") for reading in readings}
+        if decoded <= readings:
+            break
+        readings |= decoded
+    for change in (_without_origin, _with_slashes, _without_controls, _without_dots, _with_dots_carried_out):
+        readings |= {change(reading) for reading in readings}
+    return {reading.casefold() for reading in readings}
+
+
+def _split_first(target: str) -> Iterator[str]:
+    once = [unquote(segment, errors="surrogateescape") for segment in target.split("/")]
+    yield "/".join(segment.replace("/", _ENCODED_SLASH) for segment in once)
+
+
+def _without_origin(path: str) -> str:
+    return _ORIGIN.sub("", path)
+
+
+def _with_slashes(path: str) -> str:
+    return path.replace("\\", "/")
+
+
+def _without_controls(path: str) -> str:
+    return re.sub(_CONTROL, "", path)
+
+
+def _without_dots(path: str) -> str:
+    return "/".join(segment for segment in path.split("/") if segment != ".")
+
+
+def _with_dots_carried_out(path: str) -> str:
+    kept: list[str] = []
+    for segment in path.split("/"):
+        if segment == "..":
+            kept = kept[:-1]
+        elif segment not in {"", "."}:
+            kept.append(segment)
+    return "/" + "/".join(kept)
+
+
+def parsed(pattern: str) -> tuple[str, str]:
+    """Return method and path of a pattern; raises `ConfigurationError` if it has none."""
     parts = _PATTERN.fullmatch(str(pattern))
     if parts is None:
         raise ConfigurationError(
@@ -120,25 +189,23 @@ def _parsed(pattern: str) -> tuple[str, str]:
     return parts[1], parts[2]
 
 
-def _compiled(path: str) -> _Pattern:
-    # `match` and `$`, not `fullmatch`: see above. A parameter of any number of segments may be of any characters.
-    slashes = [place for place, char in enumerate(path) if char == "/"]
-    first = _expression(path[: slashes[1]]) if len(slashes) > 1 else ""
-    return _Pattern(
-        re.compile(_expression(path) + "$", re.DOTALL),
-        re.compile(_expression(path[slashes[-1] :]) + "$", re.DOTALL),
-        tuple(re.compile(f"(?={first}/){_expression(path[place:])}$", re.DOTALL) for place in slashes[1:]),
-    )
+def compiled(path: str) -> Route:
+    """Return the expressions of a pattern's path."""
+    expressions = _expressions(path)
+    whole, *tails = ("".join(expressions[place:]) + r"[/\x00-\x20\x7f]*" for place in range(max(len(expressions), 1)))
+    return Route(re.compile(whole, re.DOTALL), tuple(re.compile(tail, re.DOTALL) for tail in tails))
 
 
-def _expression(path: str) -> str:
-    return "".join(_pieces(path))
+def _expressions(path: str) -> list[str]:
+    return [_expression(segment) for segment in path.casefold().split("/") if segment]
 
 
-def _pieces(path: str) -> Iterator[str]:
-    end = 0
-    for parameter in _PARAMETER.finditer(path):
-        yield re.escape(path[end : parameter.start()])
-        yield ".*" if parameter[1] == "path" else "[^/]+"
+def _expression(segment: str) -> str:
+    whole = _PARAMETER.fullmatch(segment)
+    if whole is not None:
+        return "(?:/.*)?" if whole[1] == "path" else "/+[^/]+"
+    pieces, end = ["/+", _CONTROL], 0
+    for parameter in _PARAMETER.finditer(segment):
+        pieces += [re.escape(segment[end : parameter.start()]), ".*" if parameter[1] == "path" else "[^/]+"]
         end = parameter.end()
-    yield re.escape(path[end:])
+    return "".join((*pieces, re.escape(segment[end:]), _CONTROL))

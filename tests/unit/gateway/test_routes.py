@@ -11,7 +11,7 @@ from starlette.responses import PlainTextResponse
 from starlette.routing import Mount, Route, Router
 
 from tickctl.errors import ConfigurationError
-from tickctl.gateway.routes import root_path_of, route_path, selector
+from tickctl.gateway.routes import root_path_of, selector
 
 SEGMENTS = ["/v1", "/tasks", "/{a}", "/{b:int}", "/{c:path}", "/{d:uuid}", "/{e:float}", "/x-{f:str}.y", "/"]
 # Their names differ, so that each may be there once only; a pattern is mount paths and a route's path in a row.
@@ -107,12 +107,13 @@ def test_what_a_starlette_router_serves_is_protected(visit: tuple[list[str], str
 
 
 @many
-@given(branches, leaves, paths.filter(lambda path: "\n" not in path))
+@given(branches, leaves, paths.filter(lambda path: "\n" not in path and "//" not in path and not path.endswith("/")))
 def test_what_is_not_served_is_left_alone(branch: list[str], leaf: str, path: str) -> None:
     """The gate is not in the way of other requests, where their paths are ordinary and parameters plain."""
     scope = scope_of(path)
     pattern = "".join(branch) + leaf
-    if not any(kind in pattern for kind in (":int", ":uuid", ":float", ":path")):
+    is_plain = not any(kind in pattern for kind in (":int", ":uuid", ":float", ":path", "//"))
+    if path.startswith("/") and is_plain and not leaf.endswith("/"):
         assert selector(["POST " + pattern])(scope) is serves(mounted(branch, leaf), scope)
 
 
@@ -178,23 +179,61 @@ def test_get_covers_head() -> None:
     [
         ("GET", "/tasks"),
         ("OPTIONS", "/tasks"),
-        ("POST", "/Tasks"),
-        ("POST", "/tasks/"),  # the router redirects it, and the client comes again
-        ("POST", "//tasks"),
         ("POST", "/tasks/1"),
-        ("POST", "/tasks\n\n"),
-        ("POST", "/task\N{LATIN SMALL LETTER LONG S}"),
         ("POST", "/other\n"),
-        ("POST", "/v1/./tasks"),
-        ("POST", "http://example.com/tasks"),
+        ("POST", "/x/tasks"),
+        ("POST", "/tasks/../other"),
         ("POST", ""),
     ],
 )
 def test_other_requests_are_not_protected(method: str, path: str) -> None:
-    """None of these reaches the handler of `POST /tasks`."""
-    scope = scope_of(path, method)
-    assert not serves(Router([Route("/tasks", handler, methods=["POST"])]), scope)
-    assert not selector(["POST /tasks"])(scope)
+    """None of these can be read as `POST /tasks`."""
+    assert not selector(["POST /tasks"])(scope_of(path, method))
+
+
+@pytest.mark.parametrize(
+    ("path", "raw_path"),
+    [
+        ("/Tasks", b""),
+        ("/tasks/", b""),
+        ("//tasks", b""),
+        ("/tasks//", b""),
+        ("/./tasks", b""),
+        ("/x/../tasks", b""),
+        ("/../tasks", b""),
+        ("\\tasks", b""),
+        ("/tasks\n\n", b""),
+        ("/ta\0sks", b""),
+        ("/tasks\0", b""),
+        ("/%74asks", b""),
+        ("/%2574asks", b""),
+        ("/x%2F..%2Ftasks", b""),
+        ("/tasks/", b"/tasks%2F"),
+        ("/tasks" + "/" * 5000, b""),
+        ("http://example.com/tasks", b""),
+    ],
+)
+def test_every_spelling_of_a_path_is_protected(path: str, raw_path: bytes) -> None:
+    """Some framework may take it for the same."""
+    assert selector(["POST /tasks"])({**scope_of(path), "raw_path": raw_path})
+
+
+@pytest.mark.parametrize(
+    ("path", "raw_path"),
+    [
+        ("/v1/./tasks", b""),
+        ("/v1/../tasks/", b""),
+        ("/v1/ /tasks", b""),
+        ("/v1/\n/tasks\n", b""),
+        ("/v1/%2F/tasks", b""),
+        ("/v1/a\\b/tasks", b""),
+        ("/v1/a/b/tasks", b"/v1/a%2Fb/tasks"),
+        ("/v1///tasks", b"/v1/%2F/tasks"),
+    ],
+)
+def test_a_parameter_may_be_of_anything(path: str, raw_path: bytes) -> None:
+    """Also of what another framework would take out of the path."""
+    assert selector(["POST /v1/{org}/tasks"])({**scope_of(path), "raw_path": raw_path})
 
 
 def test_several_patterns_are_protected() -> None:
@@ -208,27 +247,9 @@ def test_several_patterns_are_protected() -> None:
 
 @pytest.mark.parametrize("path", ["/v1/a b/tasks", "/v1/a\nb/tasks", "/v1/é/tasks", "/v1/../tasks", "/v1/%2F/tasks"])
 def test_a_parameter_is_one_segment_of_any_characters(path: str) -> None:
-    """It may hold line breaks and what was encoded twice, but no slash."""
+    """It may hold line breaks and what was encoded twice, but no slash that was one in the request."""
     assert selector(["POST /v1/{org}/tasks"])(scope_of(path))
     assert not selector(["POST /v1/{org}/tasks"])(scope_of("/v1/a/b/tasks"))
-    assert not selector(["POST /v1/{org}/tasks"])(scope_of("/v1//tasks"))
-
-
-@pytest.mark.parametrize(
-    ("path", "root_path", "expected"),
-    [
-        ("/tasks", "", "/tasks"),
-        ("/api/tasks", "/api", "/tasks"),
-        ("/api", "/api", ""),
-        ("/apis/tasks", "/api", "/apis/tasks"),
-        ("/tasks", "/api", "/tasks"),
-        ("/api//tasks", "/api/", "/tasks"),
-        ("", "", ""),
-    ],
-)
-def test_paths_are_relative_to_where_the_application_is_mounted(path: str, root_path: str, expected: str) -> None:
-    """Where the prefix is another one, the path is taken whole, as Starlette does."""
-    assert route_path(path, root_path) == expected
 
 
 @pytest.mark.parametrize(
