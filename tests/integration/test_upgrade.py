@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from psycopg.rows import dict_row
 
-from adoption_support import ADA, NOBODY, TUTORIAL, prepare
+from adoption_support import ADA, GOOD_PROFILES, NOBODY, TUTORIAL, prepare
 from check_support import broken
 from quota_support import Database, User
 from schema_support import apply, apply_over, catalogue, connected
@@ -58,6 +58,14 @@ create table public.user_daily_usage (
 create policy "Own usage" on public.user_daily_usage for all using ((select auth.uid()) = user_id);
 insert into public.user_daily_usage (user_id, usage_date, ticks_used) values
     ('{ADA}', '2026-01-01', 3), ('{ADA}', '2026-01-01', 4), ('{NOBODY}', '2026-01-01', 5);
+"""
+# What looks like tables of an older version's own making once it has added what it needs.
+LIKE_OURS = f"""
+insert into public.profiles values ('{ADA}', 'ada@example.com', 5);
+create table public.user_daily_usage (
+    user_id uuid, usage_date date, ticks_used integer, primary key (user_id, usage_date)
+);
+insert into public.user_daily_usage values ('{ADA}', '2026-01-01', 3);
 """
 TAKEN = (
     "an older tickctl dropped the policies of public.profiles, switched row-level security on, and revoked all rights "
@@ -162,6 +170,20 @@ def test_an_installed_hook_is_upgraded_as_well(bare_database: Database, bare_twi
         apply_over(connection)
         apply_over(twin, hook=True)
         assert catalogue(connection) == [line.replace(bare_twin.name, bare_database.name) for line in catalogue(twin)]
+
+
+def test_tables_in_an_older_version_s_form_stay_the_project_s(bare_database: Database) -> None:
+    """It gave them that form; their rows outlive the removal."""
+    prepare(bare_database, GOOD_PROFILES + LIKE_OURS)
+    with connected(bare_database) as connection:
+        connection.execute(VERSIONS["previous"])
+        apply_over(connection)
+        schema.remove(connection)
+        kept = connection.execute(
+            "select p.email, p.daily_tick_limit, d.ticks_used"
+            " from public.profiles as p join public.user_daily_usage as d using (user_id)"
+        )
+        assert kept.fetchall() == [("ada@example.com", 5, 3)]
 
 
 @pytest.fixture

@@ -116,6 +116,7 @@ union all
 select 'public.profiles.email', 'public.profiles.email, a copy of auth.users.email that older versions kept, goes', null, true, null
 from pg_catalog.pg_attribute as a
 where a.attrelid = to_regclass('public.profiles') and a.attnum > 0
+    and a.attrelid > to_regclass('tick.migration')::oid
     and exists (select from tick.migration as m where m.name like 'migrations/0001%')
     and not exists (select from tick.migration as m where m.name like 'migrations/0006%')
 having string_agg(a.attname, ' ' order by a.attnum) = 'user_id email daily_tick_limit' and max(a.attnum) = 3
