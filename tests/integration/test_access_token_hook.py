@@ -80,6 +80,15 @@ def test_the_claim_says_when_the_e_mail_was_confirmed(
         assert ask(connection, event_of(user)) == {"claims": CLAIMS | {"email_confirmed_at": claim}}
 
 
+@pytest.mark.parametrize("email", [None, ""])
+def test_without_an_address_nothing_is_confirmed(hooked: Database, email: str | None) -> None:
+    """Whatever the column says."""
+    user = hooked.add_user()
+    hooked.change_user(user, email=email)
+    with auth(hooked) as connection:
+        assert ask(connection, event_of(user)) == {"claims": {**CLAIMS, "email_confirmed_at": None}}
+
+
 def test_a_claim_that_comes_in_is_not_believed(hooked: Database) -> None:
     """It is replaced by what the table says, or taken away where the table says nothing."""
     user = hooked.add_user(confirmed=False)
