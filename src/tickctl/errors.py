@@ -43,6 +43,10 @@ class UnreachableError(TickctlError):
     code = "unreachable"
 
 
+class UncertainError(UnreachableError):
+    """No usable answer came, and what was asked for may have been done all the same."""
+
+
 class NotFoundError(TickctlError):
     """The named user, secret, version or service does not exist; `suggestions` are near matches."""
 

@@ -225,7 +225,7 @@ def test_each_fault_has_its_error(fault: str, way: Way, caplog: pytest.LogCaptur
     script, kind, words = FAULTS[fault]
     with serving(script) as server:
         error = way(server.url, timeout=0.1 if fault in SLOW else 10)
-    assert type(error) is kind
+    assert isinstance(error, kind)
     assert words in error.message
     assert_silent(error)
     assert not any(secret.reveal() in caplog.text for secret in SECRETS)

@@ -17,7 +17,18 @@ import pytest
 from psycopg.conninfo import conninfo_to_dict
 
 from asgi_support import PATIENCE
-from gateway_support import UNHURRIED, Handler, Scene, Where, database_of, gate_over, scene, token_of, until
+from gateway_support import (
+    UNHURRIED,
+    Handler,
+    Scene,
+    Where,
+    database_of,
+    gate_over,
+    scene,
+    store_over,
+    token_of,
+    until,
+)
 from postgres_line import Line, line_to
 from quota_support import Database, User
 from standin import StandIn, standing_in
@@ -28,6 +39,7 @@ from tickctl.adapters.postgres import AsyncPostgresFunctions
 from tickctl.core.json import JsonObject
 from tickctl.core.quota import AsyncSqlFunctions, Caller
 from tickctl.core.secrets import Secret
+from tickctl.errors import UncertainError
 from tickctl.gateway import GateOptions, Settler
 
 TIMEOUT = 0.4
@@ -457,3 +469,56 @@ def test_the_application_is_not_held_up_by_a_hanging_store(where: Where, user: U
         assert not any(reply.done() for reply in waiting)
         at.line.release()
         assert {reply.result(PATIENCE).status_code for reply in waiting} == {202}
+
+
+@dataclass
+class LosingStore:
+    """Has calls carried out, and loses the answers to as many as it is told."""
+
+    store: AsyncSqlFunctions
+    losses: int = 0
+    error: type[Exception] = UncertainError
+
+    async def call(self, name: str, arguments: JsonObject, *, caller: Caller) -> list[JsonObject]:
+        """Make the call."""
+        rows = await self.store.call(name, arguments, caller=caller)
+        if name == "consume_ticks" and self.losses > 0:
+            self.losses -= 1
+            raise self.error("the answer was cut off")
+        return rows
+
+
+@contextmanager
+def losing(where: Where, **losses: Any) -> Iterator[tuple[Scene, LosingStore]]:
+    """Serve a gate that doesn't hear all answers of its store."""
+    store = store_over(where, timeout=UNHURRIED)
+    lossy = LosingStore(store, **losses)
+    settler = Settler(store, timeout=UNHURRIED)
+    options = GateOptions(timeout=UNHURRIED)
+    gate = gate_over(where, store=lossy, settler=settler, close=store.aclose, options=options)
+    with scene(where, gate=gate) as act:
+        yield act, lossy
+
+
+@pytest.mark.parametrize("key", [None, '"a"'])
+def test_a_lost_answer_is_asked_for_again_while_the_client_waits(where: Where, user: User, key: str | None) -> None:
+    """Under the same charge id, so that the client hears of one charge and pays for one."""
+    with losing(where, losses=1) as (act, _store):
+        reply = act.post(user, 3, headers={"Idempotency-Key": key} if key else {})
+        assert reply.status_code == 202
+        assert act.used(user) == 3
+
+
+@pytest.mark.parametrize("error", [UncertainError, ValueError])
+def test_what_was_charged_for_no_answer_is_given_back_and_the_retry_succeeds(
+    where: Where, user: User, error: type[Exception]
+) -> None:
+    """Nobody pays for a 503, and the key that the client repeats is free again."""
+    with losing(where, losses=2, error=error) as (act, store):
+        headers = {"Idempotency-Key": '"a"'}
+        assert act.post(user, 3, headers=headers).status_code == 503
+        until(lambda: act.used(user) == 0, "the refund")
+        store.losses = 0
+        assert act.post(user, 3, headers=headers).status_code == 202
+        assert act.used(user) == 3
+        assert len(act.handler.seen) == 1

@@ -65,7 +65,8 @@ def _explain(error: BaseException) -> tuple[ExitCode, str, str, str | None]:
     """Return the exit code, the stable code, what happened and what to do next."""
     match error:
         case errors.TickctlError():
-            return BY_ERROR[type(error)], error.code, error.message, _hint(error)
+            code = next(BY_ERROR[kind] for kind in type(error).__mro__ if kind in BY_ERROR)
+            return code, error.code, error.message, _hint(error)
         case typer.TyperException():
             context = getattr(error, "ctx", None)
             command = context.command_path if context else "tickctl"

@@ -15,7 +15,7 @@ from tickctl.core.quota import AsyncSqlFunctions, Consumption, Decision, SignedI
 from tickctl.core.quota.asynchronous import consume
 from tickctl.core.secrets import Secret
 from tickctl.core.tokens import KeySource, Policy, Verdict
-from tickctl.errors import TickctlError
+from tickctl.errors import TickctlError, UncertainError
 from tickctl.gateway.admission import Admission, Charge, User
 from tickctl.gateway.body import check_head, ticks_of
 from tickctl.gateway.credentials import Headers, bearer_token
@@ -27,6 +27,8 @@ from tickctl.gateway.refusals import cannot_tell, decision_problem, error_proble
 from tickctl.gateway.settling import Settler
 
 GRANTED: Final = "granted"
+SHORTEST_WAIT: Final = 0.25
+"""Seconds that a call of the store needs: with less left of the time-out none is made."""
 _log: Final = logging.getLogger("tickctl.gateway")
 
 
@@ -210,13 +212,15 @@ class Gate:
         if len(self._calls) >= self.options.most_waiting:
             _log.warning("the store has %d calls under way; refusing more", len(self._calls))
             raise RefusedError(cannot_tell(self.options.retry_after, "overloaded"))
-        call = asyncio.create_task(self._asked(asked))
+        call = asyncio.create_task(self._asked(asked, time.monotonic() + patience - SHORTEST_WAIT))
         self._calls.add(call)
         call.add_done_callback(self._calls.discard)
         try:
             async with asyncio.timeout(patience):
                 return await asyncio.shield(call)
         except TickctlError as error:
+            if _is_uncertain(error):
+                self._find_out(asked)
             _log.warning("the store could not decide: %s: %s", error.code, error.message)
             raise RefusedError(error_problem(error, self.options.retry_after)) from None
         except TimeoutError:
@@ -227,11 +231,21 @@ class Gate:
             call.add_done_callback(partial(self._give_back, asked))
             raise
         except Exception as error:  # noqa: BLE001 - a store of somebody else's; whatever it is, nobody is let through
+            self._find_out(asked)
             # Not its message, which may hold what was sent.
             _log.error("the store failed with %s", type(error).__name__)
             raise RefusedError(cannot_tell(self.options.retry_after)) from None
 
-    async def _asked(self, asked: _Asked) -> Consumption:
+    async def _asked(self, asked: _Asked, until: float) -> Consumption:
+        try:
+            return await self._called(asked)
+        except UncertainError:
+            if time.monotonic() >= until:
+                raise
+            # Under the same charge id it tells what became of the first call, and counts nothing twice.
+            return await self._called(asked)
+
+    async def _called(self, asked: _Asked) -> Consumption:
         return await consume(
             self._store,
             asked.caller,
@@ -244,11 +258,16 @@ class Gate:
         )
 
     def _give_back(self, asked: _Asked, call: asyncio.Task[Consumption]) -> None:
-        """Settle a charge to 0 that came too late for its request."""
-        if call.cancelled() or call.exception() is not None:
-            return
-        if call.result().decision is Decision.GRANTED:
+        """Settle a charge to 0 that came too late for its request, or may still come."""
+        error = None if call.cancelled() else call.exception()
+        if call.cancelled() or (error is not None and _is_uncertain(error)):
+            self._find_out(asked)
+        elif error is None and call.result().decision is Decision.GRANTED:
             self._settler.submit(asked.charge_id, 0, asked.secret)
+
+    def _find_out(self, asked: _Asked) -> None:
+        """Give back what a call has charged to which no answer came, if it has."""
+        self._settler.submit(asked.charge_id, 0, asked.secret, is_certain=False)
 
     def _report(self, seen: Observation) -> None:
         level = logging.WARNING if seen.status == 503 else logging.INFO  # noqa: PLR2004 - RFC 9110 section 15.6.4
@@ -258,6 +277,11 @@ class Gate:
                 self._observe(seen)
             except Exception:  # noqa: BLE001 - metrics must not decide
                 _log.exception("the observer failed")
+
+
+def _is_uncertain(error: BaseException) -> bool:
+    """Whether a call that failed may have been carried out: as far as the store can't rule that out."""
+    return isinstance(error, UncertainError) or not isinstance(error, TickctlError)
 
 
 def _user(verdict: Verdict) -> User:

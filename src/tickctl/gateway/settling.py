@@ -26,6 +26,10 @@ KEEP: Final = 24 * 3600.0
 """Seconds that a settlement is tried for: the day into which it would give ticks back is over by then."""
 FIRST_PAUSE: Final = 0.5
 LONGEST_PAUSE: Final = 30.0
+FIND_OUT: Final = 30.0
+"""Seconds after which a charge that is not there was never made: no call of the gate's is under way for so long."""
+FIND_OUT_CLOSING: Final = 5.0
+"""The same while shutting down; longer than the store is given to answer."""
 REFUSED_PAUSE: Final = 60.0
 """Seconds until credentials that were refused are tried again: somebody has to mend that."""
 DRAIN_PAUSE: Final = 0.25
@@ -35,6 +39,8 @@ DRAIN_PAUSE: Final = 0.25
 class _Outcome(Enum):
     DONE = "done"
     """The database has it, or never will."""
+    NOT_THERE = "not there"
+    """There is no such charge yet."""
     OUTAGE = "outage"
     REFUSED = "refused"
 
@@ -45,6 +51,7 @@ class _Job:
     ticks_actual: int
     secret: Secret
     since: float
+    is_certain: bool
 
 
 class Settler:
@@ -100,13 +107,15 @@ class Settler:
         """Settlements that aren't in the database yet."""
         return len(self._jobs)
 
-    def submit(self, charge_id: str, ticks_actual: int, secret: Secret) -> None:
+    def submit(self, charge_id: str, ticks_actual: int, secret: Secret, *, is_certain: bool = True) -> None:
         """Settle a charge in the background, from within the event loop; never waits and never raises.
 
-        Of several settlements of one charge the first counts. Where the queue is full, the log says so.
+        Of several settlements of one charge the first counts. Where the queue is full, the log says so. A charge that
+        is not certain, since no answer came to the call that was to make it, is looked for until it can't come any
+        more.
         """
         with suppress(UnreachableError):
-            job = self._enter(charge_id, ticks_actual, secret)
+            job = self._enter(charge_id, ticks_actual, secret, is_certain=is_certain)
             if job is not None:
                 self._leave_to_worker(job)
 
@@ -155,11 +164,11 @@ class Settler:
         worker = set() if self._worker is None or self._worker.done() else {self._worker}
         return self._attempts | worker
 
-    def _enter(self, charge_id: str, ticks_actual: int, secret: Secret) -> _Job | None:
+    def _enter(self, charge_id: str, ticks_actual: int, secret: Secret, *, is_certain: bool = True) -> _Job | None:
         """Take on a settlement; `None` if there is one of this charge already."""
         if charge_id in self._jobs:
             return None
-        job = _Job(charge_id, ticks_actual, secret, self._clock())
+        job = _Job(charge_id, ticks_actual, secret, self._clock(), is_certain)
         if self._closing or len(self._jobs) >= self._largest_queue:
             why = "the gateway is shutting down" if self._closing else f"{len(self._jobs)} settlements wait already"
             self._lose(job, why)
@@ -230,8 +239,8 @@ class Settler:
         except Exception as error:  # noqa: BLE001 - the worker must outlive a mistake
             self._log.waits(error)
             return _Outcome.REFUSED
-        self._count(job, settlement)
-        return _Outcome.DONE
+        self._log.goes_on()
+        return self._count(job, settlement)
 
     def _judge(self, job: _Job, error: TickctlError) -> _Outcome:
         if isinstance(error, InvalidInputError | NotFoundError | ConflictError):
@@ -242,7 +251,10 @@ class Settler:
             return _Outcome.OUTAGE
         return _Outcome.REFUSED
 
-    def _count(self, job: _Job, settlement: Settlement) -> None:
+    def _count(self, job: _Job, settlement: Settlement) -> _Outcome:
+        if settlement.outcome is SettleOutcome.NOT_FOUND and not job.is_certain:
+            is_over = self._clock() - job.since >= (FIND_OUT_CLOSING if self._closing else FIND_OUT)
+            return _Outcome.DONE if is_over else _Outcome.NOT_THERE
         if settlement.outcome is SettleOutcome.NOT_FOUND:
             self.lost += 1
             self._log.gone(job.charge_id)
@@ -250,7 +262,7 @@ class Settler:
             self._lose(job, "the user's refunds of the day are used up (tick.settings.most_refunds)")
         else:
             self.settled += 1
-        self._log.goes_on()
+        return _Outcome.DONE
 
     def _is_left(self, job: _Job, outcome: _Outcome) -> bool:
         """Tell whether there must be another attempt."""

@@ -23,7 +23,7 @@ from tickctl.errors import (
     UnreachableError,
 )
 from tickctl.gateway.admission import Charge
-from tickctl.gateway.settling import AT_ONCE, DRAIN_PAUSE, KEEP, LONGEST_PAUSE, REFUSED_PAUSE, Settler, pause
+from tickctl.gateway.settling import AT_ONCE, DRAIN_PAUSE, FIND_OUT, KEEP, LONGEST_PAUSE, REFUSED_PAUSE, Settler, pause
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -292,6 +292,40 @@ def test_a_charge_that_is_gone_is_dropped(caplog: pytest.LogCaptureFixture) -> N
     run(scene)
     assert [record.levelname for record in caplog.records] == ["WARNING"]
     assert charge_id(1) in caplog.text
+
+
+def test_a_charge_that_may_still_come_is_looked_for_until_it_is_there(caplog: pytest.LogCaptureFixture) -> None:
+    """No answer came to the call that was to make it."""
+    books = Books(["not_found", "not_found", "not_found"])
+    time = Time()
+
+    async def scene() -> Settler:
+        finding_out = settler(books, time)
+        finding_out.submit(charge_id(1), 0, REFUND, is_certain=False)
+        await until(lambda: finding_out.waiting == 0)
+        return finding_out
+
+    found = run(scene)
+    assert (found.settled, found.lost, books.settled) == (1, 0, {charge_id(1): 0})
+    assert time.now < FIND_OUT
+    assert caplog.records == []
+
+
+def test_a_charge_that_can_not_come_any_more_was_never_made(caplog: pytest.LogCaptureFixture) -> None:
+    """Nothing is lost then, and nobody is told so."""
+    books = Books(["not_found"] * 100)
+    time = Time()
+
+    async def scene() -> Settler:
+        finding_out = settler(books, time)
+        finding_out.submit(charge_id(1), 0, REFUND, is_certain=False)
+        await until(lambda: finding_out.waiting == 0)
+        return finding_out
+
+    found = run(scene)
+    assert (found.settled, found.lost, books.settled) == (0, 0, {})
+    assert FIND_OUT <= time.now <= FIND_OUT + LONGEST_PAUSE
+    assert caplog.records == []
 
 
 def test_refunds_beyond_the_most_of_a_day_are_given_up_and_reported(caplog: pytest.LogCaptureFixture) -> None:

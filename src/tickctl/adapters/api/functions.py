@@ -15,7 +15,7 @@ from tickctl.core.quota import READ_ONLY, REPEATABLE, Caller
 from tickctl.core.quota.postgrest import ApiAnswer, read_answer, tells_the_outcome
 from tickctl.core.secrets import Secret
 from tickctl.core.secrets.masked import MASK
-from tickctl.errors import InvalidInputError, TickctlError, UnreachableError
+from tickctl.errors import InvalidInputError, TickctlError, UncertainError, UnreachableError
 
 TIMEOUT: Final = 10.0
 """Seconds for one call, from its beginning to the end of its answer, a repetition included."""
@@ -173,7 +173,7 @@ def _preferences(name: str) -> dict[str, str]:
 
 def _looked_at(error: TickctlError) -> TickctlError:
     """Return an error after which somebody must see what was done, and what wasn't."""
-    return type(error)(error.message, hint=_UNKNOWN)
+    return UncertainError(error.message, hint=_UNKNOWN)
 
 
 def _without(answer: ApiAnswer, credentials: dict[str, str]) -> ApiAnswer:

@@ -18,7 +18,7 @@ from psycopg.waiting import Ready, Wait
 from tickctl.core.json import Json, JsonObject
 from tickctl.core.quota import Caller
 from tickctl.core.quota.sqlstate import error_for
-from tickctl.errors import InvalidInputError, TickctlError, UnreachableError
+from tickctl.errors import InvalidInputError, TickctlError, UncertainError
 
 INTERVAL: Final = 0.1
 """Seconds between two looks at the clock while the server says nothing."""
@@ -167,7 +167,7 @@ class _Patience:
         """Return what the connection is ready for, at least once in `INTERVAL` and not after the end."""
         found = yield wanted
         if self.clock() >= self.until:
-            raise ConnectionLostError(UnreachableError("the database did not answer in time", hint=_LOOK), late=True)
+            raise ConnectionLostError(UncertainError("the database did not answer in time", hint=_LOOK), late=True)
         return found or 0
 
 
@@ -189,7 +189,7 @@ def _rows(answer: PGresult | None) -> list[JsonObject]:
         found = [answer.get_value(row, 0) for row in range(answer.ntuples)] if answer else []
         return [json.loads(value or b"null") for value in found]
     except (ValueError, RecursionError):
-        raise UnreachableError("the database gave no usable answer", hint=_LOOK) from None
+        raise UncertainError("the database gave no usable answer", hint=_LOOK) from None
 
 
 @lru_cache(maxsize=256)
@@ -235,7 +235,7 @@ def _milliseconds(seconds: float) -> bytes:
 def _error_of(failed: PGresult) -> TickctlError:
     sqlstate = failed.error_field(DiagnosticField.SQLSTATE)
     if sqlstate is None:
-        return UnreachableError("the database gave no usable answer")
+        return UncertainError("the database gave no usable answer")
     message, hint, detail, context = (
         None if (value := failed.error_field(field)) is None else _decoded(value) for field in _FIELDS
     )
@@ -251,4 +251,4 @@ def _lost(failed: PGresult | None) -> TickctlError:
     reason = "the connection to the database was lost"
     if failed is not None and failed.error_field(DiagnosticField.SQLSTATE) is not None:
         reason = _error_of(failed).message
-    return UnreachableError(reason, hint=_LOOK)
+    return UncertainError(reason, hint=_LOOK)
