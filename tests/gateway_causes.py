@@ -5,9 +5,11 @@ Each cause makes what it needs, a user as a rule, and returns the request that i
 """
 
 import asyncio
+import threading
 import time
 import uuid
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -15,7 +17,7 @@ import httpx
 import jwt
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from asgi_support import Line, request_bytes
+from asgi_support import PATIENCE, Line, request_bytes
 from gateway_support import Scene
 from quota_support import User
 from tickctl.core.json import JsonObject
@@ -188,6 +190,20 @@ def after_one_that_hangs(scene: Scene) -> Request:
     return lambda: scene.post(user)
 
 
+def beside_one_that_waits(scene: Scene) -> Request:
+    """Send a request while another one of the user is being decided about."""
+    user = scene.database.add_user()
+    BUSY.asked.clear()
+
+    def wait_for_an_answer() -> None:
+        with suppress(httpx.HTTPError):  # as when the server is stopped
+            scene.post(user)
+
+    threading.Thread(target=wait_for_an_answer, daemon=True).start()
+    assert BUSY.asked.wait(PATIENCE)
+    return lambda: scene.post(user)
+
+
 def nobody(scene: Scene) -> Request:
     """Send a good token of a user whose row is gone."""
     user = User(str(uuid.uuid4()), "gone@example.com", str(uuid.uuid4()))
@@ -225,10 +241,17 @@ class Answering:
 class Hanging:
     """A store that never answers."""
 
+    def __init__(self) -> None:
+        self.asked = threading.Event()
+
     async def call(self, name: str, arguments: JsonObject, *, caller: Caller) -> list[JsonObject]:
         """Wait until nobody wants to know any more."""
+        self.asked.set()
         await asyncio.get_running_loop().create_future()
         raise AssertionError
+
+
+BUSY = Hanging()
 
 
 class Keyless:
@@ -425,6 +448,14 @@ STORES = [
         after_one_that_hangs,
         more={"store": Hanging()},
         options={"timeout": 0.05, "most_waiting": 1},
+    ),
+    Cause(
+        "store: one of the user's waits for it",
+        429,
+        "too_many_at_once",
+        beside_one_that_waits,
+        more={"store": BUSY},
+        options={"timeout": 1.5, "most_at_once": 1},
     ),
 ]
 

@@ -255,7 +255,7 @@ def test_rubbish_is_no_answer(where: Where, user: User, words: bytes) -> None:
 def test_a_flood_meets_a_hanging_store(where: Where, user: User, caplog: pytest.LogCaptureFixture) -> None:
     """What may wait is bounded: calls, connections and tasks; the rest is told at once, other paths are served."""
     most, flood = 12, 120
-    with troubled(where, most_waiting=most) as at, ThreadPoolExecutor(40) as threads:
+    with troubled(where, most_waiting=most, most_at_once=flood) as at, ThreadPoolExecutor(40) as threads:
         at.recovers(user)
         usual = len(at.act.served.tasks())
         at.line.hold()
@@ -423,13 +423,13 @@ def test_whatever_the_api_answers_in_place_of_a_decision_is_none(
     assert not [word for word in (*token.split("."), project.anon_key, marker) if word in caplog.text + reply.text]
 
 
-def test_an_answer_that_is_lost_after_the_work_does_not_charge_twice(project: StandIn) -> None:
-    """The API hangs up once the database has counted, every time: asked twice, charged once, and nobody is let in."""
+def test_an_answer_that_is_lost_every_time_is_given_back(project: StandIn) -> None:
+    """The API hangs up once the database has counted: asked again and again, charged once, and nobody is let in."""
     user = project.database.add_user(limit=None)
     with troubled(project, timeout=UNHURRIED) as at:
         with project.faults.troubled(Fault(hang_up=True, after=True), "/rest/v1/rpc/consume_ticks"):
             at.refused(user, ticks=5)
-        assert at.act.used(user) == 5
+        until(lambda: at.act.used(user) == 0, "the refund")
         at.recovers(user)
 
 
@@ -522,3 +522,16 @@ def test_what_was_charged_for_no_answer_is_given_back_and_the_retry_succeeds(
         assert act.post(user, 3, headers=headers).status_code == 202
         assert act.used(user) == 3
         assert len(act.handler.seen) == 1
+
+
+def test_one_user_shuts_nobody_else_out(where: Where, user: User) -> None:
+    """Eight requests of one user are decided about at once; more are refused without a call, others are served."""
+    flooding = database_of(where).add_user(limit=None)
+    with troubled(where, timeout=UNHURRIED) as at, ThreadPoolExecutor(60) as threads:
+        replies = [threads.submit(at.act.post, flooding) for _ in range(300)]
+        assert {at.act.post(user).status_code for _ in range(20)} == {202}
+        told = [reply.result() for reply in replies]
+        assert {reply.status_code for reply in told} <= {202, 429}
+        assert {reply.json()["code"] for reply in told if reply.status_code == 429} <= {"too_many_at_once"}
+        assert at.store.most <= 8 + 1
+        assert at.act.used(flooding) == sum(reply.status_code == 202 for reply in told)

@@ -95,9 +95,10 @@ def check_problem(reply: httpx.Response, code: str) -> None:
 
 def check_quota_headers(reply: httpx.Response, cause: Cause) -> None:
     """Check RateLimit, RateLimit-Policy and Retry-After: which are there, and that they are well-formed and agree."""
-    telling = cause.status == 429 or (cause.code == GRANTED and cause.name != "unlimited")
+    of_quota = cause.code in {"quota_exhausted", "cost_exceeds_limit"}
+    telling = of_quota or (cause.code == GRANTED and cause.name != "unlimited")
     assert ("RateLimit" in reply.headers, "RateLimit-Policy" in reply.headers) == (telling, telling)
-    waiting = cause.status == 503 or cause.code == "quota_exhausted"
+    waiting = cause.status == 503 or cause.code in {"quota_exhausted", "too_many_at_once"}
     assert ("Retry-After" in reply.headers) is waiting
     if waiting:
         assert re.fullmatch(r"[1-9][0-9]*", reply.headers["Retry-After"])

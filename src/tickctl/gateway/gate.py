@@ -5,7 +5,9 @@ import logging
 import secrets
 import time
 import uuid
-from collections.abc import Awaitable, Callable
+from collections import Counter
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
@@ -23,7 +25,7 @@ from tickctl.gateway.idempotency import digest, request_key
 from tickctl.gateway.keys import GateVerifier
 from tickctl.gateway.options import STORE_PATIENCE, GateOptions
 from tickctl.gateway.problem import RefusedError
-from tickctl.gateway.refusals import cannot_tell, decision_problem, error_problem, verdict_problem
+from tickctl.gateway.refusals import cannot_tell, decision_problem, error_problem, too_many_at_once, verdict_problem
 from tickctl.gateway.settling import Settler
 
 GRANTED: Final = "granted"
@@ -130,6 +132,7 @@ class Gate:
         self._clock = clock
         self._close = close
         self._calls: set[asyncio.Task[Consumption]] = set()
+        self._inside: Counter[str] = Counter()  # requests by user
 
     async def admit(self, request: GateRequest) -> Admission:
         """Take the ticks for a request.
@@ -163,6 +166,23 @@ class Gate:
 
     async def _admit(self, request: GateRequest, seen: Observation) -> Admission:
         user, caller = await self._verified(request, seen)
+        with self._place_for(user):
+            return await self._charged(request, seen, user, caller)
+
+    @contextmanager
+    def _place_for(self, user: User) -> Iterator[None]:
+        """Take one of the places that each user has, so that nobody keeps the others waiting."""
+        if self._inside[user.id] >= self.options.most_at_once:
+            raise RefusedError(too_many_at_once(self.options.most_at_once))
+        self._inside[user.id] += 1
+        try:
+            yield
+        finally:
+            self._inside[user.id] -= 1
+            if not self._inside[user.id]:
+                del self._inside[user.id]
+
+    async def _charged(self, request: GateRequest, seen: Observation, user: User, caller: SignedInUser) -> Admission:
         check_head(request.headers, self.options)
         began = time.perf_counter()
         body = await request.read_body()
@@ -209,6 +229,9 @@ class Gate:
 
     async def _consumed(self, asked: _Asked, patience: float) -> Consumption:
         """Ask the database, for no longer than is left of the time-out; what it grants after that is given back."""
+        if patience < min(SHORTEST_WAIT, self.options.timeout / 2):
+            _log.warning("signing keys took too long for the store to be asked")
+            raise RefusedError(cannot_tell(self.options.retry_after))
         if len(self._calls) >= self.options.most_waiting:
             _log.warning("the store has %d calls under way; refusing more", len(self._calls))
             raise RefusedError(cannot_tell(self.options.retry_after, "overloaded"))

@@ -25,7 +25,7 @@ _MEANINGS: Final[Mapping[int, str]] = MappingProxyType(
         413: "The body is too long",
         415: "The body is not application/json, or is compressed",
         422: "The body is not a JSON object with a whole number of ticks",
-        429: "Not enough ticks are left for today",
+        429: "Not enough ticks are left for today, or too many requests of the user wait already",
         503: "It can't be told at the moment whether the request may go on; nothing was carried out",
     }
 )

@@ -32,6 +32,7 @@ class GateOptions:
         ticks_field: the member of the JSON body that says how many ticks the request may take.
         retry_after: seconds that a client is asked to wait after a 503.
         most_waiting: calls of the store under way at once; what comes on top is answered 503 at once.
+        most_at_once: requests of one user in the gate at once; what comes on top is answered 429 without a call.
         refunds: for which statuses of the handler's answer the charge is given back.
 
     Raises:
@@ -45,6 +46,7 @@ class GateOptions:
     ticks_field: str = "max_ticks"
     retry_after: int = 5
     most_waiting: int = 256
+    most_at_once: int = 8
     refunds: Callable[[int], bool] = not_served
 
     def __post_init__(self) -> None:
@@ -55,6 +57,7 @@ class GateOptions:
             "default_ticks": 1 if self.default_ticks is None else self.default_ticks,
             "retry_after": self.retry_after,
             "most_waiting": self.most_waiting,
+            "most_at_once": self.most_at_once,
         }
         for name, value in numbers.items():
             if not value > 0:

@@ -11,10 +11,13 @@ from tickctl.core.json import JsonObject
 MEDIA_TYPE: Final = "application/problem+json"
 QUOTA_EXCEEDED: Final = "https://iana.org/assignments/http-problem-types#quota-exceeded"
 """draft-ietf-httpapi-ratelimit-headers-11, section 5."""
-_TOO_MANY_REQUESTS: Final = 429
+_QUOTA_TITLE: Final = "Quota Exceeded"
+"""It goes with the type: the draft asks IANA to register both."""
+POLICIES: Final = "violated-policies"
+"""The member that problems of this type have."""
 
-# Phrases of RFC 9110 section 15, as RFC 9457 section 4.2.1 wants them; Python's own differ between its versions. That
-# of 429 goes with its type: the draft asks IANA to register it.
+# Phrases of RFC 9110 section 15 and RFC 6585, as RFC 9457 section 4.2.1 wants them; Python's own differ between its
+# versions.
 TITLES: Final[Mapping[int, str]] = MappingProxyType(
     {
         400: "Bad Request",
@@ -25,7 +28,7 @@ TITLES: Final[Mapping[int, str]] = MappingProxyType(
         413: "Content Too Large",
         415: "Unsupported Media Type",
         422: "Unprocessable Content",
-        429: "Quota Exceeded",
+        429: "Too Many Requests",
         503: "Service Unavailable",
     }
 )
@@ -56,10 +59,10 @@ class Problem:
 
     def body(self) -> bytes:
         """Return the document, in UTF-8."""
-        quota = self.status == _TOO_MANY_REQUESTS
+        is_quota = POLICIES in self.members
         standard = {
-            "type": QUOTA_EXCEEDED if quota else "about:blank",
-            "title": TITLES[self.status],
+            "type": QUOTA_EXCEEDED if is_quota else "about:blank",
+            "title": _QUOTA_TITLE if is_quota else TITLES[self.status],
             "status": self.status,
             "detail": self.detail,
             "code": self.code,

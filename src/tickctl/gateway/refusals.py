@@ -11,7 +11,7 @@ from typing import Final
 from tickctl.core.quota import Consumption, Decision, ratelimit
 from tickctl.core.tokens import Reason, Verdict
 from tickctl.errors import InvalidInputError, TickctlError
-from tickctl.gateway.problem import Problem
+from tickctl.gateway.problem import POLICIES, Problem
 
 # What `tick.consume_ticks` raises for ticks above the setting `largest_cost`.
 _RANGE: Final = re.compile(r"ticks must be from 1 to [0-9]{1,10}")
@@ -103,7 +103,7 @@ def decision_problem(consumption: Consumption) -> Problem | None:
         return invalid_token(code, detail)
     if status == 429:  # noqa: PLR2004 - RFC 6585 section 4
         members = {
-            "violated-policies": [ratelimit.POLICY_NAME],
+            POLICIES: [ratelimit.POLICY_NAME],
             "daily_tick_limit": consumption.daily_tick_limit,
             "ticks_granted": consumption.ticks_granted,
             "ticks_used": consumption.ticks_used,
@@ -132,6 +132,12 @@ def cannot_tell(retry_after: int, code: str = "unreachable") -> Problem:
     """Return the answer where nobody knows: no reasons, which are for the log and no business of the client's."""
     detail = "it can't be told at the moment whether the request may go on; nothing was carried out"
     return Problem(503, code, detail, (("Retry-After", str(retry_after)),))
+
+
+def too_many_at_once(most: int) -> Problem:
+    """Return the answer to one request more of a user than the gate takes at once."""
+    detail = f"{most} requests of this user are being decided about already: wait for their answers"
+    return Problem(429, "too_many_at_once", detail, (("Retry-After", "1"),))
 
 
 def _quotable(text: str) -> str:
