@@ -416,6 +416,41 @@ def test_who_stops_reading_in_the_middle_of_an_answer_gets_nothing_back(database
     assert settled(database, Handler(answer=pour), send) == CHARGED
 
 
+@pytest.mark.parametrize("fails", [True, False])
+def test_who_hangs_up_pays_whatever_the_handler_does_then(where: Where, fails: bool) -> None:
+    """A handler that notices, and fails or answers that it has, would make its work free."""
+    ended = threading.Event()
+
+    async def notice(_scope: Any, receive: Receive, send: Send) -> None:
+        await receive()
+        assert (await receive())["type"] == "http.disconnect"
+        ended.set()
+        if fails:
+            raise RuntimeError("nobody is there any more")
+        await answer(send, 503, {})
+
+    def send(served: Scene, user: User) -> None:
+        with Line(served.served.port) as line:
+            line.send(task(served, user))
+            until(lambda: bool(served.handler.seen), "the handler begins")
+        assert ended.wait(PATIENCE)
+
+    assert settled(where, Handler(answer=notice), send) == CHARGED
+
+
+def test_an_answer_that_can_not_be_sent_is_a_failure_of_the_server(where: Where) -> None:
+    """A handler's bad header is no hang-up."""
+
+    async def spoil(_scope: Any, _receive: Receive, send: Send) -> None:
+        await send({"type": "http.response.start", "status": 202, "headers": [(b"x", b"a\nb")]})
+
+    def send(served: Scene, user: User) -> None:
+        with pytest.raises(httpx.RemoteProtocolError):
+            served.post(user, CHARGED)
+
+    assert settled(where, Handler(answer=spoil), send) == 0
+
+
 def test_a_handler_that_is_cancelled_keeps_the_charge_and_it_is_said(
     where: Where, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -149,7 +149,6 @@ class _Exchange:
             {**ratelimit.headers(admission.consumption), **_exposure(scope)}  # none for unlimited users
         )
         self._answered = False
-        self._accepted = False
         self._client_gone = False
 
     def receiving(self, receive: Receive) -> Receive:
@@ -171,14 +170,13 @@ class _Exchange:
         async def send_on(message: Message) -> None:
             if message["type"] == "http.response.start":
                 self._answered = True
-                if self._options.refunds(message["status"]):
-                    self._charge.refund()
-                else:
-                    self._accepted = True
+                if not self._options.refunds(message["status"]):
                     message = {**message, "headers": [*message.get("headers", ()), *self._headers]}
+                elif not self._client_gone:
+                    self._charge.refund()
             try:
                 await send(message)
-            except BaseException:
+            except (OSError, asyncio.CancelledError):  # gone, or not reading; all else is the application's mistake
                 self._client_gone = True
                 raise
 
@@ -195,8 +193,8 @@ class _Exchange:
             _log.info("charge %s stays: its request was cancelled before there was an answer", self._charge.id)
 
     def failed(self) -> None:
-        """Give the charge back, unless the work was accepted and only the client did not wait for the answer."""
-        if not (self._accepted and self._client_gone):
+        """Give the charge back, unless the client has hung up: else hanging up at the right moment made work free."""
+        if not self._client_gone:
             self._charge.refund()
 
 
