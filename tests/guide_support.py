@@ -12,6 +12,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Final
 
+from source_support import tree_of
 from terminal_support import open_terminal, read_terminal
 
 ROOT: Final = Path(__file__).parents[1]
@@ -90,7 +91,7 @@ def type_command(command: str, folder: Path, environment: Mapping[str, str], col
 def said_by_the_program() -> str:
     """Return every text that stands in the program, each on its own, and the SQL as it is."""
     source = ROOT / "src" / "tickctl"
-    nodes = (node for file in source.rglob("*.py") for node in ast.walk(ast.parse(file.read_text())))
+    nodes = (node for file in source.rglob("*.py") for node in ast.walk(tree_of(file)))
     texts = [node.value for node in nodes if isinstance(node, ast.Constant) and isinstance(node.value, str)]
     return "\n".join(texts + [file.read_text().replace("''", "'") for file in source.rglob("*.sql")])
 

@@ -445,7 +445,7 @@ def test_it_is_told_to_people_and_to_pipes(
     assert shown.code == 1
     lines = shown.out.splitlines()
     assert "refused: cost_exceeds_limit" in lines
-    assert "HTTP 429 Quota Exceeded" in lines
+    assert "HTTP 429 Too Many Requests" in lines
     assert f"to change it  tickctl quota set {user} 40" in lines
     assert 'code: "cost_exceeds_limit"' in lines
     assert max(map(len, lines[1:])) <= 80

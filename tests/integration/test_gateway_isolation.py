@@ -111,7 +111,7 @@ class Interleaving(RuleBasedStateMachine):
         self.store = RecordingStore()
         self.exchanges: dict[int, Exchange] = {}
         self.shared_state: dict[str, Any] = {"of": "the lifespan"}
-        options = GateOptions(timeout=3600)
+        options = GateOptions(timeout=3600, most_at_once=1000)
         gate = gate_over(NOWHERE, store=self.store, options=options)
         self.app = TickGate(self.handle, protect={"POST /tasks"}, gate=gate)
 

@@ -17,6 +17,7 @@ import tickctl.gateway
 from gateway_causes import CAUSES, GRANTED, INTERNAL, Cause
 from gateway_support import SECRET, UNHURRIED, Scene, Where, database_of, scene
 from quota_support import Database
+from source_support import tree_of
 from tickctl.core.quota import Decision
 from tickctl.core.tokens import Reason
 from tickctl.gateway import EXPOSED_HEADERS, GateOptions
@@ -190,7 +191,7 @@ def codes_in_the_sources() -> set[str]:
     found = {row[1] for row in DECISIONS.values() if row is not None}
     places = {"Problem": 1, "invalid_token": 0, "cannot_tell": 1}
     for path in sorted(Path(tickctl.gateway.__file__).parent.glob("*.py")):
-        for node in ast.walk(ast.parse(path.read_text())):
+        for node in ast.walk(tree_of(path)):
             if not (isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in places):
                 continue
             place = places[node.func.id]

@@ -1,10 +1,12 @@
 """The arrows between the packages point one way, and the core stays free of the outside world."""
 
 import ast
-from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
+
+from source_support import tree_of
 
 SOURCE = Path(__file__).parents[2] / "src"
 PACKAGE = SOURCE / "tickctl"
@@ -42,16 +44,19 @@ def part_of(module: str) -> str:
     return [*module.split("."), ""][1]
 
 
-def imports() -> Iterator[tuple[str, str]]:
-    """Yield (importing module, imported module) for every import statement at any level of nesting."""
+@cache
+def imports() -> tuple[tuple[str, str], ...]:
+    """Return (importing module, imported module) for every import statement at any level of nesting."""
+    found: list[tuple[str, str]] = []
     for path in sorted(PACKAGE.rglob("*.py")):
         importer = ".".join(path.relative_to(SOURCE).with_suffix("").parts).removesuffix(".__init__")
-        for node in ast.walk(ast.parse(path.read_text())):
+        for node in ast.walk(tree_of(path)):
             if isinstance(node, ast.Import):
-                yield from ((importer, alias.name) for alias in node.names)
+                found += [(importer, alias.name) for alias in node.names]
             elif isinstance(node, ast.ImportFrom):
                 assert node.level == 0, f"{importer} uses a relative import"
-                yield importer, str(node.module)
+                found.append((importer, str(node.module)))
+    return tuple(found)
 
 
 def test_parts_import_only_what_they_may() -> None:

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from source_support import tree_of
 from tickctl.cli.help_topics import ENVIRONMENT
 
 ROOT = Path(__file__).parents[3]
@@ -169,7 +170,7 @@ def test_git_ignores_the_copies(name: str) -> None:
 
 def test_the_variables_of_the_example_are_those_that_it_reads() -> None:
     """What main.py asks the environment for is in the examples."""
-    tree = ast.parse((EXAMPLE / "main.py").read_text())
+    tree = tree_of(EXAMPLE / "main.py")
     asked = {
         node.args[0].value
         for node in ast.walk(tree)

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
+from source_support import tree_of
 from tickctl.adapters.embedded.accounts import sign
 from tickctl.core.quota import Decision
 from tickctl.core.secrets import Secret
@@ -32,7 +33,7 @@ def written_in_the_source() -> Iterator[tuple[int, str]]:
     """Yield the statuses and codes of the problems that are made where a request is looked at."""
     positions = {"Problem": None, "invalid_token": 401}
     for path in GATEWAY.glob("*.py"):
-        for node in ast.walk(ast.parse(path.read_text())):
+        for node in ast.walk(tree_of(path)):
             match node:
                 case ast.Call(ast.Name(name), [ast.Constant(int(status)), ast.Constant(str(code)), *_]):
                     if name == "Problem":
