@@ -220,6 +220,15 @@ def test_a_pattern_that_names_no_route_stops_the_start(
     assert "POST /tasks" in caplog.text
 
 
+def test_without_a_lifespan_the_first_request_finds_the_mistake(shared_database: Database) -> None:
+    """As below another application; nothing is served then, protected or not."""
+    reached: list[str] = []
+    app = TickGate(in_starlette(reached), protect={"POST /task"}, gate=gate_over(shared_database))
+    with running(app, lifespan="off") as server:
+        assert ask(server.port, request_bytes("POST", "/tasks", JSON, b"{}")).status == 500
+    assert reached == []
+
+
 @pytest.mark.parametrize("build", BUILDS)
 @pytest.mark.parametrize("pattern", ["POST /v1/{org}/tasks", "POST /v1/acme/tasks", "POST /tasks/"])
 def test_a_pattern_may_name_a_route_in_its_own_way(build: Build, pattern: str, shared_database: Database) -> None:

@@ -70,11 +70,13 @@ class TickGate:
         """Serve one connection."""
         if scope["type"] == "lifespan":
             await self._live(scope, receive, send)
-        elif scope["type"] == "http" and self._selects(scope):
-            self._check_listed()
-            await self._guarded(scope, receive, send)
-        else:
-            await self._app(scope, receive, send)
+            return
+        if scope["type"] == "http":
+            self._check_listed()  # where no lifespan has come; a mistyped pattern selects no request
+            if self._selects(scope):
+                await self._guarded(scope, receive, send)
+                return
+        await self._app(scope, receive, send)
 
     def _check_listed(self) -> None:
         if self._unlisted:

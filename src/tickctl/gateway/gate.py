@@ -173,7 +173,7 @@ class Gate:
     def _place_for(self, user: User) -> Iterator[None]:
         """Take one of the places that each user has, so that nobody keeps the others waiting."""
         if self._inside[user.id] >= self.options.most_at_once:
-            raise RefusedError(too_many_at_once(self.options.most_at_once))
+            raise RefusedError(too_many_at_once())
         self._inside[user.id] += 1
         try:
             yield

@@ -134,9 +134,9 @@ def cannot_tell(retry_after: int, code: str = "unreachable") -> Problem:
     return Problem(503, code, detail, (("Retry-After", str(retry_after)),))
 
 
-def too_many_at_once(most: int) -> Problem:
+def too_many_at_once() -> Problem:
     """Return the answer to one request more of a user than the gate takes at once."""
-    detail = f"{most} requests of this user are being decided about already: wait for their answers"
+    detail = "too many requests of this user are under way: wait for their answers, then try again"
     return Problem(429, "too_many_at_once", detail, (("Retry-After", "1"),))
 
 
