@@ -71,7 +71,7 @@ def _fix(requirement: Requirement, violations: list[Violation]) -> str | None:
     if requirement.kind in REPAIRS:
         return APPLY
     if requirement.kind == "blocker":
-        return f"do that, and then run {APPLY}"
+        return f"fix that, then run {APPLY}"
     if requirement.kind == "newer":
         return "upgrade tickctl"
     fixes = [violation.fix for violation in violations if violation.fix]
