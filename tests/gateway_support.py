@@ -7,7 +7,7 @@ application saw, and at what the database has counted.
 
 import json
 import time
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -25,8 +25,8 @@ from tickctl.core.json import JsonObject
 from tickctl.core.quota import AsyncSqlFunctions
 from tickctl.core.secrets import Secret
 from tickctl.core.tokens import KeySet, KeySource, Policy, StaticKeys
-from tickctl.gateway import Gate, GateOptions, TickGate
-from tickctl.gateway.gate import Observation
+from tickctl.gateway import Decided, Gate, GateOptions, Handled, Observation, TickGate
+from tickctl.gateway.routes import Protect
 
 Where = Database | StandIn
 
@@ -169,13 +169,23 @@ class Scene:
     gate: Gate
     handler: Handler
     served: Running
-    observed: list[Observation]
+    observations: list[Observation]
     client: httpx.Client
 
     @property
     def database(self) -> Database:
         """The database behind it."""
         return database_of(self.where)
+
+    @property
+    def observed(self) -> list[Decided]:
+        """What was decided, in order."""
+        return [seen for seen in self.observations if isinstance(seen, Decided)]
+
+    @property
+    def handled(self) -> list[Handled]:
+        """What became of the requests that were allowed, in order."""
+        return [seen for seen in self.observations if isinstance(seen, Handled)]
 
     def token(self, user: User, **changes: Any) -> str:
         """See `token_of`."""
@@ -206,7 +216,7 @@ def scene(
     *,
     gate: Gate | None = None,
     options: GateOptions | None = None,
-    protect: Collection[str] = ("POST /tasks",),
+    protect: Protect = frozenset({"POST /tasks"}),
     wrap: Callable[[Any], Any] = lambda app: app,
     **more: Any,
 ) -> Iterator[Scene]:
@@ -221,13 +231,13 @@ def scene(
         wrap: puts something around the gate, as `CORSMiddleware`.
         more: further arguments of `gate_over`.
     """
-    observed: list[Observation] = []
+    observations: list[Observation] = []
     handler = handler or Handler()
     if gate is None:
-        gate = gate_over(where, options=options or GateOptions(timeout=UNHURRIED), observe=observed.append, **more)
-    app = wrap(TickGate(handler, protect=set(protect), gate=gate))
+        gate = gate_over(where, options=options or GateOptions(timeout=UNHURRIED), observe=observations.append, **more)
+    app = wrap(TickGate(handler, protect=protect, gate=gate))
     with running(app) as served:
-        yield Scene(where, gate, handler, served, observed, served.client())
+        yield Scene(where, gate, handler, served, observations, served.client())
 
 
 def until(holds: Callable[[], bool], what: str) -> None:

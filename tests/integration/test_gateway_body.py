@@ -10,7 +10,7 @@ import pytest
 from asgi_support import Line, Reply, ask, request_bytes
 from gateway_support import Scene, scene, until
 from quota_support import Database, User
-from tickctl.gateway import GateOptions
+from tickctl.gateway import Field, GateOptions
 
 BODY = b' {"max\\u005fticks" : 2,\r\n\t"text": "\xe2\x98\x83 \\ud83d \\/ ", "x": 1E400, "y":{"a":1,"a":2}, "z": 0.10}\n'
 """Valid, and as unlike as possible to what any encoder of JSON would write."""
@@ -194,7 +194,7 @@ def test_without_a_length_there_is_no_body(gate: Scene, user: User) -> None:
 def test_no_body_costs_the_default(shared_database: Database) -> None:
     """Where there is one, and then no content type is asked for; the handler sees that nothing came."""
     user = shared_database.add_user()
-    with scene(shared_database, options=GateOptions(default_ticks=3, timeout=20)) as gate:
+    with scene(shared_database, protect={"POST /tasks": Field(default=3)}, options=GateOptions(timeout=20)) as gate:
         request = request_bytes("POST", "/tasks", [("Authorization", f"Bearer {gate.token(user)}")])
         assert ask(gate.served.port, request).status == 202
         assert gate.handler.seen[-1][1] == b""

@@ -18,8 +18,7 @@ if TYPE_CHECKING:
     from tickctl.adapters.embedded import EmbeddedDatabase, Server
     from tickctl.core.quota import QuotaState
     from tickctl.core.secrets import Secret
-    from tickctl.gateway import Gate
-    from tickctl.gateway.gate import Observer
+    from tickctl.gateway import Gate, Observation, Observer
 
 DEMO_USER: Final = "demo@example.com"
 STRANGER: Final = "new@example.com"
@@ -69,10 +68,14 @@ def serve(
                 state = _limited(run, server, email, new_limit)
             token = _token(server, database, email)
             parts.show_errors(run.output.notice)
-            log = parts.AccessLog(run.output.notice)
-            gate = _gate(run, server, database, log.note)
+
+            def log(observation: "Observation") -> None:
+                if (line := parts.access_line(observation)) is not None:
+                    run.output.notice(line)
+
+            gate = _gate(run, server, database, log)
             _answer(run, _Shown(f"http://{parts.LOOPBACK}:{listening.getsockname()[1]}", state, token))
-            parts.serve(log.around(parts.build_service(gate)), listening)
+            parts.serve(parts.build_service(gate), listening)
     run.output.notice("ended")
 
 

@@ -2,26 +2,21 @@
 
 import logging
 import socket
-import time
 import uuid
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Callable
 from contextlib import suppress
-from contextvars import ContextVar
-from typing import Any, Final
+from typing import Final
 
 import uvicorn
 from fastapi import FastAPI
 from pydantic import BaseModel
 
 from tickctl.errors import InvalidInputError
-from tickctl.gateway import Gate, Observation
+from tickctl.gateway import Gate, Handled, Observation
 from tickctl.gateway.fastapi import Ticks, protect
+from tickctl.gateway.observation import GRANTED
 
 Write = Callable[[str], None]
-Message = MutableMapping[str, Any]
-Application = Callable[
-    [MutableMapping[str, Any], Callable[[], Awaitable[Message]], Callable[[Message], Awaitable[None]]], Awaitable[None]
-]
 
 LOOPBACK: Final = "127.0.0.1"
 USUAL_PORT: Final = 8000
@@ -61,53 +56,23 @@ def build_service(gate: Gate) -> FastAPI:
     return app
 
 
-class AccessLog:
-    """Writes a line for each request that a gate has judged: status, decision, user, ticks and time. Never a token.
+def access_line(observation: Observation) -> str | None:
+    """Return the line of the log for a request: status, decision, user, ticks and time; never a token.
 
-    Args:
-        write: takes one line.
+    An allowed request is left to the observation of what became of it.
     """
-
-    def __init__(self, write: Write) -> None:
-        self._write = write
-        # A request is served in a context of its own, in which the gate reports as well.
-        self._seen: ContextVar[Observation | None] = ContextVar("seen", default=None)
-
-    def note(self, seen: Observation) -> None:
-        """Take what the gate reports."""
-        self._seen.set(seen)
-
-    def around(self, app: Application) -> Application:
-        """Return the application, watched."""
-
-        async def watched(
-            scope: MutableMapping[str, Any],
-            receive: Callable[[], Awaitable[Message]],
-            send: Callable[[Message], Awaitable[None]],
-        ) -> None:
-            began, status = time.perf_counter(), 0
-
-            async def sending(message: Message) -> None:
-                nonlocal status
-                status = message.get("status", status)
-                await send(message)
-
-            try:
-                await app(scope, receive, sending)
-            finally:
-                if (seen := self._seen.get()) is not None:
-                    self._write(_line(status, seen, time.perf_counter() - began))
-
-        return watched
-
-
-def _line(status: int, seen: Observation, seconds: float) -> str:
-    parts = [f"{status or '---'} {seen.decision}"]  # without a status, the client had gone
-    if seen.user_id:
-        parts.append(seen.user_id)
-    if seen.ticks is not None:
-        parts.append(f"{seen.ticks} tick{'s' if seen.ticks != 1 else ''}")
-    return "  ".join([*parts, f"{seconds * 1000:.1f} ms"])
+    if isinstance(observation, Handled):
+        decided, status, seconds = observation.decided, observation.status, observation.seconds
+    elif observation.decision == GRANTED:
+        return None
+    else:
+        decided, status, seconds = observation, observation.status, 0.0
+    parts = [f"{status or '---'} {decided.decision}"]  # without a status, the client had gone
+    if decided.user_id:
+        parts.append(decided.user_id)
+    if decided.ticks is not None:
+        parts.append(f"{decided.ticks} tick{'s' if decided.ticks != 1 else ''}")
+    return "  ".join([*parts, f"{(seconds + decided.seconds) * 1000:.1f} ms"])
 
 
 def listen(port: int | None) -> socket.socket:
@@ -148,7 +113,7 @@ def show_errors(write: Write) -> None:
     logging.getLogger().addHandler(_Briefly(write))
 
 
-def serve(app: Application, listening: socket.socket) -> None:
+def serve(app: FastAPI, listening: socket.socket) -> None:
     """Serve until interrupted or terminated, and let requests under way end, within seconds."""
     config = uvicorn.Config(
         app,

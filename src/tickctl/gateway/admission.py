@@ -1,5 +1,7 @@
 """What a handler gets to see of an admitted request."""
 
+import asyncio
+from collections.abc import Awaitable, Generator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -33,27 +35,30 @@ class User:
 
 
 class Charge:
-    """The ticks that were taken for this request.
+    """The ticks that were taken for this request; for handlers in the event loop and in threads alike.
 
     Attributes:
         id: of the charge in the database, a UUID in lower case.
         ticks: how many.
+        settled: what the charge was settled to; 0 if it was refunded, `None` while it stands.
     """
 
-    __slots__ = ("_handed_on", "_secret", "_settled", "_settler", "id", "ticks")
+    __slots__ = ("_handed_on", "_loop", "_secret", "_settler", "id", "settled", "ticks")
 
     def __init__(self, charge_id: str, ticks: int, secret: Secret, settler: "Settler") -> None:
         self.id = charge_id
-        self._secret = secret
         self.ticks = ticks
-        self._settler = settler
-        self._settled: int | None = None
+        self.settled: int | None = None
         self._handed_on = False
+        self._secret = secret
+        self._settler = settler
+        self._loop = asyncio.get_running_loop()
 
-    async def settle(self, actual: int) -> None:
+    def settle(self, actual: int) -> Awaitable[None]:
         """Give back what was not used, once; from then on nothing is given back because the handler fails.
 
-        Returns when the database has it, or when it waits in the queue because the database can't be reached.
+        It takes effect whether or not the result is awaited. Awaiting it, which only the event loop can, waits until
+        the database has the settlement, or until it waits in the queue because the database can't be reached.
 
         Args:
             actual: the ticks that the request did take, 0 up to the charge.
@@ -61,26 +66,50 @@ class Charge:
         Raises:
             InvalidInputError: that is no such number.
             ConflictError: the charge was settled before, to another number.
-            UnreachableError: the queue is full as well; the same may be tried again.
+            UnreachableError: the queue is full as well; the same may be tried again. In a thread, the log says so.
         """
         if type(actual) is not int or not 0 <= actual <= self.ticks:  # a bool is an int
             raise InvalidInputError(f"a charge of {self.ticks} ticks can't be settled to that")
-        if self._settled is not None and self._settled != actual:
-            raise ConflictError(f"the charge was settled to {self._settled} before")
+        if self.settled is not None and self.settled != actual:
+            raise ConflictError(f"the charge was settled to {self.settled} before")
         if self._handed_on:
-            return
-        self._settled, self._handed_on = actual, True
+            return _NOTHING
+        self.settled, self._handed_on = actual, True
+        if not self._is_in_loop():
+            self._loop.call_soon_threadsafe(self._settler.submit, self.id, actual, self._secret)
+            return _NOTHING
         try:
-            await self._settler.settle(self.id, actual, self._secret)
+            return self._settler.settle(self.id, actual, self._secret)
         except UnreachableError:
             self._handed_on = False
             raise
 
     def refund(self) -> None:
         """Give all of it back in the background, unless it was settled."""
-        if self._settled is None:
-            self._settled, self._handed_on = 0, True
+        if self.settled is not None:
+            return
+        self.settled, self._handed_on = 0, True
+        if self._is_in_loop():
             self._settler.submit(self.id, 0, self._secret)
+        else:
+            self._loop.call_soon_threadsafe(self._settler.submit, self.id, 0, self._secret)
+
+    def _is_in_loop(self) -> bool:
+        """Whether this is the gate's event loop, and not a thread in which a handler runs."""
+        try:
+            return asyncio.get_running_loop() is self._loop
+        except RuntimeError:
+            return False
+
+
+class _Nothing:
+    """There is nothing to wait for."""
+
+    def __await__(self) -> Generator[None, None, None]:
+        yield from ()
+
+
+_NOTHING = _Nothing()
 
 
 @dataclass(frozen=True, slots=True)

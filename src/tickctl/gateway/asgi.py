@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import time
 from collections.abc import Awaitable, Callable, Collection, MutableMapping
 from typing import Any, Final, TypeAlias
 
@@ -10,11 +11,13 @@ from tickctl.errors import ConfigurationError
 from tickctl.gateway.admission import Admission
 from tickctl.gateway.body import ClientGoneError, read_body
 from tickctl.gateway.configuration import build_gate
-from tickctl.gateway.gate import Gate, GateRequest, Observer
+from tickctl.gateway.cost import GateRequest
+from tickctl.gateway.gate import Gate
 from tickctl.gateway.listing import check_listed
+from tickctl.gateway.observation import Handled, Observer
 from tickctl.gateway.options import GateOptions
 from tickctl.gateway.problem import Problem, RefusedError
-from tickctl.gateway.routes import Scope, Selector, root_path_of, selector
+from tickctl.gateway.routes import Protect, Protected, Scope, root_path_of, selector
 from tickctl.gateway.state import AdmittedState
 from tickctl.settings import Settings
 
@@ -38,20 +41,22 @@ class TickGate:
 
     Args:
         app: the application.
-        protect: patterns such as `POST /tasks`, or a test for the scopes of requests.
+        protect: patterns such as `POST /tasks`, each with its cost if that is not `max_ticks` in the body; or a
+            function of the scope that returns the cost of a request, `None` for those that are not protected.
         gate: decides; without one, it is built from the settings.
         settings: the project; from the environment and env files unless given.
         options: for the gate that is built.
-        observe: called with each decision of the gate that is built.
+        observe: called with each decision of the gate that is built, and again when the handler is done.
 
     Raises:
-        ConfigurationError: the settings or the patterns can't be used, or a gate and options for one are given.
+        ConfigurationError: the settings, the patterns or the costs can't be used, or a gate is given with options for
+            one.
     """
 
     def __init__(
         self,
         app: App,
-        protect: Collection[str] | Selector,
+        protect: Protect,
         *,
         gate: Gate | None = None,
         settings: Settings | None = None,
@@ -59,7 +64,7 @@ class TickGate:
         observe: Observer | None = None,
     ) -> None:
         self._app = app
-        self._selects = protect if callable(protect) else selector(protect, root_path_of(app))
+        self._selects = selector(protect, root_path_of(app))
         self._unlisted: Collection[str] = () if callable(protect) else protect
         """Patterns that have not been looked for among the application's routes, which it may add until it starts."""
         if gate is not None and (settings, options, observe) != (None, None, None):
@@ -73,8 +78,9 @@ class TickGate:
             return
         if scope["type"] == "http":
             self._check_listed()  # where no lifespan has come; a mistyped pattern selects no request
-            if self._selects(scope):
-                await self._guarded(scope, receive, send)
+            protected = self._selects(scope)
+            if protected is not None:
+                await self._guarded(protected, scope, receive, send)
                 return
         await self._app(scope, receive, send)
 
@@ -106,19 +112,22 @@ class TickGate:
             if is_open:  # the application broke down in its shutdown
                 await self._gate.aclose()
 
-    async def _guarded(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def _guarded(self, protected: Protected, scope: Scope, receive: Receive, send: Send) -> None:
         if _GUARDED in scope:
             raise RuntimeError("two gates stand before this request, and would charge it twice")
         scope[_GUARDED] = True
-        body = b""
 
         async def whole_body() -> bytes:
-            nonlocal body
-            body = await read_body(receive, scope["headers"], self._gate.options)
-            return body
+            return await read_body(receive, scope["headers"], self._gate.options)
 
         request = GateRequest(
-            scope["method"], scope["path"], scope.get("query_string", b""), scope["headers"], whole_body
+            scope["method"],
+            scope["path"],
+            scope.get("query_string", b""),
+            scope["headers"],
+            whole_body,
+            protected.cost,
+            protected.path,
         )
         try:
             admission = await self._gate.admit(request)
@@ -128,7 +137,7 @@ class TickGate:
         except ClientGoneError:
             return
         scope["state"] = AdmittedState(scope.get("state", {}), admission)
-        exchange = _Exchange(scope, body, admission, self._gate.options)
+        exchange = _Exchange(scope, request, admission, self._gate.options)
         try:
             await self._app(scope, exchange.receiving(receive), exchange.sending(send))
         except Exception:
@@ -137,24 +146,29 @@ class TickGate:
         except asyncio.CancelledError:
             exchange.cancelled()
             raise
-        exchange.returned()
+        else:
+            exchange.returned()
+        finally:
+            self._gate.observe(exchange.observed())
 
 
 class _Exchange:
     """One admitted request and its answer."""
 
-    def __init__(self, scope: Scope, body: bytes, admission: Admission, options: GateOptions) -> None:
-        self._body: bytes | None = body
+    def __init__(self, scope: Scope, request: GateRequest, admission: Admission, options: GateOptions) -> None:
+        self._body = request.body_bytes
         self._charge = admission.charge
+        self._decided = request.decided
         self._options = options
         self._headers = _encoded(
             {**ratelimit.headers(admission.consumption), **_exposure(scope)}  # none for unlimited users
         )
-        self._answered = False
+        self._status: int | None = None
         self._client_gone = False
+        self._began = time.perf_counter()
 
     def receiving(self, receive: Receive) -> Receive:
-        """Give the body once, and then what comes."""
+        """Give the body once, where the gate has read it, and then what comes."""
 
         async def receive_again() -> Message:
             if self._body is not None:
@@ -171,7 +185,7 @@ class _Exchange:
 
         async def send_on(message: Message) -> None:
             if message["type"] == "http.response.start":
-                self._answered = True
+                self._status = message["status"]
                 if not self._options.refunds(message["status"]):
                     message = {**message, "headers": [*message.get("headers", ()), *self._headers]}
                 elif not self._client_gone:
@@ -186,18 +200,25 @@ class _Exchange:
 
     def returned(self) -> None:
         """Give the charge back if there was no answer; one that nobody waited for says nothing."""
-        if not self._answered and not self._client_gone:
+        if self._status is None and not self._client_gone:
             self._charge.refund()
 
     def cancelled(self) -> None:
         """Leave the charge: a client that hangs up can bring this about, when the work may be done already."""
-        if not self._answered:
+        self._client_gone = True
+        if self._status is None:
             _log.info("charge %s stays: its request was cancelled before there was an answer", self._charge.id)
 
     def failed(self) -> None:
         """Give the charge back, unless the client has hung up: else hanging up at the right moment made work free."""
+        self._status = self._status or 500
         if not self._client_gone:
             self._charge.refund()
+
+    def observed(self) -> Handled:
+        """Return what became of the request."""
+        seconds = time.perf_counter() - self._began
+        return Handled(self._decided, self._status, self._charge.settled, self._client_gone, seconds)
 
 
 async def _answer(problem: Problem, scope: Scope, send: Send) -> None:

@@ -10,7 +10,8 @@ from tickctl.core.secrets import Secret
 from tickctl.core.tokens import Policy
 from tickctl.core.tokens.policy import DEFAULT_LEEWAY
 from tickctl.errors import ConfigurationError
-from tickctl.gateway.gate import Gate, Observer
+from tickctl.gateway.gate import Gate
+from tickctl.gateway.observation import Observer
 from tickctl.gateway.options import STORE_PATIENCE, GateOptions
 from tickctl.settings import Settings, load
 
@@ -35,7 +36,7 @@ def build_gate(
         store: the database's functions; unless given, the project's API with the publishable key
             (SUPABASE_URL and SUPABASE_ANON_KEY), else PostgreSQL (SUPABASE_DB_URL).
         options: how it judges and answers.
-        observe: called with each decision.
+        observe: called with each decision, and again when the handler is done.
 
     Raises:
         ConfigurationError: something is missing or can't be used. Nothing is asked over the network here.

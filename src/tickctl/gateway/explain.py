@@ -14,7 +14,7 @@ from tickctl.core.quota import Decision, QuotaState, SignedInUser, SqlFunctions,
 from tickctl.core.secrets import Secret
 from tickctl.core.tokens import KeySource, Policy, Step, UserDirectory, Verdict
 from tickctl.errors import InvalidInputError, NotFoundError, TickctlError
-from tickctl.gateway.body import check_head, ticks_of
+from tickctl.gateway.cost import Field, GateRequest
 from tickctl.gateway.credentials import Headers, bearer_token
 from tickctl.gateway.explained_day import STAGES, Account, answered, possible
 from tickctl.gateway.explanation import NOBODY_ASKED, NOBODY_KNOWS, Explanation, StepName, StepResult, Walk
@@ -130,7 +130,7 @@ class Explainer:
         return self._decided(walk, Account.of_record(record, self._clock()), ticks, assumed=StepName.SESSION)
 
     def _body(self, ticks: int) -> bytes:
-        return json.dumps({self._options.ticks_field: ticks}).encode()
+        return json.dumps({Field().name: ticks}).encode()
 
     def _verified(self, walk: Walk, headers: Headers, at: float | None) -> SignedInUser:
         try:
@@ -155,9 +155,11 @@ class Explainer:
         return await self._verifier.verify(token, self._clock if at is None else lambda: at, KEYS_PATIENCE)
 
     def _check_body(self, walk: Walk, headers: Headers, body: bytes) -> None:
+        async def read_body() -> bytes:
+            return body
+
         try:
-            check_head(headers, self._options)
-            ticks_of(body, self._options)
+            asyncio.run(Field().ticks(GateRequest("POST", "/", b"", headers, read_body)))
         except RefusedError as refused:
             walk.note(StepName.TICKS, StepResult.FAIL, refused.problem.detail)
             raise

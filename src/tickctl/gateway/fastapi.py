@@ -12,7 +12,7 @@ FastAPI reads a request's body before it resolves dependencies, and a dependency
 that fails. So the gate is middleware, which `protect` adds, and the dependency hands over what the gate has found.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from functools import partial
 from typing import Annotated, Any, Final, TypeAlias
@@ -30,28 +30,50 @@ from starlette.types import Scope as StarletteScope
 from tickctl.errors import ConfigurationError
 from tickctl.gateway.admission import STATE_KEY, Admission
 from tickctl.gateway.asgi import TickGate
-from tickctl.gateway.gate import Gate, Observer
+from tickctl.gateway.cost import Cost, prepared
+from tickctl.gateway.gate import Gate
+from tickctl.gateway.observation import Observer
 from tickctl.gateway.openapi import describe
 from tickctl.gateway.options import GateOptions, not_served
-from tickctl.gateway.routes import Scope, Selector
+from tickctl.gateway.routes import Protect, Protected, Scope
 from tickctl.settings import Settings
 
-__all__ = ["Ticks", "admitted", "not_carried_out", "protect"]
+__all__ = ["Admitted", "Ticks", "admitted", "not_carried_out", "protect"]
 
-_MakeGate: TypeAlias = Callable[[ASGIApp, Selector], TickGate]
+_MakeGate: TypeAlias = Callable[[ASGIApp, Protect], TickGate]
 _UNPROCESSABLE: Final = 422
 
 
-class _Admitted(SecurityBase):
-    """Hands over the admission that the gate has left in the request's state."""
+class Admitted(SecurityBase):
+    """The dependency behind `Ticks`, for a route with a cost of its own.
 
-    def __init__(self) -> None:
+        @app.post("/embed")
+        async def embed(ticks: Annotated[Admission, Security(Admitted(cost=1))]) -> Vector: ...
+
+    All of them are one dependency to FastAPI, so one override in `app.dependency_overrides` stands for all.
+
+    Args:
+        cost: the name of a field of the body, a number of ticks, a `Field`, or a function of the `GateRequest`.
+
+    Raises:
+        ConfigurationError: that is no cost.
+    """
+
+    def __init__(self, cost: Cost = "max_ticks") -> None:
+        self.cost = prepared(cost)
         self.scheme_name = "SupabaseAccessToken"
         self.model = HTTPBearer(
             bearerFormat="JWT", description="The access token of a signed-in user with a confirmed e-mail address."
         )
 
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Admitted)
+
+    def __hash__(self) -> int:
+        return hash(Admitted)
+
     async def __call__(self, connection: HTTPConnection) -> Admission:
+        """Hand over the admission that the gate has left in the request's state."""
         admission = connection.scope.get("state", {}).get(STATE_KEY)
         if not isinstance(admission, Admission):
             raise RuntimeError(  # noqa: TRY004 - a mistake in the program, and nothing that a client sent
@@ -61,7 +83,7 @@ class _Admitted(SecurityBase):
         return admission
 
 
-admitted: Final = _Admitted()
+admitted: Final = Admitted()
 """The dependency behind `Ticks`, for `dependencies=[Security(admitted)]` and, in tests, `app.dependency_overrides`."""
 
 Ticks: TypeAlias = Annotated[Admission, Security(admitted)]
@@ -151,16 +173,19 @@ class _RouteGate:
                 return
         await (self._gate or self._app)(scope, receive, send)
 
-    def _selects(self, scope: Scope) -> bool:
-        """Whether the router will give a request to a route that declares `Ticks`.
+    def _selects(self, scope: Scope) -> Protected | None:
+        """Return the cost of a request that the router will give to a route that declares `Ticks`.
 
         If the router should see it differently, either the dependency finds no admission and fails, or a request is
         charged that needn't be; nobody gets in.
         """
         if self._replaced:
-            return False
+            return None
         route = _matching(self._api.router.routes, scope)
-        return _declares(getattr(route, "dependant", None))
+        costs = {declared.cost for declared in _declared(getattr(route, "dependant", None))}
+        if len(costs) > 1:
+            raise RuntimeError(f"the route {route.path} declares several costs")
+        return Protected(route.path, costs.pop()) if costs else None
 
 
 def _matching(routes: Iterable[BaseRoute], scope: Scope) -> Any:
@@ -180,11 +205,14 @@ def _effective(route: BaseRoute) -> Iterable[Any]:
     return [route] if expanded is None else expanded([route])
 
 
-def _declares(dependant: Any) -> bool:
-    """Whether a route's tree of dependencies holds `Ticks`."""
-    return dependant is not None and (
-        dependant.call is admitted or any(_declares(inner) for inner in dependant.dependencies)
-    )
+def _declared(dependant: Any) -> Iterator[Admitted]:
+    """Yield the declarations of `Ticks` in a route's tree of dependencies."""
+    if dependant is None:
+        return
+    if isinstance(dependant.call, Admitted):
+        yield dependant.call
+    for inner in dependant.dependencies:
+        yield from _declared(inner)
 
 
 def _document(app: FastAPI) -> None:

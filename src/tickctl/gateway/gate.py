@@ -19,64 +19,20 @@ from tickctl.core.secrets import Secret
 from tickctl.core.tokens import KeySource, Policy, Verdict
 from tickctl.errors import TickctlError, UncertainError
 from tickctl.gateway.admission import Admission, Charge, User
-from tickctl.gateway.body import check_head, ticks_of
-from tickctl.gateway.credentials import Headers, bearer_token
+from tickctl.gateway.body import ClientGoneError
+from tickctl.gateway.cost import GateRequest, ticks_of
+from tickctl.gateway.credentials import bearer_token
 from tickctl.gateway.idempotency import digest, request_key
 from tickctl.gateway.keys import GateVerifier
+from tickctl.gateway.observation import FAILED, Decided, Observation, Observer
 from tickctl.gateway.options import STORE_PATIENCE, GateOptions
 from tickctl.gateway.problem import RefusedError
 from tickctl.gateway.refusals import cannot_tell, decision_problem, error_problem, too_many_at_once, verdict_problem
 from tickctl.gateway.settling import Settler
 
-GRANTED: Final = "granted"
 SHORTEST_WAIT: Final = 0.25
 """Seconds that a call of the store needs: with less left of the time-out none is made."""
 _log: Final = logging.getLogger("tickctl.gateway")
-
-
-@dataclass(frozen=True, slots=True)
-class GateRequest:
-    """What the gate looks at.
-
-    Attributes:
-        method: in upper case.
-        path: decoded, with the prefix at which the application is mounted.
-        query: as it came.
-        headers: as ASGI has them.
-        read_body: gives the whole body; called at most once, and only for a token that has passed.
-    """
-
-    method: str
-    path: str
-    query: bytes
-    headers: Headers
-    read_body: Callable[[], Awaitable[bytes]]
-
-
-@dataclass(slots=True)
-class Observation:
-    """What was decided about one request, for metrics; it is reported before the handler begins.
-
-    Attributes:
-        decision: `granted`, or the code of the problem.
-        status: of the refusal; `None` if the request was let through.
-        user_id: whose request it was, once the token is known to be good.
-        ticks: what it asked for, once that is known.
-        verify_seconds: spent on the token, with waiting for signing keys.
-        body_seconds: spent on waiting for the body.
-        store_seconds: spent on waiting for the database.
-    """
-
-    decision: str = GRANTED
-    status: int | None = None
-    user_id: str | None = None
-    ticks: int | None = None
-    verify_seconds: float = 0.0
-    body_seconds: float = 0.0
-    store_seconds: float = 0.0
-
-
-Observer = Callable[[Observation], None]
 
 
 @dataclass(slots=True)
@@ -105,7 +61,7 @@ class Gate:
         store: the database's functions.
         settler: gives back what failed requests were charged; one over the store unless given.
         options: the rest.
-        observe: called with each decision.
+        observe: called with each decision, and again when the handler is done.
         clock: epoch seconds.
         close: closes the store at the end, where it is the gate's own.
     """
@@ -140,16 +96,31 @@ class Gate:
         Raises:
             RefusedError: it must not be carried out; nothing was taken.
             ClientGoneError: nobody waits for an answer; nothing was taken.
+            Exception: whatever a function for the cost raises; nothing was taken.
         """
-        seen = Observation()
+        decided = request.decided
         try:
-            admission = await self._admit(request, seen)
+            admission = await self._admit(request, decided)
         except RefusedError as refused:
-            seen.decision, seen.status = refused.problem.code, refused.problem.status
-            self._report(seen)
+            decided.decision, decided.status = refused.problem.code, refused.problem.status
+            self._report(decided)
             raise
-        self._report(seen)
+        except ClientGoneError:
+            raise
+        except Exception:
+            decided.decision, decided.status = FAILED, 500
+            self._report(decided)
+            raise
+        self._report(decided)
         return admission
+
+    def observe(self, observation: Observation) -> None:
+        """Pass on what was observed."""
+        if self._observe is not None:
+            try:
+                self._observe(observation)
+            except Exception:  # noqa: BLE001 - metrics must not decide
+                _log.exception("the observer failed")
 
     @property
     def settler(self) -> Settler:
@@ -164,10 +135,10 @@ class Gate:
         if self._close is not None:
             await self._close()
 
-    async def _admit(self, request: GateRequest, seen: Observation) -> Admission:
-        user, caller = await self._verified(request, seen)
+    async def _admit(self, request: GateRequest, decided: Decided) -> Admission:
+        user, caller = await self._verified(request, decided)
         with self._place_for(user):
-            return await self._charged(request, seen, user, caller)
+            return await self._charged(request, decided, user, caller)
 
     @contextmanager
     def _place_for(self, user: User) -> Iterator[None]:
@@ -182,20 +153,21 @@ class Gate:
             if not self._inside[user.id]:
                 del self._inside[user.id]
 
-    async def _charged(self, request: GateRequest, seen: Observation, user: User, caller: SignedInUser) -> Admission:
-        check_head(request.headers, self.options)
+    async def _charged(self, request: GateRequest, decided: Decided, user: User, caller: SignedInUser) -> Admission:
         began = time.perf_counter()
-        body = await request.read_body()
-        seen.body_seconds = time.perf_counter() - began
-        seen.ticks = ticks = ticks_of(body, self.options)
+        try:
+            decided.ticks = ticks = await ticks_of(request.cost, request)
+        finally:
+            decided.body_seconds = time.perf_counter() - began
         key = request_key(request.headers)
-        fingerprint = digest(request.method, request.path, request.query, user.id, body)
+        # Without a body where the cost doesn't need it: it may be of any size, and written anew for each attempt.
+        fingerprint = digest(request.method, request.path, request.query, user.id, request.body_bytes or b"")
         asked = _Asked(user, caller, ticks, key, fingerprint)
         began = time.perf_counter()
         try:
-            consumption = await self._consumed(asked, self.options.timeout - seen.verify_seconds)
+            consumption = await self._consumed(asked, self.options.timeout - decided.verify_seconds)
         finally:
-            seen.store_seconds = time.perf_counter() - began
+            decided.store_seconds = time.perf_counter() - began
         if (problem := decision_problem(consumption)) is not None:
             raise RefusedError(problem)
         if consumption.charge_id != asked.charge_id:
@@ -212,19 +184,19 @@ class Gate:
         expires_at = caller.claims["exp"]
         return not (isinstance(expires_at, int) and now.timestamp() < expires_at + self._leeway)
 
-    async def _verified(self, request: GateRequest, seen: Observation) -> tuple[User, SignedInUser]:
+    async def _verified(self, request: GateRequest, decided: Decided) -> tuple[User, SignedInUser]:
         began = time.perf_counter()
         try:
             token = bearer_token(request.headers)
             verdict = await self._verifier.verify(token, self._clock, self.options.timeout)
         finally:
-            seen.verify_seconds = time.perf_counter() - began
+            decided.verify_seconds = time.perf_counter() - began
         if (problem := verdict_problem(verdict, self.options.retry_after)) is not None:
             if verdict.cannot_tell:  # not the message, which may quote the token
                 _log.warning("a token can't be judged: %s", verdict.hint)
             raise RefusedError(problem)
         user = _user(verdict)
-        seen.user_id = user.id
+        decided.user_id = user.id
         return user, SignedInUser(verdict.claims, Secret(token))
 
     async def _consumed(self, asked: _Asked, patience: float) -> Consumption:
@@ -292,14 +264,10 @@ class Gate:
         """Give back what a call has charged to which no answer came, if it has."""
         self._settler.submit(asked.charge_id, 0, asked.secret, is_certain=False)
 
-    def _report(self, seen: Observation) -> None:
-        level = logging.WARNING if seen.status == 503 else logging.INFO  # noqa: PLR2004 - RFC 9110 section 15.6.4
-        _log.log(level, "%s user=%s ticks=%s", seen.decision, seen.user_id or "-", seen.ticks or "-")
-        if self._observe is not None:
-            try:
-                self._observe(seen)
-            except Exception:  # noqa: BLE001 - metrics must not decide
-                _log.exception("the observer failed")
+    def _report(self, decided: Decided) -> None:
+        level = logging.WARNING if decided.status == 503 else logging.INFO  # noqa: PLR2004 - RFC 9110 section 15.6.4
+        _log.log(level, "%s user=%s ticks=%s", decided.decision, decided.user_id or "-", decided.ticks or "-")
+        self.observe(decided)
 
 
 def _is_uncertain(error: BaseException) -> bool:

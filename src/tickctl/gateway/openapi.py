@@ -30,6 +30,8 @@ _MEANINGS: Final[Mapping[int, str]] = MappingProxyType(
     }
 )
 """Every status that the gate answers with."""
+_OF_BODY: Final = frozenset({408, 413, 415, 422})
+"""Those that a request without a body doesn't get."""
 
 _QUOTA_HEADERS: Final[Mapping[str, str]] = MappingProxyType(
     {
@@ -83,6 +85,8 @@ def describe(schema: dict[str, Any], scheme: str) -> None:
             if status.startswith("2"):
                 _add_headers(response, _QUOTA_HEADERS)
         for status, meaning in _MEANINGS.items():
+            if status in _OF_BODY and "requestBody" not in operation:
+                continue
             response = responses.setdefault(str(status), {"description": _with_codes(status, meaning)})
             if "$ref" not in response:
                 content = response.setdefault("content", {})

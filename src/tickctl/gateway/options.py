@@ -28,8 +28,6 @@ class GateOptions:
         largest_body: bytes of a request's body; a longer one is refused with 413. Reading JSON keeps the event loop
             busy, for up to 25 ms with this many bytes.
         body_timeout: seconds in which the body must have come, else 408.
-        default_ticks: what a request costs that doesn't say; `None` refuses it with 422.
-        ticks_field: the member of the JSON body that says how many ticks the request may take.
         retry_after: seconds that a client is asked to wait after a 503.
         most_waiting: calls of the store under way at once; what comes on top is answered 503 at once.
         most_at_once: requests of one user in the gate at once; what comes on top is answered 429 without a call.
@@ -42,8 +40,6 @@ class GateOptions:
     timeout: float = 2.0
     largest_body: int = 256 * 1024
     body_timeout: float = 30.0
-    default_ticks: int | None = None
-    ticks_field: str = "max_ticks"
     retry_after: int = 5
     most_waiting: int = 256
     most_at_once: int = 8
@@ -54,7 +50,6 @@ class GateOptions:
             "timeout": self.timeout,
             "largest_body": self.largest_body,
             "body_timeout": self.body_timeout,
-            "default_ticks": 1 if self.default_ticks is None else self.default_ticks,
             "retry_after": self.retry_after,
             "most_waiting": self.most_waiting,
             "most_at_once": self.most_at_once,
@@ -62,5 +57,3 @@ class GateOptions:
         for name, value in numbers.items():
             if not value > 0:
                 raise ConfigurationError(f"{name} is not positive", hint="give 1 or more, or leave it out")
-        if not self.ticks_field:
-            raise ConfigurationError("ticks_field is empty", hint="it is normally max_ticks")

@@ -7,16 +7,15 @@ in patterns, `TickGate` takes a function in their place.
 """
 
 import re
-from collections.abc import Callable, Collection, Iterable, Iterator, MutableMapping
-from functools import lru_cache
+from collections.abc import Callable, Collection, Iterator, Mapping, MutableMapping, Sequence
+from functools import lru_cache, partial
 from typing import Any, Final, NamedTuple, TypeAlias
 from urllib.parse import unquote
 
 from tickctl.errors import ConfigurationError
+from tickctl.gateway.cost import Cost, Field, dearest, prepared
 
 Scope: TypeAlias = MutableMapping[str, Any]
-Selector: TypeAlias = Callable[[Scope], bool]
-
 _PATTERN: Final = re.compile(r"([A-Z]+(?:-[A-Z]+)*) (/\S*)")
 _PARAMETER: Final = re.compile(r"\{[a-zA-Z_][a-zA-Z0-9_]*(?::(str|int|float|uuid|path))?\}")
 # Other frameworks' parameters, wildcards, queries and percent-encoding: they would match nothing, and protect nothing.
@@ -36,6 +35,23 @@ _MOST_DECODINGS: Final = 8
 _MOST_WRAPPERS: Final = 64
 
 
+class Protected(NamedTuple):
+    """Why a request is protected.
+
+    Attributes:
+        path: of the pattern, as metrics may have it; "" if it isn't known.
+        cost: of the request.
+    """
+
+    path: str
+    cost: Cost
+
+
+Protect: TypeAlias = Collection[str] | Mapping[str, Cost] | Callable[[Scope], Protected | Cost | None]
+"""Patterns, each of which may have its cost, or a function that returns the cost of a request, `None` for others."""
+Selector: TypeAlias = Callable[[Scope], Protected | None]
+
+
 class Route(NamedTuple):
     """The expressions of a pattern's path.
 
@@ -48,47 +64,65 @@ class Route(NamedTuple):
     tails: tuple[re.Pattern[str], ...]
 
 
-def selector(patterns: Collection[str], own_root_path: str = "") -> Selector:
-    """Return a test for requests of these patterns, such as `POST /tasks` or `POST /v1/{org}/tasks`.
+def selector(protect: Protect, own_root_path: str = "") -> Selector:
+    """Return what tells protected requests from others, by patterns such as `POST /tasks` or `POST /v1/{org}/tasks`.
 
     `GET` includes `HEAD`, which frameworks answer by the same handler. `{name}` is one segment of the path, and
     `{name:path}` any number of them; `int`, `float`, `uuid` and `str` after the colon are one segment of any content.
-    Paths are decoded, and relative to the `root_path` of the scope.
+    Paths are decoded, and relative to the `root_path` of the scope. Of several patterns that fit a path, the first
+    counts. A path that can be read in several ways costs the most that any of them does.
 
     Args:
-        patterns: what to protect.
+        protect: what to protect.
         own_root_path: what the application puts in place of the scope's `root_path`; see `root_path_of`.
 
     Raises:
-        ConfigurationError: a pattern is of another form, or there is none.
+        ConfigurationError: a pattern is of another form, there is none, or a cost is none.
     """
-    if isinstance(patterns, str) or not patterns:
+    if callable(protect):
+        return partial(_by_function, protect)
+    if isinstance(protect, str) or not protect:
         raise ConfigurationError(
             "protect must be a set of patterns", hint='write protect={"POST /tasks"}, with a method and a path each'
         )
-    protected: dict[str, list[Route]] = {}
-    for pattern in patterns:
+    protected: dict[str, list[tuple[Route, Protected]]] = {}
+    for pattern in protect:
         method, path = parsed(pattern)
+        cost = prepared(protect[pattern] if isinstance(protect, Mapping) else Field())
         for name in {method, "HEAD"} if method == "GET" else {method}:
             # Older versions of Starlette's HTTPEndpoint take methods in any case.
-            protected.setdefault(name.casefold(), []).append(compiled(path))
+            protected.setdefault(name.casefold(), []).append((compiled(path), Protected(path, cost)))
 
-    def is_protected(method: str, path: str, raw_path: bytes, root_path: str) -> bool:
+    def protection(method: str, path: str, raw_path: bytes, root_path: str) -> Protected | None:
         routes = protected.get(method.casefold())
         if routes is None:
-            return False
+            return None
         if len(path) + len(raw_path) > _LONGEST:
-            return True
-        return any(_matches(routes, path, raw_path, root) for root in {root_path, own_root_path})
+            return _combined([protected for _, protected in routes])
+        roots = {root_path, own_root_path}
+        return _combined([fitting for root in roots for fitting in _fitting(routes, path, raw_path, root)])
 
-    remembered = lru_cache(_REMEMBERED)(is_protected)
+    remembered = lru_cache(_REMEMBERED)(protection)
 
-    def selects(scope: Scope) -> bool:
+    def selects(scope: Scope) -> Protected | None:
         request = scope["method"], scope["path"], scope.get("raw_path") or b"", scope.get("root_path", "")
         is_short = sum(map(len, request)) <= _LONGEST_REMEMBERED
-        return (remembered if is_short else is_protected)(*request)
+        return (remembered if is_short else protection)(*request)
 
     return selects
+
+
+def _by_function(protect: Callable[[Scope], Protected | Cost | None], scope: Scope) -> Protected | None:
+    protected = protect(scope)
+    if protected is None or isinstance(protected, Protected):
+        return protected
+    return Protected("", prepared(protected))
+
+
+def _combined(readings: Sequence[Protected]) -> Protected | None:
+    """Return one protection for all that a request can be read as."""
+    distinct = list(dict.fromkeys(readings))
+    return Protected(distinct[0].path, dearest([reading.cost for reading in distinct])) if distinct else None
 
 
 def root_path_of(app: object) -> str:
@@ -113,18 +147,22 @@ def unwrapped(app: object) -> Iterator[object]:
         app = getattr(app, "app", None)
 
 
-def _matches(routes: Iterable[Route], path: str, raw_path: bytes, root_path: str) -> bool:
+def _fitting(
+    routes: Sequence[tuple[Route, Protected]], path: str, raw_path: bytes, root_path: str
+) -> Iterator[Protected]:
+    """Yield, for each reading of a path that fits patterns, the first of these."""
     root = re.compile("".join(_expressions(root_path)) + "(?=/|$)")
     for reading in _readings(path, raw_path):
         prefix = root.match(reading)
         candidates = {reading} if prefix is None else {reading, reading[prefix.end() :]}
-        if any(route.whole.fullmatch(candidate) for route in routes for candidate in candidates):
-            return True
         # Outside of its root path, and where a line break ends the path, what is mounted may look at the whole path.
         is_whole = prefix is None or not path.isprintable()
-        if is_whole and any(tail.fullmatch(reading) for route in routes for tail in route.tails):
-            return True
-    return False
+        for route, protected in routes:
+            if any(route.whole.fullmatch(candidate) for candidate in candidates) or (
+                is_whole and any(tail.fullmatch(reading) for tail in route.tails)
+            ):
+                yield protected
+                break
 
 
 def _readings(path: str, raw_path: bytes) -> set[str]:

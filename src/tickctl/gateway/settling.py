@@ -119,17 +119,21 @@ class Settler:
             if job is not None:
                 self._leave_to_worker(job)
 
-    async def settle(self, charge_id: str, ticks_actual: int, secret: Secret) -> None:
+    def settle(self, charge_id: str, ticks_actual: int, secret: Secret) -> asyncio.Future[None]:
         """Settle a charge now, or leave it to the queue where the database can't be reached.
 
-        The attempt goes on when the caller is cancelled.
+        What is returned may be awaited, and is done where the charge is being settled already. The attempt goes on
+        when whoever awaits it is cancelled.
 
         Raises:
             UnreachableError: the queue is full, or the gateway is shutting down; nothing was settled.
         """
         job = self._enter(charge_id, ticks_actual, secret)
         if job is not None:
-            await asyncio.shield(self._go_on_with(self._settle_now(job)))
+            return asyncio.shield(self._go_on_with(self._settle_now(job)))
+        done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        done.set_result(None)
+        return done
 
     async def aclose(self) -> tuple[str, ...]:
         """Settle what is left within `drain_seconds`, and return the charges of which that isn't known.

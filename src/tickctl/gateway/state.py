@@ -1,7 +1,7 @@
 """The state of an admitted request, as ASGI has it in `scope["state"]`."""
 
 from collections.abc import MutableMapping
-from typing import Any
+from typing import Any, Self
 
 from tickctl.gateway.admission import STATE_KEY, Admission
 
@@ -27,3 +27,14 @@ class AdmittedState(dict[str, Any]):
     def __delitem__(self, name: str) -> None:
         super().__delitem__(name)
         self._outside.pop(name, None)
+
+    def __ior__(self, others: Any) -> Self:  # type: ignore[override,misc]
+        self.update(others)
+        return self
+
+    # A dict's own would not call the methods above.
+    update = MutableMapping.update
+    setdefault = MutableMapping.setdefault
+    pop = MutableMapping.pop
+    popitem = MutableMapping.popitem
+    clear = MutableMapping.clear

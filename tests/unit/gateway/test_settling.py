@@ -477,7 +477,7 @@ def test_an_event_loop_that_just_ends_gets_the_same_report(caplog: pytest.LogCap
         giving_back.submit(charge_id(1), 0, REFUND)
         await until(lambda: giving_back.retried == 1)
         books.hold = asyncio.Event()
-        by_hand = asyncio.create_task(giving_back.settle(charge_id(2), 1, REFUND))
+        by_hand = giving_back.settle(charge_id(2), 1, REFUND)
         await until(lambda: books.begun == 2)
         assert not by_hand.done()
 
@@ -495,7 +495,7 @@ def test_settling_by_hand_returns_when_the_database_has_it() -> None:
         await giving_back.settle(charge_id(1), 4, REFUND)
         assert books.settled == {charge_id(1): 4}
         books.hold = asyncio.Event()
-        request = asyncio.create_task(giving_back.settle(charge_id(2), 5, REFUND))
+        request = giving_back.settle(charge_id(2), 5, REFUND)
         await until(lambda: books.begun == 2)
         request.cancel()
         with pytest.raises(asyncio.CancelledError):
@@ -627,7 +627,10 @@ def test_each_charge_is_settled_or_reported_whatever_happens(
             if step == "submit":
                 giving_back.submit(charge_id(number), 0, REFUND)
                 continue
-            request = asyncio.create_task(giving_back.settle(charge_id(number), 0, REFUND))
+            try:
+                request = giving_back.settle(charge_id(number), 0, REFUND)
+            except UnreachableError:
+                continue
             requests.append(request)
             await asyncio.sleep(0)
             if step == "cancel":
