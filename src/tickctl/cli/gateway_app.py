@@ -12,7 +12,7 @@ from fastapi import FastAPI
 from pydantic import BaseModel
 
 from tickctl.errors import InvalidInputError
-from tickctl.gateway import Gate, Handled, Observation
+from tickctl.gateway import Decided, Gate, Handled, Observation
 from tickctl.gateway.fastapi import Ticks, protect
 from tickctl.gateway.observation import GRANTED
 
@@ -61,12 +61,13 @@ def access_line(observation: Observation) -> str | None:
 
     An allowed request is left to the observation of what became of it.
     """
-    if isinstance(observation, Handled):
-        decided, status, seconds = observation.decided, observation.status, observation.seconds
-    elif observation.decision == GRANTED:
-        return None
-    else:
-        decided, status, seconds = observation, observation.status, 0.0
+    match observation:
+        case Handled():
+            decided, status, seconds = observation.decided, observation.status, observation.seconds
+        case Decided() if observation.decision != GRANTED:
+            decided, status, seconds = observation, observation.status, 0.0
+        case _:
+            return None
     parts = [f"{status or '---'} {decided.decision}"]  # without a status, the client had gone
     if decided.user_id:
         parts.append(decided.user_id)

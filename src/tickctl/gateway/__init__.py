@@ -12,7 +12,7 @@ from tickctl.gateway.asgi import EXPOSED_HEADERS, TickGate
 from tickctl.gateway.configuration import build_gate
 from tickctl.gateway.cost import Cost, Field, GateRequest
 from tickctl.gateway.gate import Gate
-from tickctl.gateway.observation import Decided, Handled, Observation, Observer
+from tickctl.gateway.observation import Decided, Handled, Observation, Observer, Settling, Step
 from tickctl.gateway.options import GateOptions
 from tickctl.gateway.problem import Problem, RefusedError
 from tickctl.gateway.routes import Protected
@@ -35,6 +35,8 @@ __all__ = [
     "Protected",
     "RefusedError",
     "Settler",
+    "Settling",
+    "Step",
     "TickGate",
     "User",
     "build_gate",

@@ -83,8 +83,8 @@ class Gate:
         self._require_confirmed = policy.require_confirmed
         self._leeway = policy.leeway
         self._store = store
-        self._settler = Settler(store) if settler is None else settler
         self._observe = observe
+        self._settler = Settler(store, observe=self.observe) if settler is None else settler
         self._clock = clock
         self._close = close
         self._calls: set[asyncio.Task[Consumption]] = set()

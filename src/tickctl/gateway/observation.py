@@ -1,7 +1,8 @@
-"""What can be observed of a protected request, for metrics and logs: its decision, and then what its handler did."""
+"""What can be observed of protected requests: decisions, what became of them, and the steps of settlements."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Final, TypeAlias
 
 GRANTED: Final = "granted"
@@ -65,5 +66,31 @@ class Handled:
         return self.settled == 0
 
 
-Observation: TypeAlias = Decided | Handled
+class Step(StrEnum):
+    """What happened to a settlement."""
+
+    SUBMITTED = "submitted"
+    RETRIED = "retried"
+    """An attempt failed, and there will be another."""
+    SETTLED = "settled"
+    LOST = "lost"
+    """It was given up; the log says how to do it by hand."""
+
+
+@dataclass(frozen=True, slots=True)
+class Settling:
+    """A step of a settlement that runs in the background; reported when it happens.
+
+    Attributes:
+        step: what happened.
+        charge_id: which charge is settled.
+        waiting: settlements that the database doesn't have yet, after this step.
+    """
+
+    step: Step
+    charge_id: str
+    waiting: int
+
+
+Observation: TypeAlias = Decided | Handled | Settling
 Observer: TypeAlias = Callable[[Observation], None]

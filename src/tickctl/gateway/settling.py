@@ -18,6 +18,7 @@ from tickctl.core.quota import Anonymous, AsyncSqlFunctions, Settlement, SettleO
 from tickctl.core.quota.asynchronous import settle
 from tickctl.core.secrets import Secret
 from tickctl.errors import ConflictError, InvalidInputError, NotFoundError, TickctlError, UnreachableError
+from tickctl.gateway.observation import Observer, Settling, Step
 from tickctl.gateway.settling_log import SettlingLog
 
 AT_ONCE: Final = 4
@@ -68,6 +69,7 @@ class Settler:
         clock: seconds, of which differences are taken.
         sleep: waits for so many seconds.
         jitter: a number from 0 up to 1, so that several gateways don't all come back at once.
+        observe: called with each step of a settlement.
 
     Attributes:
         settled: settlements that the database has.
@@ -85,6 +87,7 @@ class Settler:
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
         jitter: Callable[[], float] = random.random,
+        observe: Observer | None = None,
     ) -> None:
         self._store = store
         self._timeout = timeout
@@ -93,6 +96,7 @@ class Settler:
         self._clock = clock
         self._sleep = sleep
         self._jitter = jitter
+        self._observe = observe
         self._jobs: dict[str, _Job] = {}  # all that aren't done
         self._waiting: deque[_Job] = deque()  # those of them that the worker is to take
         self._attempts: set[asyncio.Task[None]] = set()
@@ -129,11 +133,7 @@ class Settler:
             UnreachableError: the queue is full, or the gateway is shutting down; nothing was settled.
         """
         job = self._enter(charge_id, ticks_actual, secret)
-        if job is not None:
-            return asyncio.shield(self._go_on_with(self._settle_now(job)))
-        done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        done.set_result(None)
-        return done
+        return done() if job is None else asyncio.shield(self._go_on_with(self._settle_now(job)))
 
     async def aclose(self) -> tuple[str, ...]:
         """Settle what is left within `drain_seconds`, and return the charges of which that isn't known.
@@ -178,6 +178,7 @@ class Settler:
             self._lose(job, why)
             raise UnreachableError(f"the charge can't be settled: {why}", hint="the log says how to do it by hand")
         self._jobs[charge_id] = job
+        self._report(Step.SUBMITTED, job)
         return job
 
     def _leave_to_worker(self, job: _Job) -> None:
@@ -260,32 +261,47 @@ class Settler:
             is_over = self._clock() - job.since >= (FIND_OUT_CLOSING if self._closing else FIND_OUT)
             return _Outcome.DONE if is_over else _Outcome.NOT_THERE
         if settlement.outcome is SettleOutcome.NOT_FOUND:
-            self.lost += 1
+            self._report(Step.LOST, job)
             self._log.gone(job.charge_id)
         elif settlement.outcome is SettleOutcome.TOO_MANY_REFUNDS:
             self._lose(job, "the user's refunds of the day are used up (tick.settings.most_refunds)")
         else:
-            self.settled += 1
+            self._report(Step.SETTLED, job)
         return _Outcome.DONE
 
     def _is_left(self, job: _Job, outcome: _Outcome) -> bool:
         """Tell whether there must be another attempt."""
         if outcome is not _Outcome.DONE and self._clock() - job.since < KEEP:
-            self.retried += 1
+            self._report(Step.RETRIED, job)
             return True
         if self._jobs.pop(job.charge_id, None) is not None and outcome is not _Outcome.DONE:
             self._lose(job, "it could not be done for a day")
         return False
 
     def _lose_all(self, why: str) -> None:
-        for job in self._jobs.values():
+        for job in list(self._jobs.values()):
             self._lose(job, why)
-        self._jobs.clear()
         self._waiting.clear()
 
     def _lose(self, job: _Job, why: str) -> None:
-        self.lost += 1
+        self._report(Step.LOST, job)
         self._log.lost(job.charge_id, job.ticks_actual, why)
+
+    def _report(self, step: Step, job: _Job) -> None:
+        self.settled += step is Step.SETTLED
+        self.retried += step is Step.RETRIED
+        self.lost += step is Step.LOST
+        if step in {Step.SETTLED, Step.LOST}:
+            self._jobs.pop(job.charge_id, None)
+        if self._observe is not None:
+            self._observe(Settling(step, job.charge_id, len(self._jobs)))
+
+
+def done() -> asyncio.Future[None]:
+    """Return a future with nothing left to wait for."""
+    future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+    future.set_result(None)
+    return future
 
 
 def pause(failures: int, jitter: float) -> float:

@@ -515,7 +515,7 @@ def test_settling_by_hand_leaves_the_rest_to_the_queue(error: TickctlError) -> N
     async def scene() -> None:
         giving_back = settler(books)
         await giving_back.settle(charge_id(1), 4, REFUND)
-        assert giving_back.waiting == 1
+        assert giving_back.retried == 1
         await until(lambda: giving_back.waiting == 0)
 
     run(scene)
