@@ -22,7 +22,7 @@ from tickctl.core.tokens import KeySet, StaticKeys
 from tickctl.gateway import Gate, TickGate
 
 REQUESTS = int(os.environ.get("BENCH_REQUESTS", "1000000"))
-TOKENS = 20_000
+TOKENS = 30_000
 """More than the verifier remembers."""
 EXHAUSTED = {"decision": "quota_exhausted", "ticks_remaining": 0}
 SETTLEMENT: JsonObject = {

@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from jwt.algorithms import ECAlgorithm
 
 from tickctl.core.secrets import Secret
-from tickctl.core.tokens import KeySet, Policy, StaticKeys, TokenVerifier
+from tickctl.core.tokens import KeySet, Policy, RememberedTokens, StaticKeys, TokenVerifier
 
 ROUNDS = 61
 CALLS = 200
@@ -67,7 +67,7 @@ def measure() -> Iterator[tuple[str, float, str]]:
     """Yield the measurements."""
     tokens = [jwt.encode(claims(n), SECRET, algorithm="HS256", headers={"kid": "hs"}) for n in range(TOKENS)]
     keys = StaticKeys(KeySet.from_secret(Secret(SECRET)))
-    afresh, cached = TokenVerifier(keys, POLICY, cache_size=0), TokenVerifier(keys, POLICY)
+    afresh, cached = TokenVerifier(keys, POLICY, remembered=RememberedTokens(0)), TokenVerifier(keys, POLICY)
 
     def decode(token: str) -> object:
         return jwt.decode(token, SECRET, algorithms=["HS256"], audience="authenticated", issuer=ISSUER)
@@ -86,7 +86,7 @@ def _es256() -> tuple[str, float, str]:
     public = private.public_key()
     jwk = ECAlgorithm.to_jwk(public, as_dict=True) | {"kid": "es"}
     keys = StaticKeys(KeySet.from_jwks(json.dumps({"keys": [jwk]}), allow_symmetric=False))
-    verifier = TokenVerifier(keys, POLICY, cache_size=0)
+    verifier = TokenVerifier(keys, POLICY, remembered=RememberedTokens(0))
     tokens = [jwt.encode(claims(n), private, algorithm="ES256", headers={"kid": "es"}) for n in range(TOKENS)]
     prepared = cycle([_signature(token) for token in tokens])
     turns = cycle(tokens)

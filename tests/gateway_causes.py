@@ -322,7 +322,7 @@ TOKENS = [
         claims(app_metadata={"email_confirmed": False}),
         Reason.EMAIL_NOT_CONFIRMED,
     ),
-    Cause("key unknown", 503, "unknown_key", token(foreign_key), Reason.UNKNOWN_KEY),
+    Cause("key unknown", 401, "unknown_key", token(foreign_key), Reason.UNKNOWN_KEY),
     Cause("no keys to be had", 503, "unreachable", post(), Reason.UNREACHABLE, more={"keys": Keyless()}),
 ]
 

@@ -16,7 +16,7 @@ from typing import Final
 from tickctl.core.quota import AsyncSqlFunctions, Consumption, Decision, SignedInUser, refund_digest
 from tickctl.core.quota.asynchronous import consume
 from tickctl.core.secrets import Secret
-from tickctl.core.tokens import KeySource, Policy, Verdict
+from tickctl.core.tokens import KeySource, Policy, Reason, RememberedTokens, Verdict
 from tickctl.errors import TickctlError, UncertainError
 from tickctl.gateway.admission import Admission, Charge, User
 from tickctl.gateway.body import ClientGoneError
@@ -79,7 +79,8 @@ class Gate:
         close: Callable[[], Awaitable[None]] | None = None,
     ) -> None:
         self.options = options or GateOptions()
-        self._verifier = GateVerifier(keys, policy)
+        tokens = RememberedTokens(self.options.remembered_tokens, self.options.remembered_bytes)
+        self._verifier = GateVerifier(keys, policy, tokens)
         self._require_confirmed = policy.require_confirmed
         self._leeway = policy.leeway
         self._store = store
@@ -89,6 +90,7 @@ class Gate:
         self._close = close
         self._calls: set[asyncio.Task[Consumption]] = set()
         self._inside: Counter[str] = Counter()  # requests by user
+        self._warned: set[str | None] = set()
 
     async def admit(self, request: GateRequest) -> Admission:
         """Take the ticks for a request.
@@ -192,12 +194,21 @@ class Gate:
         finally:
             decided.verify_seconds = time.perf_counter() - began
         if (problem := verdict_problem(verdict, self.options.retry_after)) is not None:
-            if verdict.cannot_tell:  # not the message, which may quote the token
-                _log.warning("a token can't be judged: %s", verdict.hint)
+            if verdict.cannot_tell:
+                self._warn(verdict)
             raise RefusedError(problem)
         user = _user(verdict)
         decided.user_id = user.id
         return user, SignedInUser(verdict.claims, Secret(token))
+
+    def _warn(self, verdict: Verdict) -> None:
+        """Log why a token can't be judged; an unknown key only once, since anybody can make up its name."""
+        if verdict.reason is not Reason.UNKNOWN_KEY:
+            _log.warning("a token can't be judged: %s", verdict.message)
+        elif verdict.hint not in self._warned:
+            self._warned.add(verdict.hint)
+            # Not the message, which quotes the token.
+            _log.warning("a token is signed with an unknown key: %s", verdict.hint)
 
     async def _consumed(self, asked: _Asked, patience: float) -> Consumption:
         """Ask the database, for no longer than is left of the time-out; what it grants after that is given back."""

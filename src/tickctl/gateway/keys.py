@@ -2,14 +2,15 @@
 
 import asyncio
 import logging
-import threading
 from collections.abc import Callable
 from contextlib import suppress
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-from tickctl.core.tokens import Header, KeySet, KeySource, Policy, RemoteKeys, TokenVerifier, Verdict
-from tickctl.core.tokens.sources import MAX_AGE
-from tickctl.errors import TickctlError, UnreachableError
+from tickctl.core.tokens import Header, KeySet, KeySource, Policy, RememberedTokens, RemoteKeys, TokenVerifier, Verdict
+from tickctl.core.tokens.sources import COOLDOWN, LAST_GOOD, MAX_AGE
+
+if TYPE_CHECKING:
+    from concurrent.futures import Future
 
 MOST_WAITING: Final = 256
 """Requests that may wait for keys; more are judged by what is there."""
@@ -24,13 +25,14 @@ class GateVerifier:
     all of them wait for the same fetch, and after it nobody for half a minute.
 
     Args:
-        keys: the project's keys.
+        keys: the project's keys; other than `RemoteKeys`, they must not block.
         policy: the rules for tokens.
+        remembered: the tokens that passed.
     """
 
-    def __init__(self, keys: KeySource, policy: Policy) -> None:
+    def __init__(self, keys: KeySource, policy: Policy, remembered: RememberedTokens | None = None) -> None:
         self._keys = _LoopKeys(keys) if isinstance(keys, RemoteKeys) else None
-        self._verifier = TokenVerifier(keys if self._keys is None else self._keys, policy)
+        self._verifier = TokenVerifier(keys if self._keys is None else self._keys, policy, remembered=remembered)
         self._waiting = 0
 
     async def verify(self, token: str, clock: Callable[[], float], patience: float) -> Verdict:
@@ -50,23 +52,23 @@ class GateVerifier:
             return verdict
         self._waiting += 1
         try:
-            await asyncio.wait([fetch], timeout=patience)
+            await asyncio.wait([_arrival(fetch)], timeout=patience)
         finally:
             self._waiting -= 1
         return self._verifier.verify(token, clock()) if fetch.done() else verdict
 
 
 class _LoopKeys:
-    """The keys that are there. Whoever asks for others makes that they are fetched, in a thread of its own.
+    """The keys that are there; others are fetched in the background.
 
     Attributes:
         awaited: the fetch that could change the last answer.
     """
 
     def __init__(self, remote: RemoteKeys) -> None:
-        self.awaited: asyncio.Future[None] | None = None
+        self.awaited: Future[str | None] | None = None
         self._remote = remote
-        self._fetch: asyncio.Future[None] | None = None
+        self._reported: Future[str | None] | None = None
 
     def start_anew(self) -> None:
         """Forget what an earlier answer left to be awaited."""
@@ -74,48 +76,40 @@ class _LoopKeys:
 
     def current(self, header: Header) -> KeySet:
         """Return the set that is held; see `KeySource`."""
-        if self._remote.would_ask(header, MAX_AGE):
-            self._begin(header)
-        keys = self._remote.at_hand(header)
-        if keys is None:
-            self.awaited = self._fetch
-            raise UnreachableError(
-                "the project's signing keys are not there", hint="check SUPABASE_URL and the network, and try again"
-            )
-        return keys
+        return self._held(header, MAX_AGE, LAST_GOOD)
 
     def refreshed(self, header: Header) -> KeySet:
-        """Return the set that is held, which may soon be another; see `KeySource`."""
-        if self._remote.would_ask(header):
-            self._begin(header)
-        if not self._remote.is_local(header):
-            self.awaited = self._fetch
-        return self.current(header)
+        """Return the set that is held if it is fresh; see `KeySource`."""
+        return self._held(header, COOLDOWN, COOLDOWN)
 
-    def _begin(self, header: Header) -> None:
-        if self._fetch is not None:
-            return
-        fetch = asyncio.get_running_loop().create_future()
-        # Neither the loop's executor, which others use, nor a thread that the end of the process would wait for.
-        thread = threading.Thread(target=self._work, args=(fetch, header), name="tickctl-keys", daemon=True)
-        try:
-            thread.start()
-        except RuntimeError:
-            _log.warning("there is no thread left to fetch the signing keys with")
-        else:
-            self._fetch = fetch
+    def _held(self, header: Header, oldest: float, enough: float) -> KeySet:
+        keys = self._remote.at_hand(header, oldest)
+        if keys is not None:
+            return keys
+        fetch = self._remote.fetching(oldest)
+        if fetch is not None and fetch is not self._reported:
+            self._reported = fetch
+            fetch.add_done_callback(_report)
+        keys = self._remote.at_hand(header, enough)
+        if keys is None:
+            self.awaited = fetch
+            raise self._remote.unreachable()
+        return keys
 
-    def _work(self, fetch: asyncio.Future[None], header: Header) -> None:
-        try:
-            self._remote.refreshed(header)
-        except TickctlError as error:
-            _log.warning("%s", error.message)
-        except Exception as error:  # noqa: BLE001 - whatever it is, those who wait must hear of it
-            _log.error("fetching the signing keys failed with %s", type(error).__name__)
-        finally:
-            with suppress(RuntimeError):  # the loop has ended, and nobody waits any more
-                fetch.get_loop().call_soon_threadsafe(self._end, fetch)
 
-    def _end(self, fetch: asyncio.Future[None]) -> None:
-        self._fetch = None
-        fetch.set_result(None)
+def _report(fetch: "Future[str | None]") -> None:
+    if (problem := fetch.result()) is not None:
+        _log.warning("the project's signing keys can't be fetched: %s", problem)
+
+
+def _arrival(fetch: "Future[str | None]") -> asyncio.Future[None]:
+    """Return a future of this event loop that is done when the fetch is."""
+    loop = asyncio.get_running_loop()
+    arrived: asyncio.Future[None] = loop.create_future()
+
+    def tell(_: "Future[str | None]") -> None:
+        with suppress(RuntimeError):  # the loop has ended, and nobody waits any more
+            loop.call_soon_threadsafe(arrived.set_result, None)
+
+    fetch.add_done_callback(tell)
+    return arrived

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
+from tickctl.core.tokens.remembered import DEFAULT_BYTES, DEFAULT_TOKENS
 from tickctl.errors import ConfigurationError
 
 STORE_PATIENCE: Final = 2
@@ -31,6 +32,8 @@ class GateOptions:
         retry_after: seconds that a client is asked to wait after a 503.
         most_waiting: calls of the store under way at once; what comes on top is answered 503 at once.
         most_at_once: requests of one user in the gate at once; what comes on top is answered 429 without a call.
+        remembered_tokens: tokens whose signature isn't checked again; 0 remembers none.
+        remembered_bytes: about how much memory these may take together.
         refunds: for which statuses of the handler's answer the charge is given back.
 
     Raises:
@@ -43,6 +46,8 @@ class GateOptions:
     retry_after: int = 5
     most_waiting: int = 256
     most_at_once: int = 8
+    remembered_tokens: int = DEFAULT_TOKENS
+    remembered_bytes: int = DEFAULT_BYTES
     refunds: Callable[[int], bool] = not_served
 
     def __post_init__(self) -> None:

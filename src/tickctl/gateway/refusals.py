@@ -34,6 +34,7 @@ VERDICTS: Final[Mapping[Reason, int | None]] = MappingProxyType(
         Reason.MISSING_CLAIM: 401,
         Reason.MALFORMED_CLAIM: 401,
         Reason.LIFETIME_TOO_LONG: 401,
+        Reason.UNKNOWN_KEY: 401,  # of keys that are fresh; waiting for others would not help
         Reason.SESSION_REVOKED: 401,
         Reason.USER_DELETED: 401,
         Reason.API_KEY: 403,
@@ -41,7 +42,6 @@ VERDICTS: Final[Mapping[Reason, int | None]] = MappingProxyType(
         Reason.ANONYMOUS: 403,
         Reason.EMAIL_NOT_CONFIRMED: 403,
         Reason.USER_BANNED: 403,
-        Reason.UNKNOWN_KEY: 503,
         Reason.UNREACHABLE: 503,
     }
 )

@@ -89,7 +89,7 @@ def test_each_verdict_has_its_answer(reason: Reason) -> None:
         return
     document, fields = checked(problem)
     assert document["code"] == reason.value
-    assert (document["status"] == 503) is reason.cannot_tell
+    assert (document["status"] == 503) is (reason is Reason.UNREACHABLE)
     match document["status"]:
         case 401:
             assert CHALLENGE.fullmatch(fields.pop("WWW-Authenticate"))

@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives.asymmetric.rsa import generate_private_key a
 from jwt.algorithms import ECAlgorithm, HMACAlgorithm, OKPAlgorithm, RSAAlgorithm
 
 from tickctl.core.secrets import Secret
-from tickctl.core.tokens import KeySet, Policy, StaticKeys, TokenVerifier
+from tickctl.core.tokens import KeySet, Policy, RememberedTokens, StaticKeys, TokenVerifier
 
 NOW = 1_800_000_000
 ISSUER = "https://abcdefghijklmnopqrst.supabase.co/auth/v1"
@@ -131,7 +131,8 @@ def make_verifier(forge: Forge, make_policy: Callable[..., Policy]) -> Callable[
     """Make a verifier with the forge's keys; `policy` changes go by name."""
 
     def make(*, keys: Any = None, directory: Any = None, cache_size: int = 16, **policy: Any) -> TokenVerifier:
-        return TokenVerifier(keys or StaticKeys(forge.key_set()), make_policy(**policy), directory, cache_size)
+        remembered = RememberedTokens(cache_size)
+        return TokenVerifier(keys or StaticKeys(forge.key_set()), make_policy(**policy), directory, remembered)
 
     return make
 

@@ -1,12 +1,28 @@
 """Remembered tokens: quick, bounded, and never more trusted than when they came first."""
 
+import random
 from collections.abc import Callable
+from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 
 import pytest
 
-from tickctl.core.tokens import Algorithm, Header, KeySet, Reason, StaticKeys, TokenVerifier
+from tickctl.core.json import JsonObject
+from tickctl.core.tokens import (
+    Algorithm,
+    Header,
+    KeySet,
+    Reason,
+    RememberedTokens,
+    StaticKeys,
+    TokenVerifier,
+    UserClaims,
+    Verdict,
+)
 from tickctl.core.tokens.algorithms import Key
+from tickctl.core.tokens.remembered import Passed
+from tickctl.core.tokens.verdict import NO_CLAIMS
 from tickctl.errors import UnreachableError
 
 MakeVerifier = Callable[..., TokenVerifier]
@@ -110,19 +126,55 @@ def test_refused_tokens_are_not_remembered(
     assert signature_checks == []
 
 
-def test_memory_is_bounded(forge: Any, make_verifier: MakeVerifier, now: int, signature_checks: list[bytes]) -> None:
-    """The oldest goes when there is no room for the newest."""
-    verifier = make_verifier(cache_size=2)
-    tokens = [forge.token("HS256", email=f"{n}@example.com") for n in range(3)]
-    for token in tokens:
-        verifier.verify(token, now)
-    signature_checks.clear()
-    verifier.verify(tokens[1], now)
-    verifier.verify(tokens[2], now)
-    assert signature_checks == []
-    verifier.verify(tokens[0], now)
-    assert len(signature_checks) == 1
-    assert len(verifier._cache) == 2
+@dataclass
+class Tokens:
+    """Remembers made-up tokens, and counts how often one was there."""
+
+    remembered: RememberedTokens
+    hits: int = 0
+
+    def come(self, number: int, *, claims: JsonObject = NO_CLAIMS, expires_at: int = 100, now: int = 50) -> None:
+        """Let a user's token come."""
+        token = f"{number:0900}"
+        if self.remembered.get(token) is not None:
+            self.hits += 1
+            return
+        user = UserClaims("u", "s", "authenticated", "authenticated", None, None, 0, expires_at, None, False, None)
+        verdict = Verdict(Reason.VALID, "", claims=MappingProxyType(dict(claims)))
+        self.remembered.add(token, Passed(KeySet(), Header(Algorithm.ES256, None), user, verdict), now)
+
+
+@pytest.mark.parametrize(("users", "share"), [(5000, 1.0), (11_000, 0.8)])
+def test_users_in_turn_are_remembered(users: int, share: float) -> None:
+    """By default each of ten thousand, and most of a few more: nobody is forgotten by the time of the next turn."""
+    tokens = Tokens(RememberedTokens(chance=random.Random(1).random))  # noqa: S311 - no secret
+    for _ in range(3):
+        tokens.hits = 0
+        for number in range(users):
+            tokens.come(number)
+    assert tokens.hits >= share * users
+
+
+def test_memory_is_bounded_in_bytes() -> None:
+    """Tokens may hold 16 KB of whatever a hook puts in; their size in memory counts, not that of their text."""
+    tokens = Tokens(RememberedTokens(most_bytes=10_000_000))
+    claims = {"app_metadata": {"teams": [{} for _ in range(4000)]}}
+    for number in range(100):
+        tokens.come(number, claims=claims)
+    assert 20 < len(tokens.remembered) < 60
+    assert tokens.remembered.bytes <= 10_000_000
+
+
+def test_an_expired_token_makes_room() -> None:
+    """For the newest, whoever else is in the way."""
+    tokens = Tokens(RememberedTokens(2, chance=lambda: 1.0))
+    tokens.come(1, expires_at=100)
+    tokens.come(2, expires_at=200)
+    tokens.come(3, expires_at=200)
+    assert tokens.remembered.get(f"{3:0900}") is None
+    tokens.come(3, expires_at=200, now=101)
+    assert tokens.remembered.get(f"{3:0900}") is not None
+    assert (len(tokens.remembered), tokens.remembered.get(f"{1:0900}")) == (2, None)
 
 
 def test_cache_can_be_switched_off(

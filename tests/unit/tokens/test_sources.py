@@ -9,6 +9,7 @@ import pytest
 
 from tickctl.core.secrets import Secret
 from tickctl.core.tokens import Algorithm, Header, KeySet, Reason, RemoteKeys, StaticKeys, TokenVerifier
+from tickctl.core.tokens.sources import MAX_AGE
 from tickctl.errors import ConfigurationError, UnreachableError
 
 ES = Header(Algorithm.ES256, "es")
@@ -75,6 +76,13 @@ def ids(keys: KeySet) -> list[str | None]:
     return [key.key_id for key in keys.keys]
 
 
+def until_fetched(source: RemoteKeys) -> None:
+    """Wait for the fetch in the background, if there is one."""
+    fetch = source.fetching(MAX_AGE)
+    if fetch is not None:
+        fetch.result(10)
+
+
 def test_set_is_fetched_once_and_used_for_ten_minutes(forge: Any, clock: Clock) -> None:
     """Not earlier and not later is it renewed."""
     server = KeyServer([forge.jwk("es")], [forge.jwk("rs")])
@@ -113,10 +121,13 @@ def test_failing_requests_for_an_unknown_kid_are_as_rare(forge: Any, clock: Cloc
     source.current(ES)
     clock.now += 30
     for _ in range(100):
-        assert ids(source.refreshed(UNKNOWN)) == ["es"]
+        with pytest.raises(UnreachableError, match="no connection"):
+            source.refreshed(UNKNOWN)
+    assert ids(source.current(ES)) == ["es"]
     assert server.requests == 2
     clock.now += 29.9
-    source.refreshed(UNKNOWN)
+    with pytest.raises(UnreachableError):
+        source.refreshed(UNKNOWN)
     assert server.requests == 2
 
 
@@ -150,11 +161,31 @@ def test_outage_is_asked_about_every_thirty_seconds(forge: Any, clock: Clock) ->
     source.current(ES)
     clock.now += 600
     for _ in range(10):
-        source.current(ES)
+        assert ids(source.current(ES)) == ["es"]
+        until_fetched(source)
     assert server.requests == 2
     clock.now += 30
     source.current(ES)
+    until_fetched(source)
     assert server.requests == 3
+
+
+def test_known_keys_do_not_wait_for_a_slow_server(forge: Any, clock: Clock) -> None:
+    """Keys of more than ten minutes are used while others are fetched."""
+    answer = threading.Event()
+    server = KeyServer([forge.jwk("es")], [forge.jwk("rs")])
+
+    def slow() -> bytes:
+        assert server.requests == 0 or answer.wait(10)
+        return server()
+
+    source = RemoteKeys(slow, clock=clock)
+    source.current(ES)
+    clock.now += 600
+    assert ids(source.current(ES)) == ["es"]
+    answer.set()
+    until_fetched(source)
+    assert ids(source.current(ES)) == ["rs"]
 
 
 def test_first_failure_is_retried_after_five_seconds(forge: Any, clock: Clock) -> None:
@@ -238,10 +269,13 @@ def test_same_keys_stay_the_same_object(forge: Any, clock: Clock) -> None:
     first = source.current(ES)
     clock.now += 600
     assert source.current(ES) is first
+    until_fetched(source)
     clock.now += 599
     assert source.current(ES) is first
     assert server.requests == 2
     clock.now += 1
+    source.current(ES)
+    until_fetched(source)
     assert source.current(ES) is not first
 
 

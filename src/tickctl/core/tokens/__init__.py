@@ -11,6 +11,7 @@ from tickctl.core.tokens.directory import Denial, UserDirectory, UserState
 from tickctl.core.tokens.jws import Header, verify_jws
 from tickctl.core.tokens.keys import MAX_JWKS_BYTES, KeySet
 from tickctl.core.tokens.policy import Policy
+from tickctl.core.tokens.remembered import RememberedTokens
 from tickctl.core.tokens.sources import KeyCopy, KeySource, RemoteKeys, StaticKeys
 from tickctl.core.tokens.verdict import Check, ConfirmationSource, Reason, Refusal, Result, Step, Verdict
 from tickctl.core.tokens.verifier import TokenVerifier
@@ -28,6 +29,7 @@ __all__ = [
     "Policy",
     "Reason",
     "Refusal",
+    "RememberedTokens",
     "RemoteKeys",
     "Result",
     "StaticKeys",

@@ -3,6 +3,7 @@
 import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import Final, Protocol
 
@@ -33,10 +34,10 @@ class KeySource(Protocol):
         ...
 
     def refreshed(self, header: Header) -> KeySet:
-        """Return the set after at most one attempt to renew it, because the header names an unknown key.
+        """Return a set that is fresh enough to say that a key is unknown, after at most one attempt to renew it.
 
         Raises:
-            UnreachableError: as `current`.
+            UnreachableError: there is none.
         """
         ...
 
@@ -82,7 +83,8 @@ class RemoteKeys:
 
     What the configured keys decide causes no request. HS256 never does: published sets hold no symmetric keys, and
     one that is found there is not used. A set is used for 10 minutes, after that until it could be renewed, and for
-    an hour at most. However many threads want the set, one of them fetches it while the others wait.
+    an hour at most. One thread fetches, beside those who verify. Nobody waits for it but who has no keys, an unknown
+    key, or only the copy of an earlier process that is older than 10 minutes.
 
     Args:
         fetch: gets the JWK set document from its URL, or raises `UnreachableError`.
@@ -106,65 +108,90 @@ class RemoteKeys:
         self._lock = threading.Lock()
         self._held: _Held | None = None
         self._attempted_at: float | None = None
+        self._problem = "the last attempt failed a moment ago"
+        self._fetching: Future[str | None] | None = None
+        self._has_fetched = False
         self._unread_copy = copy
 
-    def at_hand(self, header: Header) -> KeySet | None:
-        """Return the set that is held for this header, however old it is within its hour; never waits."""
-        if self.is_local(header):
-            return self._local
-        held = self._held
-        return held.merged if held is not None and _younger(held.fetched_at, LAST_GOOD, self._clock()) else None
-
-    def would_ask(self, header: Header, oldest: float = COOLDOWN) -> bool:
-        """Tell whether `refreshed` would make a request by now if the set is `oldest` seconds old; never waits."""
-        held, now = self._held, self._clock()
-        if self.is_local(header) or (held is not None and _younger(held.fetched_at, oldest, now)):
-            return False
-        return self._may_ask(held, now)
-
     def current(self, header: Header) -> KeySet:
-        """Return the configured keys if they decide, else the published ones too, fetched where they are too old."""
-        if self.is_local(header):
-            return self._local
-        held = self._held
-        if held is not None and _younger(held.fetched_at, MAX_AGE, self._clock()):
-            return held.merged
-        return self._renewed(MAX_AGE)
+        """Return the configured keys if they decide, else the published ones too, however old within their hour."""
+        keys = self.at_hand(header, MAX_AGE)
+        return self._waited_for(header, MAX_AGE, LAST_GOOD) if keys is None else keys
 
     def refreshed(self, header: Header) -> KeySet:
-        """Return the keys after at most one request, and none within 30 s of the one before."""
-        return self._local if self.is_local(header) else self._renewed(COOLDOWN)
+        """Return keys that were fetched no longer than 30 s ago, by at most one request."""
+        keys = self.at_hand(header, COOLDOWN)
+        return self._waited_for(header, COOLDOWN, COOLDOWN) if keys is None else keys
 
-    def is_local(self, header: Header) -> bool:
+    def at_hand(self, header: Header, oldest: float) -> KeySet | None:
+        """Return the set for this header if it is younger than `oldest` seconds; never waits."""
+        if self._is_local(header):
+            return self._local
+        held = self._held
+        return held.merged if held is not None and _younger(held.fetched_at, oldest, self._clock()) else None
+
+    def fetching(self, oldest: float) -> "Future[str | None] | None":
+        """Return the fetch that is under way, begun now if the set is `oldest` seconds old; never waits.
+
+        Its result is what went wrong. There is none where the set is younger, or the pause after the last attempt is
+        not over yet.
+        """
+        with self._lock:
+            self._read_copy()
+            held, now = self._held, self._clock()
+            if held is not None and _younger(held.fetched_at, oldest, now):
+                return None
+            if self._fetching is None and self._may_ask(held, now):
+                self._begin(now)
+            return self._fetching
+
+    def unreachable(self) -> UnreachableError:
+        """Return the error of there being no keys that are young enough."""
+        return UnreachableError(
+            f"the project's signing keys can't be fetched: {self._problem}",
+            hint="check SUPABASE_URL and the network, or configure the keys by hand",
+        )
+
+    def _is_local(self, header: Header) -> bool:
         """Tell whether the configured keys decide alone, so that nothing published could change the verdict."""
         if header.algorithm is Algorithm.HS256:
             return True
         return header.key_id is not None and bool(self._local.candidates(header.key_id, header.algorithm))
 
-    def _renewed(self, oldest: float) -> KeySet:
-        """Return keys that are younger than `oldest` seconds if they can be had, else the last good ones."""
+    def _waited_for(self, header: Header, oldest: float, enough: float) -> KeySet:
+        fetch = self.fetching(oldest)
+        keys = self.at_hand(header, enough)
+        if fetch is not None and (keys is None or not self._has_fetched):
+            fetch.result()
+            keys = self.at_hand(header, enough)
+        if keys is None:
+            raise self.unreachable()
+        return keys
+
+    def _begin(self, now: float) -> None:
+        fetch: Future[str | None] = Future()
+        fetch.set_running_or_notify_cancel()  # nobody who waits may cancel it for the others
+        # A thread that the end of the process doesn't wait for.
+        thread = threading.Thread(target=self._work, args=(fetch, now), name="tickctl-keys", daemon=True)
+        try:
+            thread.start()
+        except RuntimeError:
+            self._problem = "there is no thread left for it"
+        else:
+            self._fetching, self._attempted_at = fetch, now
+
+    def _work(self, fetch: "Future[str | None]", now: float) -> None:
+        problem = None
+        try:
+            self._take(self._fetch(), now, save=True)
+        except (UnreachableError, ConfigurationError) as error:
+            problem = error.message
+        except Exception as error:  # noqa: BLE001 - whatever it is, those who wait must hear of it
+            problem = f"an unexpected {type(error).__name__}"
         with self._lock:
-            self._read_copy()
-            now = self._clock()
-            held = self._held
-            # Another thread may have fetched while this one waited for the lock.
-            if held is not None and _younger(held.fetched_at, oldest, now):
-                return held.merged
-            if held is not None and not _younger(held.fetched_at, LAST_GOOD, now):
-                held = None
-            reason = "the last attempt failed a moment ago"
-            if self._may_ask(held, now):
-                self._attempted_at = now
-                try:
-                    return self._take(self._fetch(), now, save=True).merged
-                except (UnreachableError, ConfigurationError) as error:
-                    reason = error.message
-            if held is not None:
-                return held.merged
-            raise UnreachableError(
-                f"the project's signing keys can't be fetched: {reason}",
-                hint="check SUPABASE_URL and the network, or configure the keys by hand",
-            )
+            self._problem = problem or self._problem
+            self._has_fetched, self._fetching = True, None
+        fetch.set_result(problem)
 
     def _may_ask(self, held: _Held | None, now: float) -> bool:
         """Tell whether the pause after the last attempt is over; it is shorter while there is nothing to judge by."""

@@ -1,9 +1,8 @@
 """Layer 3: the verdict about a token, joining its signature, its claims, the live account and a cache."""
 
-import threading
 from dataclasses import replace
 from types import MappingProxyType
-from typing import Final, NamedTuple
+from typing import Final
 
 from tickctl.core.json import JsonObject
 from tickctl.core.secrets import Secret
@@ -15,6 +14,7 @@ from tickctl.core.tokens.encoding import EncodingError, parse_object
 from tickctl.core.tokens.jws import MAX_TOKEN, CompactJws, Header, check_signature, parse_compact
 from tickctl.core.tokens.keys import KeySet
 from tickctl.core.tokens.policy import Policy
+from tickctl.core.tokens.remembered import Passed, RememberedTokens
 from tickctl.core.tokens.sources import KeySource
 from tickctl.core.tokens.verdict import (
     NO_CLAIMS,
@@ -27,17 +27,6 @@ from tickctl.core.tokens.verdict import (
 )
 from tickctl.errors import TickctlError
 
-DEFAULT_CACHE_SIZE: Final = 1024
-
-
-class _Admitted(NamedTuple):
-    """A token that passed all that its own text decides, the keys that said so, and the verdict so far."""
-
-    keys: KeySet
-    header: Header
-    user: UserClaims
-    verdict: Verdict
-
 
 class TokenVerifier:
     """Verifies access tokens of one project; may be shared by threads.
@@ -49,7 +38,7 @@ class TokenVerifier:
         keys: the project's keys.
         policy: the rules.
         directory: where to look the live account up; `None` judges by the token alone.
-        cache_size: how many tokens to remember; 0 remembers none.
+        remembered: the tokens that passed; 10 000 of them unless given.
     """
 
     def __init__(
@@ -57,14 +46,12 @@ class TokenVerifier:
         keys: KeySource,
         policy: Policy,
         directory: UserDirectory | None = None,
-        cache_size: int = DEFAULT_CACHE_SIZE,
+        remembered: RememberedTokens | None = None,
     ) -> None:
         self._keys = keys
         self._policy = policy
         self._directory = directory
-        self._cache_size = cache_size
-        self._cache: dict[str, _Admitted] = {}
-        self._cache_lock = threading.Lock()
+        self._tokens = RememberedTokens() if remembered is None else remembered
         self._passed_offline = steps_before(Step.DELETION) - _switched_off(policy)
         self._passed_confirmed = self._passed_offline | {Step.EMAIL}
 
@@ -78,29 +65,20 @@ class TokenVerifier:
             return outcome.verdict
         return self._with_account(outcome, Secret(compact), self._directory, now)
 
-    def _remembered(self, compact: str, now: float) -> _Admitted | None:
-        admitted = self._cache.get(compact)
-        if admitted is None:
+    def _remembered(self, compact: str, now: float) -> Passed | None:
+        passed = self._tokens.get(compact)
+        if passed is None:
             return None
         try:
-            check_times(admitted.user, self._policy.leeway, now)
-            if self._keys.current(admitted.header) is admitted.keys:
-                return admitted
+            check_times(passed.user, self._policy.leeway, now)
+            if self._keys.current(passed.header) is passed.keys:
+                return passed
         except (Refusal, TickctlError):
             pass  # the full examination says what is wrong
-        with self._cache_lock:
-            self._cache.pop(compact, None)
+        self._tokens.discard(compact)
         return None
 
-    def _remember(self, compact: str, admitted: _Admitted) -> None:
-        if self._cache_size <= 0:
-            return
-        with self._cache_lock:
-            while len(self._cache) >= self._cache_size:
-                del self._cache[next(iter(self._cache))]
-            self._cache[compact] = admitted
-
-    def _examined(self, compact: str, now: float) -> _Admitted | Verdict:
+    def _examined(self, compact: str, now: float) -> Passed | Verdict:
         try:
             jws = parse_compact(compact)
             keys = self._check_signature(jws)
@@ -116,9 +94,9 @@ class TokenVerifier:
             confirmed = self._confirmed_by_claim(claims)
         except Refusal as refusal:
             return self._refused(refusal, jws.header, claims, user)
-        admitted = _Admitted(keys, jws.header, user, self._so_far(jws.header, claims, user, confirmed=confirmed))
-        self._remember(compact, admitted)
-        return admitted
+        passed = Passed(keys, jws.header, user, self._so_far(jws.header, claims, user, confirmed=confirmed))
+        self._tokens.add(compact, passed, now)
+        return passed
 
     def _check_signature(self, jws: CompactJws) -> KeySet:
         """Return the set that held the key, renewed once if the key was not known before."""
@@ -167,7 +145,7 @@ class TokenVerifier:
             stopped_at=None if admit else Step.EMAIL,
         )
 
-    def _with_account(self, admitted: _Admitted, token: Secret, directory: UserDirectory, now: float) -> Verdict:
+    def _with_account(self, admitted: Passed, token: Secret, directory: UserDirectory, now: float) -> Verdict:
         """Return the verdict after a look at the live account, which only a token that passed so far causes."""
         user, so_far = admitted.user, admitted.verdict
         try:
