@@ -127,6 +127,16 @@ def second(first: dict[str, Any], then: dict[str, Any], limit: int = 32) -> Call
     return prepare
 
 
+def a_minute_later(scene: Scene) -> Request:
+    """Send a request that was granted a minute ago."""
+    user = scene.database.add_user()
+    assert scene.post(user, headers=_KEY).status_code == httpx.codes.ACCEPTED
+    scene.database.run(
+        f"update tick.charge set created_at = created_at - interval '1 minute' where user_id = '{user.id}'"
+    )
+    return lambda: scene.post(user, headers=_KEY)
+
+
 def limited(limit: int | None, ticks: int) -> Callable[[Scene], Request]:
     """Send a request of a user with this limit."""
     return fresh(lambda scene, user: scene.post(user, ticks), limit=limit)
@@ -407,8 +417,9 @@ DECISIONS = [
         409,
         "already_accepted",
         second({"headers": _KEY}, {"headers": _KEY}),
-        Decision.ALREADY_ACCEPTED,
+        Decision.UNDER_WAY,
     ),
+    Cause("the same request a minute later", 409, "already_accepted", a_minute_later, Decision.ALREADY_ACCEPTED),
     Cause(
         "another request with the key",
         409,

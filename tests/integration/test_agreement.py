@@ -76,7 +76,7 @@ OWN = "the charge's own"
 keys = st.sampled_from([None, None, "a", "b"])
 # What a token says; `...` is nothing, as older ones say. Only JSON's false is false.
 is_anonymous = st.sampled_from([..., ..., ..., ..., False, False, True, "true", "false", None, 0])
-EARLIER = {Decision.KEY_CONFLICT, Decision.ALREADY_ACCEPTED}
+EARLIER = {Decision.KEY_CONFLICT, Decision.UNDER_WAY, Decision.ALREADY_ACCEPTED}
 """Answers that name the charge of the earlier request."""
 
 
@@ -140,7 +140,12 @@ class Charge:
     day: date
     ticks: int
     key: str | None
+    made_at: datetime
     settled: int | None = None
+
+    def is_recent(self, now: datetime) -> bool:
+        """Tell whether its request may still be under way."""
+        return self.settled is None and now - self.made_at < timedelta(minutes=1)
 
     def is_for(self, ticks: int, key: str | None) -> bool:
         """Tell whether a request under the charge's id is the one that it was made for."""
@@ -180,7 +185,7 @@ class Agreement(RuleBasedStateMachine):
         self.clock.set(moment)
         self.now = moment
 
-    @rule(seconds=st.integers(1, 90_000))
+    @rule(seconds=st.sampled_from([1, 59, 60]) | st.integers(1, 90_000))
     def pass_time(self, seconds: int) -> None:
         """A little later."""
         self.set_clock(self.now + timedelta(seconds=seconds))
@@ -201,13 +206,14 @@ class Agreement(RuleBasedStateMachine):
     def consume(self, ticks: int, key: str | None, claimed: object) -> Charge | None:
         """A request with a charge id of its own."""
         earlier = self.account.keys.get(key) if key else None
-        facts = self._facts(claimed, key_matches=earlier and earlier.ticks == ticks)
+        is_recent = earlier is not None and earlier.is_recent(self.now)
+        facts = self._facts(claimed, key_matches=earlier and earlier.ticks == ticks, charge_is_recent=is_recent)
         answer = self._ask(facts, str(uuid.uuid4()), ticks, key, claimed)
         if answer.decision is not Decision.GRANTED:
             assert answer.charge_id == (earlier.id if earlier and answer.decision in EARLIER else None)
             return None
         assert answer.charge_id is not None
-        charge = Charge(answer.charge_id, self.today, ticks, key)
+        charge = Charge(answer.charge_id, self.today, ticks, key, self.now)
         self.made.append(charge)
         if key is not None:
             self.account.keys[key] = charge

@@ -66,7 +66,7 @@ def test_a_user_consumes_with_the_own_token(project: Project, functions: ApiFunc
     caller = signed_in(project, project.new_user())
     answer = consume(functions, caller, 5, "key", "digest")
     assert (answer.decision, answer.ticks_used, answer.ticks_remaining) == (Decision.GRANTED, 5, 27)
-    assert consume(functions, caller, 5, "key", "digest").decision is Decision.ALREADY_ACCEPTED
+    assert consume(functions, caller, 5, "key", "digest").decision is Decision.UNDER_WAY
     assert consume(functions, caller, 6, "key", "digest").decision is Decision.KEY_CONFLICT
     assert consume(functions, caller, 33).decision is Decision.COST_EXCEEDS_LIMIT
     assert my_ticks(functions, caller).ticks_used == 5
@@ -281,7 +281,7 @@ def test_a_lost_answer_costs_no_tick_twice(standin: StandIn) -> None:
     with ApiFunctions(standin.url, Secret(standin.anon_key)) as functions:
         with standin.faults.troubled(lost, "/rest/v1/rpc/consume_ticks"), pytest.raises(UnreachableError):
             consume(functions, caller, 3, "key", "digest")
-        assert consume(functions, caller, 3, "key", "digest").decision is Decision.ALREADY_ACCEPTED
+        assert consume(functions, caller, 3, "key", "digest").decision is Decision.UNDER_WAY
         assert my_ticks(functions, caller).ticks_used == 3
         with standin.faults.troubled(lost, "/rest/v1/rpc/consume_ticks"), pytest.raises(UnreachableError) as caught:
             consume(functions, caller, 3)

@@ -143,8 +143,32 @@ def test_a_request_key_is_granted_once(database: Database) -> None:
     user, functions = database.add_user(), database.functions()
     first = consume(functions, user.caller, 5, "key", "digest")
     again = consume(functions, user.caller, 5, "key", "digest")
-    assert (again.decision, again.charge_id, again.ticks_used) == (Decision.ALREADY_ACCEPTED, first.charge_id, 5)
+    assert (again.decision, again.charge_id, again.ticks_used) == (Decision.UNDER_WAY, first.charge_id, 5)
     assert database.ledger(user)[str(first.usage_date)] == (5, 5)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "settled", "decision"),
+    [
+        (0, None, Decision.UNDER_WAY),
+        (59, None, Decision.UNDER_WAY),
+        (60, None, Decision.ALREADY_ACCEPTED),
+        (0, 3, Decision.ALREADY_ACCEPTED),
+        (0, 0, Decision.GRANTED),
+    ],
+)
+@pytest.mark.parametrize("limit", [5, 32])
+def test_a_request_is_under_way_for_a_minute_or_until_it_is_settled(
+    database: Database, clock: Clock, limit: int, seconds: int, settled: int | None, decision: Decision
+) -> None:
+    """So long it may fail and be refunded; with ticks left and without."""
+    user, functions = database.add_user(limit=limit), database.functions()
+    charge = consume(functions, user.caller, 5, "key").charge_id
+    assert charge is not None
+    if settled is not None:
+        settle(functions, ServiceRole(), charge, settled)
+    clock.set(NOON + timedelta(seconds=seconds))
+    assert consume(functions, user.caller, 5, "key").decision is decision
 
 
 @pytest.mark.parametrize(("ticks", "digest"), [(6, "digest"), (5, "other"), (5, None)])
@@ -159,7 +183,7 @@ def test_a_repeated_request_is_recognised_when_nothing_is_left(database: Databas
     """Being granted before matters more than whether it could be granted now."""
     user, functions = database.add_user(limit=5), database.functions()
     consume(functions, user.caller, 5, "key")
-    assert consume(functions, user.caller, 5, "key").decision is Decision.ALREADY_ACCEPTED
+    assert consume(functions, user.caller, 5, "key").decision is Decision.UNDER_WAY
 
 
 def test_a_request_key_holds_beyond_midnight(database: Database, clock: Clock) -> None:
@@ -369,7 +393,7 @@ def test_a_key_is_free_again_when_its_charge_was_given_back(database: Database) 
     for actual, again in ((0, Decision.GRANTED), (1, Decision.ALREADY_ACCEPTED)):
         charge = consume(functions, user.caller, 2, f"key {actual}", "digest").charge_id
         assert charge is not None
-        assert consume(functions, user.caller, 2, f"key {actual}", "digest").decision is Decision.ALREADY_ACCEPTED
+        assert consume(functions, user.caller, 2, f"key {actual}", "digest").decision is Decision.UNDER_WAY
         settle(functions, ServiceRole(), charge, actual)
         assert consume(functions, user.caller, 2, f"key {actual}", "digest").decision is again
     assert list(database.ledger(user).values()) == [(3, 3)]

@@ -70,7 +70,7 @@ def test_of_two_requests_with_one_key_one_is_granted(database: Database, pool: T
         second = start(pool, database, user, 5, "key")
         database.wait_for_lock(2)
     granted, accepted = first.result(10), second.result(10)
-    assert (granted.decision, accepted.decision) == (Decision.GRANTED, Decision.ALREADY_ACCEPTED)
+    assert (granted.decision, accepted.decision) == (Decision.GRANTED, Decision.UNDER_WAY)
     assert granted.charge_id == accepted.charge_id
     assert list(database.ledger(user).values()) == [(6, 6)]
 

@@ -73,7 +73,7 @@ def test_each_request_key_is_granted_once_among_32_clients(database: Database) -
     user = database.add_user(limit=None)
     told = storm(database, user, same=["keys"])
     assert told["granted"] == REQUESTS
-    assert told["already_accepted"] == REQUESTS * (PROCESSES * CLIENTS - 1)
+    assert told["under_way"] == REQUESTS * (PROCESSES * CLIENTS - 1)
     ((used, charged),) = database.ledger(user).values()
     assert used == charged == told["ticks"]
 
@@ -87,7 +87,7 @@ def test_request_keys_at_the_limit_are_granted_or_refused_whole(database: Databa
     with database.owner() as connection:
         row = connection.execute("select count(*) as charges from tick.charge").fetchone()
     assert row == {"charges": told["granted"]}
-    assert told["granted"] + told["already_accepted"] + told["quota_exhausted"] == PROCESSES * CLIENTS * REQUESTS
+    assert told["granted"] + told["under_way"] + told["quota_exhausted"] == PROCESSES * CLIENTS * REQUESTS
 
 
 @pytest.mark.parametrize("same", [["ids"], ["ids", "keys"]], ids="-".join)
@@ -174,7 +174,7 @@ def test_a_death_in_the_middle_leaves_the_whole_charge_or_nothing(
     assert used == charged == (1 if death == "of the backend" else 6)
     answer = consume(database.functions(), user.caller, 5, key)
     accepted = key is not None and death == "of the client"
-    assert answer.decision is (Decision.ALREADY_ACCEPTED if accepted else Decision.GRANTED)
+    assert answer.decision is (Decision.UNDER_WAY if accepted else Decision.GRANTED)
 
 
 def _wait_for_end(database: Database, backend: int) -> None:

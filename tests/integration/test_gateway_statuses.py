@@ -99,7 +99,9 @@ def check_quota_headers(reply: httpx.Response, cause: Cause) -> None:
     of_quota = cause.code in {"quota_exhausted", "cost_exceeds_limit"}
     telling = of_quota or (cause.code == GRANTED and cause.name != "unlimited")
     assert ("RateLimit" in reply.headers, "RateLimit-Policy" in reply.headers) == (telling, telling)
-    waiting = cause.status == 503 or cause.code in {"quota_exhausted", "too_many_at_once"}
+    waiting = (
+        cause.status == 503 or cause.code in {"quota_exhausted", "too_many_at_once"} or cause.of is Decision.UNDER_WAY
+    )
     assert ("Retry-After" in reply.headers) is waiting
     if waiting:
         assert re.fullmatch(r"[1-9][0-9]*", reply.headers["Retry-After"])

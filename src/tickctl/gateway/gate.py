@@ -8,7 +8,7 @@ import uuid
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import partial
 from typing import Final
@@ -89,6 +89,7 @@ class Gate:
         self._clock = clock
         self._close = close
         self._calls: set[asyncio.Task[Consumption]] = set()
+        self._abandoned: dict[str, _Asked] = {}  # by charge: calls that go on after their requests
         self._inside: Counter[str] = Counter()  # requests by user
         self._warned: set[str | None] = set()
 
@@ -130,9 +131,11 @@ class Gate:
         return self._settler
 
     async def aclose(self) -> None:
-        """Hear calls out that are under way, carry out the settlements that wait, and close what is the gate's own."""
+        """Wait for calls under way, refund what they have charged in vain, and close what is the gate's own."""
         if self._calls:
             await asyncio.wait(self._calls, timeout=STORE_PATIENCE * self.options.timeout)
+        for charge_id in tuple(self._abandoned):
+            self._find_out(self._abandoned.pop(charge_id))
         await self._settler.aclose()
         if self._close is not None:
             await self._close()
@@ -167,12 +170,13 @@ class Gate:
         asked = _Asked(user, caller, ticks, key, fingerprint)
         began = time.perf_counter()
         try:
-            consumption = await self._consumed(asked, self.options.timeout - decided.verify_seconds)
+            consumption = await self._decision(asked, time.monotonic() + self.options.timeout - decided.verify_seconds)
         finally:
             decided.store_seconds = time.perf_counter() - began
-        if (problem := decision_problem(consumption)) is not None:
+        if (problem := decision_problem(consumption, self.options.retry_after)) is not None:
             raise RefusedError(problem)
         if consumption.charge_id != asked.charge_id:
+            self._find_out(asked)
             raise RefusedError(cannot_tell(self.options.retry_after))
         charge = Charge(asked.charge_id, ticks, asked.secret, self._settler)
         if self._is_over(caller, consumption.now):
@@ -210,15 +214,29 @@ class Gate:
             # Not the message, which quotes the token.
             _log.warning("a token is signed with an unknown key: %s", verdict.hint)
 
-    async def _consumed(self, asked: _Asked, patience: float) -> Consumption:
-        """Ask the database, for no longer than is left of the time-out; what it grants after that is given back."""
+    async def _decision(self, asked: _Asked, deadline: float) -> Consumption:
+        """Ask the database; where an earlier attempt with this key is to be refunded, do that first and ask again."""
+        consumption = await self._consumed(asked, deadline)
+        earlier = consumption.charge_id
+        if earlier in self._abandoned:
+            self._find_out(self._abandoned.pop(earlier))
+        if earlier is None or not self._settler.is_refunding(earlier):
+            return consumption
+        await self._settler.hasten(earlier, deadline - time.monotonic())
+        if self._settler.is_refunding(earlier):
+            return replace(consumption, decision=Decision.UNDER_WAY)
+        return await self._consumed(asked, deadline)
+
+    async def _consumed(self, asked: _Asked, deadline: float) -> Consumption:
+        """Ask the database, for no longer than is left of the time-out; what it grants after that is refunded."""
+        patience = deadline - time.monotonic()
         if patience < min(SHORTEST_WAIT, self.options.timeout / 2):
-            _log.warning("signing keys took too long for the store to be asked")
+            _log.warning("too little of the time-out is left for the store to be asked")
             raise RefusedError(cannot_tell(self.options.retry_after))
         if len(self._calls) >= self.options.most_waiting:
             _log.warning("the store has %d calls under way; refusing more", len(self._calls))
             raise RefusedError(cannot_tell(self.options.retry_after, "overloaded"))
-        call = asyncio.create_task(self._asked(asked, time.monotonic() + patience - SHORTEST_WAIT))
+        call = asyncio.create_task(self._asked(asked, deadline - SHORTEST_WAIT))
         self._calls.add(call)
         call.add_done_callback(self._calls.discard)
         try:
@@ -230,11 +248,11 @@ class Gate:
             _log.warning("the store could not decide: %s: %s", error.code, error.message)
             raise RefusedError(error_problem(error, self.options.retry_after)) from None
         except TimeoutError:
-            call.add_done_callback(partial(self._give_back, asked))
+            self._abandon(asked, call)
             _log.warning("the store did not answer within %.1f s", patience)
             raise RefusedError(cannot_tell(self.options.retry_after)) from None
         except asyncio.CancelledError:
-            call.add_done_callback(partial(self._give_back, asked))
+            self._abandon(asked, call)
             raise
         except Exception as error:  # noqa: BLE001 - a store of somebody else's; whatever it is, nobody is let through
             self._find_out(asked)
@@ -263,8 +281,14 @@ class Gate:
             require_confirmed=self._require_confirmed,
         )
 
-    def _give_back(self, asked: _Asked, call: asyncio.Task[Consumption]) -> None:
-        """Settle a charge to 0 that came too late for its request, or may still come."""
+    def _abandon(self, asked: _Asked, call: asyncio.Task[Consumption]) -> None:
+        """Let a call go on that has taken too long for its request, and refund what it charges."""
+        self._abandoned[asked.charge_id] = asked
+        call.add_done_callback(partial(self._refund_late, asked))
+
+    def _refund_late(self, asked: _Asked, call: asyncio.Task[Consumption]) -> None:
+        if self._abandoned.pop(asked.charge_id, None) is None:
+            return  # a retry was quicker
         error = None if call.cancelled() else call.exception()
         if call.cancelled() or (error is not None and _is_uncertain(error)):
             self._find_out(asked)

@@ -29,7 +29,7 @@ class GateOptions:
         largest_body: bytes of a request's body; a longer one is refused with 413. Reading JSON keeps the event loop
             busy, for up to 25 ms with this many bytes.
         body_timeout: seconds in which the body must have come, else 408.
-        retry_after: seconds that a client is asked to wait after a 503.
+        retry_after: seconds that a client is asked to wait after a 503, and while its request is under way already.
         most_waiting: calls of the store under way at once; what comes on top is answered 503 at once.
         most_at_once: requests of one user in the gate at once; what comes on top is answered 429 without a call.
         remembered_tokens: tokens whose signature isn't checked again; 0 remembers none.

@@ -65,6 +65,11 @@ DECISIONS: Final[Mapping[Decision, tuple[int, str, str] | None]] = MappingProxyT
             "key_conflict",
             "the Idempotency-Key was used before, for another request: choose a new one",
         ),
+        Decision.UNDER_WAY: (
+            409,
+            "already_accepted",
+            "a request with this Idempotency-Key is under way; this one was neither charged nor carried out",
+        ),
         Decision.ALREADY_ACCEPTED: (
             409,
             "already_accepted",
@@ -93,8 +98,13 @@ def verdict_problem(verdict: Verdict, retry_after: int) -> Problem | None:
             return Problem(status, verdict.reason.value, verdict.message)
 
 
-def decision_problem(consumption: Consumption) -> Problem | None:
-    """Return how to answer what the database decided, or `None` if the ticks were granted."""
+def decision_problem(consumption: Consumption, retry_after: int | None = None) -> Problem | None:
+    """Return how to answer what the database decided, or `None` if the ticks were granted.
+
+    Args:
+        consumption: the decision, and the user's day.
+        retry_after: seconds until a request that is under way already may be sent once more.
+    """
     refusal = DECISIONS[consumption.decision]
     if refusal is None:
         return None
@@ -111,6 +121,8 @@ def decision_problem(consumption: Consumption) -> Problem | None:
             "resets_at": consumption.resets_at.isoformat().replace("+00:00", "Z"),  # as in the command line's JSON
         }
         return Problem(status, code, detail, tuple(ratelimit.headers(consumption).items()), members)
+    if consumption.decision is Decision.UNDER_WAY and retry_after is not None:
+        return Problem(status, code, detail, (("Retry-After", str(retry_after)),))
     return Problem(status, code, detail)
 
 

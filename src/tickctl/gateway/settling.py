@@ -10,7 +10,7 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import suppress
 from contextvars import Context
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 from typing import Final
 
@@ -46,13 +46,14 @@ class _Outcome(Enum):
     REFUSED = "refused"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class _Job:
     charge_id: str
     ticks_actual: int
     secret: Secret
     since: float
     is_certain: bool
+    done: asyncio.Event = field(default_factory=asyncio.Event)
 
 
 class Settler:
@@ -135,6 +136,21 @@ class Settler:
         job = self._enter(charge_id, ticks_actual, secret)
         return done() if job is None else asyncio.shield(self._go_on_with(self._settle_now(job)))
 
+    def is_refunding(self, charge_id: str) -> bool:
+        """Whether a refund of this charge is not in the database yet."""
+        job = self._jobs.get(charge_id)
+        return job is not None and job.ticks_actual == 0
+
+    async def hasten(self, charge_id: str, seconds: float) -> None:
+        """Settle a charge before all others that wait; return when it is done, after so many seconds at the latest."""
+        job = self._jobs[charge_id]
+        if job in self._waiting:
+            self._waiting.remove(job)
+            self._go_on_with(self._settle_now(job))
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await job.done.wait()
+
     async def aclose(self) -> tuple[str, ...]:
         """Settle what is left within `drain_seconds`, and return the charges of which that isn't known.
 
@@ -191,7 +207,7 @@ class Settler:
         try:
             outcome = await self._attempt(job)
         except asyncio.CancelledError:
-            if not self._closing and self._jobs.pop(job.charge_id, None) is not None:
+            if not self._closing and self._is_ended(job):
                 self._lose(job, "the event loop has ended")
             raise
         if self._is_left(job, outcome):
@@ -274,12 +290,17 @@ class Settler:
         if outcome is not _Outcome.DONE and self._clock() - job.since < KEEP:
             self._report(Step.RETRIED, job)
             return True
-        if self._jobs.pop(job.charge_id, None) is not None and outcome is not _Outcome.DONE:
+        if self._is_ended(job) and outcome is not _Outcome.DONE:
             self._lose(job, "it could not be done for a day")
         return False
 
+    def _is_ended(self, job: _Job) -> bool:
+        """End a job; `False` if it has ended before."""
+        job.done.set()
+        return self._jobs.pop(job.charge_id, None) is not None
+
     def _lose_all(self, why: str) -> None:
-        for job in list(self._jobs.values()):
+        for job in tuple(self._jobs.values()):
             self._lose(job, why)
         self._waiting.clear()
 
@@ -292,7 +313,7 @@ class Settler:
         self.retried += step is Step.RETRIED
         self.lost += step is Step.LOST
         if step in {Step.SETTLED, Step.LOST}:
-            self._jobs.pop(job.charge_id, None)
+            self._is_ended(job)
         if self._observe is not None:
             self._observe(Settling(step, job.charge_id, len(self._jobs)))
 

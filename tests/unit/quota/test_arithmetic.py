@@ -72,8 +72,11 @@ def test_the_first_refusal_that_holds_is_the_decision(index: int) -> None:
 
 
 def test_what_was_granted_before_is_accepted_even_when_nothing_is_left() -> None:
-    """The order puts the key before the count."""
-    assert decide(_facts({"key_matches": True, "ticks_used": 10}), 5) is Decision.ALREADY_ACCEPTED
+    """The order puts the key before the count; as long as its charge may be refunded, it is under way."""
+    accepted: dict[str, object] = {"key_matches": True, "ticks_used": 10}
+    assert decide(_facts(accepted), 5) is Decision.ALREADY_ACCEPTED
+    assert decide(_facts(accepted | {"charge_is_recent": True}), 5) is Decision.UNDER_WAY
+    assert decide(_facts({"key_matches": False, "charge_is_recent": True}), 5) is Decision.KEY_CONFLICT
 
 
 def test_a_lost_answer_is_given_again_even_when_nothing_is_left() -> None:
@@ -88,7 +91,8 @@ def test_a_lost_answer_is_given_again_even_when_nothing_is_left() -> None:
 def test_every_decision_stands_in_its_order() -> None:
     """The enum is the table of the order; only the last one counts anything."""
     named = [decision for decision, _ in REFUSALS]
-    named.insert(named.index(Decision.COST_EXCEEDS_LIMIT), Decision.ALREADY_ACCEPTED)
+    place = named.index(Decision.COST_EXCEEDS_LIMIT)
+    named[place:place] = [Decision.UNDER_WAY, Decision.ALREADY_ACCEPTED]
     assert [*named, Decision.GRANTED] == list(Decision)
     assert decide(GOOD, 10) is Decision.GRANTED
     assert decide(_facts({"email_confirmed": False}), 1, require_confirmed=False) is Decision.GRANTED

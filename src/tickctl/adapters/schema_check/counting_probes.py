@@ -67,7 +67,7 @@ def counting_probes(world: World) -> Iterator[Probe]:
                 "select c.decision, c.ticks_used from generate_series(1, 2) as n,"
                 " public.consume_ticks(least(n, 1), gen_random_uuid(), null, 'tickctl check', 'digest') as c",
                 ("granted", 1),
-                ("already_accepted", 1),
+                ("under_way", 1),
             ),
             consuming(
                 "consuming another number of ticks with the same key",

@@ -27,6 +27,7 @@ class Facts:
     Attributes:
         key_matches: whether the request key, or the charge id, was used for the same request; `None` if both are new.
         charge_is_open: whether it was the charge id, of a charge that isn't settled: the caller's own lost answer.
+        charge_is_recent: whether it was the request key, of a charge that isn't settled and less than a minute old.
     """
 
     exists: bool
@@ -40,6 +41,7 @@ class Facts:
     ticks_granted: int
     ticks_used: int
     charge_is_open: bool = False
+    charge_is_recent: bool = False
 
 
 def decide(facts: Facts, ticks: int, *, require_confirmed: bool = True) -> Decision:
@@ -54,6 +56,7 @@ def decide(facts: Facts, ticks: int, *, require_confirmed: bool = True) -> Decis
         (Decision.EMAIL_NOT_CONFIRMED, require_confirmed and not facts.email_confirmed),
         (Decision.KEY_CONFLICT, facts.key_matches is False),
         (Decision.GRANTED, facts.key_matches is True and facts.charge_is_open),
+        (Decision.UNDER_WAY, facts.key_matches is True and facts.charge_is_recent),
         (Decision.ALREADY_ACCEPTED, facts.key_matches is True),
         (Decision.COST_EXCEEDS_LIMIT, total is not None and ticks > total),
         (Decision.QUOTA_EXHAUSTED, total is not None and facts.ticks_used + ticks > total),

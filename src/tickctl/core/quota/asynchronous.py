@@ -6,6 +6,7 @@ from tickctl.core.quota.model import Consumption, Settlement
 from tickctl.core.quota.port import AsyncSqlFunctions, Caller
 from tickctl.core.quota.service import consume_arguments, only_row, settle_arguments
 from tickctl.core.secrets import Secret
+from tickctl.errors import UncertainError, UnreachableError
 
 
 async def consume(
@@ -19,7 +20,11 @@ async def consume(
     refund: str | None = None,
     require_confirmed: bool = True,
 ) -> Consumption:
-    """Subtract ticks from the caller's day, or learn why not; all is as in `tickctl.core.quota.consume`."""
+    """Subtract ticks from the caller's day, or learn why not; all is as in `tickctl.core.quota.consume`.
+
+    Raises:
+        UncertainError: rubbish as well, since ticks may have been counted before it came.
+    """
     arguments = consume_arguments(
         ticks,
         charge_id or str(uuid.uuid4()),
@@ -28,7 +33,11 @@ async def consume(
         request_digest,
         require_confirmed=require_confirmed,
     )
-    return Consumption.from_row(only_row(await functions.call("consume_ticks", arguments, caller=caller)))
+    rows = await functions.call("consume_ticks", arguments, caller=caller)
+    try:
+        return Consumption.from_row(only_row(rows))
+    except UnreachableError as error:
+        raise UncertainError(error.message, hint=error.hint) from None
 
 
 async def settle(

@@ -26,6 +26,8 @@ class Decision(StrEnum):
     EMAIL_NOT_CONFIRMED = "email_not_confirmed"
     KEY_CONFLICT = "key_conflict"
     """The request key, or the charge id, was used before for another amount or another body."""
+    UNDER_WAY = "under_way"
+    """The same request was granted less than a minute ago and isn't settled: it may still fail and be refunded."""
     ALREADY_ACCEPTED = "already_accepted"
     """The same request was granted before, and not given back: not to be carried out again."""
     COST_EXCEEDS_LIMIT = "cost_exceeds_limit"
@@ -59,7 +61,7 @@ class Consumption:
     """The answer of `consume_ticks`: the decision and the caller's day after it.
 
     Of a user who does not exist, the numbers are all 0. `charge_id` is the caller's own when granted; for
-    `ALREADY_ACCEPTED` and `KEY_CONFLICT` it is that of the earlier request.
+    `UNDER_WAY`, `ALREADY_ACCEPTED` and `KEY_CONFLICT` it is that of the earlier request.
     """
 
     decision: Decision

@@ -111,6 +111,8 @@ begin
                         or key is not null and r.request_digest is distinct from digest
                     ) then 'key_conflict'
                     when c.id = charge and c.settled_at is null then 'granted'
+                    -- Its request may still fail, and the charge be refunded.
+                    when c.settled_at is null and c.created_at > moment - interval '1 minute' then 'under_way'
                     else 'already_accepted'
                 end as decision
             into earlier
