@@ -25,7 +25,7 @@ class Line:
         self._open = asyncio.Event()
         self._answers_left: int | None = None
         self._replacement: bytes | None = None
-        self._cut = False
+        self._cut = self._always = self._is_deaf = False
         self.swallowed = threading.Event()
         self.accepted = 0
 
@@ -43,9 +43,17 @@ class Line:
         """Let no more through than so many bytes of answers; what is said meanwhile waits."""
         self._do(self._set(answers_left=after, cut=False))
 
-    def cut(self, *, after: int = 0) -> None:
-        """Hang up on both sides after so many bytes of answers, when the server has said more."""
-        self._do(self._set(answers_left=after, cut=True))
+    def cut(self, *, after: int = 0, always: bool = False) -> None:
+        """Hang up on both sides after so many bytes of answers, when the server has said more; once, or each time."""
+        self._do(self._set(answers_left=after, cut=True, always=always))
+
+    def refuse(self) -> None:
+        """Hang up on clients that say anything, and pass none of it on."""
+        self._do(self._set(is_deaf=True))
+
+    def strand(self) -> None:
+        """Pass everything on again, but for the answers that wait: these never come."""
+        self._do(self._strand())
 
     def say(self, answer: bytes) -> None:
         """Say this in place of what the server says next."""
@@ -84,14 +92,25 @@ class Line:
         asyncio.run_coroutine_threadsafe(work, self._loop).result(10)
 
     async def _set(
-        self, answers_left: int | None = None, replacement: bytes | None = None, *, cut: bool = False
+        self,
+        answers_left: int | None = None,
+        replacement: bytes | None = None,
+        *,
+        cut: bool = False,
+        always: bool = False,
+        is_deaf: bool = False,
     ) -> None:
         self._answers_left, self._replacement, self._cut = answers_left, replacement, cut
+        self._always, self._is_deaf = always, is_deaf
         self.swallowed.clear()
         if answers_left is None:
             self._open.set()
         else:
             self._open.clear()
+
+    async def _strand(self) -> None:
+        self._open = asyncio.Event()
+        await self._set()
 
     async def _listen(self) -> None:
         self._server = await asyncio.start_server(self._converse, "127.0.0.1", self._own_port)
@@ -133,7 +152,7 @@ class Line:
 
     async def _questions(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with suppress(OSError):
-            while data := await reader.read(65536):
+            while (data := await reader.read(65536)) and not self._is_deaf:
                 writer.write(data)
                 await writer.drain()
 
@@ -151,8 +170,9 @@ class Line:
                         continue
                     self.swallowed.set()
                     if self._cut:
-                        self._answers_left, self._cut = None, False
-                        self._open.set()
+                        if not self._always:
+                            self._answers_left, self._cut = None, False
+                            self._open.set()
                         return
                     await self._open.wait()
                     data = rest

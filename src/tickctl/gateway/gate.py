@@ -17,7 +17,7 @@ from tickctl.core.quota import AsyncSqlFunctions, Consumption, Decision, SignedI
 from tickctl.core.quota.asynchronous import consume
 from tickctl.core.secrets import Secret
 from tickctl.core.tokens import KeySource, Policy, Reason, RememberedTokens, Verdict
-from tickctl.errors import TickctlError, UncertainError
+from tickctl.errors import TickctlError, UncertainError, UnreachableError
 from tickctl.gateway.admission import Admission, Charge, User
 from tickctl.gateway.body import ClientGoneError
 from tickctl.gateway.cost import GateRequest, ticks_of
@@ -263,11 +263,14 @@ class Gate:
     async def _asked(self, asked: _Asked, until: float) -> Consumption:
         try:
             return await self._called(asked)
-        except UncertainError:
+        except UncertainError as unknown:
             if time.monotonic() >= until:
                 raise
-            # Under the same charge id it tells what became of the first call, and counts nothing twice.
-            return await self._called(asked)
+            try:
+                # Under the same charge id it tells what became of the first call, and counts nothing twice.
+                return await self._called(asked)
+            except UnreachableError:
+                raise unknown from None  # this call was not carried out; the first may have been
 
     async def _called(self, asked: _Asked) -> Consumption:
         return await consume(

@@ -33,8 +33,7 @@ class AsyncApiFunctions:
     """Calls SQL functions through a project's API, as each caller's token or key allows.
 
     All calls share connections and nothing else. A call whose connection breaks is repeated once, if it only reads or
-    carries a request key: `consume_ticks` answers `already_accepted` then, where the first call had been carried out.
-    Any other call that broke may have been carried out or not.
+    counts once for each charge id. Any other call that broke may have been carried out or not.
 
     For one event loop of asyncio. Close it with `aclose` or `async with`.
 
@@ -118,7 +117,9 @@ class AsyncApiFunctions:
             outcome = await self._http.post(name, arguments, headers)
             broken = isinstance(outcome, Failure) and outcome.broken
             if broken and name in REPEATABLE and clock() < given_up:
-                outcome = await self._http.post(name, arguments, headers)
+                repeated = await self._http.post(name, arguments, headers)
+                if name in READ_ONLY or _tells_of_both(repeated):
+                    return repeated
             return outcome
 
     def _leave(self, exchange: asyncio.Task[ApiAnswer | Failure]) -> None:
@@ -169,6 +170,17 @@ def _preferences(name: str) -> dict[str, str]:
     It gives no more rows than the setting Max rows, without a word about the rest unless it has to count them.
     """
     return {"Prefer": "count=exact"} if name.startswith("tick_admin_") else {}
+
+
+def _tells_of_both(outcome: ApiAnswer | Failure) -> bool:
+    """Whether what a repeated call led to says what became of the first one as well; an outage of its own doesn't."""
+    if isinstance(outcome, Failure):
+        return False
+    try:
+        read_answer(outcome)
+    except TickctlError as error:
+        return not isinstance(error, UnreachableError)
+    return True
 
 
 def _looked_at(error: TickctlError) -> TickctlError:

@@ -12,9 +12,9 @@ from tickctl.adapters.postgres.connecting import AsyncConnection
 from tickctl.adapters.postgres.connections import Connections, hang_up
 from tickctl.adapters.postgres.exchange import INTERVAL, Call, ConnectionLostError, StatementsLostError, exchange
 from tickctl.core.json import JsonObject
-from tickctl.core.quota import REPEATABLE, Caller
+from tickctl.core.quota import READ_ONLY, REPEATABLE, Caller
 from tickctl.core.secrets import Secret
-from tickctl.errors import TickctlError
+from tickctl.errors import TickctlError, UnreachableError
 
 TIMEOUT: Final = 2.0
 """Seconds for one call, waiting for a connection and a repetition included."""
@@ -71,6 +71,7 @@ class AsyncPostgresFunctions:
         """Call `public.<name>`; see `tickctl.core.quota.SqlFunctions`."""
         call = Call.of(name, arguments, caller)
         until = asyncio.get_running_loop().time() + self._timeout
+        unknown: TickctlError | None = None
         try:
             return await self._once(call, until)
         except StatementsLostError:
@@ -78,10 +79,15 @@ class AsyncPostgresFunctions:
         except ConnectionLostError as lost:
             if lost.late or name not in REPEATABLE:
                 raise lost.error from None
+            unknown = lost.error
         try:
             return await self._once(call, until)
         except ConnectionLostError as lost:
             raise lost.error from None
+        except UnreachableError:
+            if unknown is None or name in READ_ONLY:
+                raise
+            raise unknown from None  # the repetition was not carried out; the first call may have been
 
     async def _once(self, call: Call, until: float) -> list[JsonObject]:
         # Whoever gives up while waiting for a connection has sent nothing.

@@ -11,9 +11,9 @@ import psycopg
 from tickctl.adapters.postgres.connecting import Connection, connect, is_idle
 from tickctl.adapters.postgres.exchange import INTERVAL, Call, ConnectionLostError, exchange
 from tickctl.core.json import JsonObject
-from tickctl.core.quota import REPEATABLE, Caller
+from tickctl.core.quota import READ_ONLY, REPEATABLE, Caller
 from tickctl.core.secrets import Secret
-from tickctl.errors import TickctlError
+from tickctl.errors import TickctlError, UnreachableError
 
 STATEMENT_TIMEOUT: Final = 10.0
 """Seconds that the server may take for one call."""
@@ -64,10 +64,15 @@ class PostgresFunctions:
                 # What writes may have been done; a connection that was made just now breaks for a reason.
                 if lost.late or not (kept and name in REPEATABLE):
                     raise lost.error from None
+                unknown = lost.error
             try:
                 return self._run(call)
             except ConnectionLostError as lost:
                 raise lost.error from None
+            except UnreachableError:
+                if name in READ_ONLY:
+                    raise
+                raise unknown from None  # the repetition was not carried out; the first call may have been
 
     def _run(self, call: Call) -> list[JsonObject]:
         connection = self._connect()
