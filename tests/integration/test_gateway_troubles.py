@@ -1,7 +1,8 @@
 """Each trouble between gate and store, with an Idempotency-Key and without, over both stores: the sums stay equal.
 
 The ticks used in the database are those of the requests that were answered with success, and the retry that a 503 asks
-for is allowed at once. The gate's own pauses never end before a test says so, so nothing here is owed to them.
+for is allowed at once, although nothing could be refunded as long as the trouble lasted, and the pause after that has
+not ended.
 """
 
 import asyncio
@@ -21,7 +22,10 @@ from standin.faults import Fault
 from standin.http import Answer
 from tickctl.adapters.api import AsyncApiFunctions
 from tickctl.adapters.postgres import AsyncPostgresFunctions
+from tickctl.core.json import JsonObject
+from tickctl.core.quota import AsyncSqlFunctions, Caller
 from tickctl.core.secrets import Secret
+from tickctl.errors import UnreachableError
 from tickctl.gateway import GateOptions, Settler
 from tickctl.gateway.settling import FIND_OUT
 
@@ -46,11 +50,30 @@ class Time:
 
 
 @dataclass
+class Store:
+    """Refunds nothing while there is trouble, and never comes back from other calls where it hangs."""
+
+    store: AsyncSqlFunctions
+    is_troubled: bool = False
+    hangs: bool = False
+
+    async def call(self, name: str, arguments: JsonObject, *, caller: Caller) -> list[JsonObject]:
+        """Make the call."""
+        if self.is_troubled and name == "settle_ticks":
+            raise UnreachableError("there is trouble")
+        rows = await self.store.call(name, arguments, caller=caller)
+        if self.hangs and name == "consume_ticks":
+            await asyncio.Event().wait()
+        return rows
+
+
+@dataclass
 class Troubled:
     """A gate with a line to its store."""
 
     act: Scene
     line: Line
+    store: Store
     time: Time
     user: User
 
@@ -58,6 +81,15 @@ class Troubled:
         """Send a request that the gate decides about within so many seconds."""
         self.act.gate.options = GateOptions(timeout=timeout)
         return self.act.post(self.user, TICKS, headers=headers)
+
+    def post_in_trouble(self, headers: dict[str, str], timeout: float) -> httpx.Response:
+        """Send a request, and wait until its charge could not be refunded, if the gate tries that already."""
+        self.store.is_troubled = True
+        reply = self.post(headers, timeout=timeout)
+        settler = self.act.gate.settler
+        until(lambda: settler.waiting == 0 or settler.retried > 0, "a refund fails")
+        self.store.is_troubled = False
+        return reply
 
     def settles(self) -> None:
         """Let the gate find out what became of all charges, and check that none is lost."""
@@ -74,11 +106,12 @@ def troubled(where: Where) -> Iterator[Troubled]:
     """Serve a gate over a line to its store."""
     user, time = database_of(where).add_user(limit=None), Time()
     with line_to(_address(where)) as line:
-        store = _store(where, line)
+        connected = _store(where, line)
+        store = Store(connected)
         settler = Settler(store, timeout=UNHURRIED, clock=lambda: time.now, sleep=time.pause)
-        gate = gate_over(where, store=store, close=store.aclose, settler=settler)
+        gate = gate_over(where, store=store, close=connected.aclose, settler=settler)
         with scene(where, gate=gate) as act:
-            yield Troubled(act, line, time, user)
+            yield Troubled(act, line, store, time, user)
             line.hang_up()
 
 
@@ -148,6 +181,12 @@ def lock(at: Troubled, send: Callable[[float], None]) -> None:
         send(SHORT)
 
 
+def hanging_store(at: Troubled, send: Callable[[float], None]) -> None:
+    """The store keeps the answer to itself."""
+    at.store.hangs = True
+    send(SHORT)
+
+
 def _answering(fault: Fault) -> Callable[[Troubled, Callable[[float], None]], None]:
     """Put something else in place of the API's answer to what was carried out."""
 
@@ -184,7 +223,7 @@ def check(where: Where, trouble: Callable[[Troubled, Callable[[float], None]], N
         replies = [at.post({})]
 
         def send(timeout: float) -> None:
-            replies.append(at.post(headers, timeout=timeout))
+            replies.append(at.post_in_trouble(headers, timeout))
 
         trouble(at, send)
         while (retry := at.post(headers)).status_code == httpx.codes.SERVICE_UNAVAILABLE:
@@ -199,7 +238,7 @@ def check(where: Where, trouble: Callable[[Troubled, Callable[[float], None]], N
 @pytest.mark.parametrize("key", KEYS)
 @pytest.mark.parametrize("trouble", TROUBLES)
 def test_nobody_pays_for_trouble_and_the_retry_is_allowed(where: Where, trouble: str, key: str) -> None:
-    """The retry comes at once, before the gate has refunded anything by itself."""
+    """The retry comes at once, and the gate refunds the first attempt for it."""
     check(where, TROUBLES[trouble], KEYS[key])
 
 
@@ -210,3 +249,23 @@ def test_nobody_pays_for_what_a_proxy_answers(where: Where, trouble: str, key: s
     if isinstance(where, Database):
         pytest.skip("that is between the gate and PostgREST")
     check(where, TROUBLES_OF_APIS[trouble], KEYS[key])
+
+
+@pytest.mark.parametrize("trouble", [lost_answer, silence, hanging_store])
+def test_the_shutdown_refunds_charges_whose_answers_have_not_come(
+    where: Where, trouble: Callable[[Troubled, Callable[[float], None]], None]
+) -> None:
+    """It waits for calls, but not for ever, and then looks for their charges."""
+    with troubled(where) as at:
+        assert at.post({}).status_code == 202
+
+        def send(timeout: float) -> None:
+            assert at.post_in_trouble({}, timeout).status_code == 503
+
+        trouble(at, send)
+        assert at.act.used(at.user) == 2 * TICKS
+        at.act.gate.options = GateOptions(timeout=SHORT)
+        at.time.may_go_on.set()
+        at.act.served.stop()
+        assert at.act.gate.settler.lost == 0
+        assert at.act.used(at.user) == TICKS
