@@ -1,11 +1,11 @@
-"""The arithmetic stands once in SQL and once in Python; here the two give every answer together."""
+"""SQL decides, and the store in memory is its model; here the two give every answer together."""
 
+import hashlib
 import uuid
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator
 from datetime import UTC, date, datetime, timedelta
 from itertools import count
-from typing import Any
+from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -15,22 +15,21 @@ from hypothesis.stateful import Bundle, RuleBasedStateMachine, initialize, invar
 
 from quota_support import ODD_DAYS, Clock, Database, User, calling
 from tickctl.adapters.postgres import PostgresFunctions
+from tickctl.core.json import Json, JsonObject
 from tickctl.core.quota import (
+    Anonymous,
+    Caller,
     Consumption,
-    Decision,
-    Facts,
     LimitOutcome,
     QuotaAdmin,
     ServiceRole,
-    SettleOutcome,
-    consume,
+    Settlement,
     day_ends,
     day_of,
-    decide,
     my_ticks,
     remaining,
-    settle,
 )
+from tickctl.core.quota.memory import MemoryFunctions, MemoryUser
 
 ODD_ZONES = [
     "UTC",
@@ -76,8 +75,16 @@ OWN = "the charge's own"
 keys = st.sampled_from([None, None, "a", "b"])
 # What a token says; `...` is nothing, as older ones say. Only JSON's false is false.
 is_anonymous = st.sampled_from([..., ..., ..., ..., False, False, True, "true", "false", None, 0])
-EARLIER = {Decision.KEY_CONFLICT, Decision.UNDER_WAY, Decision.ALREADY_ACCEPTED}
-"""Answers that name the charge of the earlier request."""
+SECRET = "secret"
+DIGEST = hashlib.sha256(SECRET.encode()).hexdigest()
+
+
+class Asked(NamedTuple):
+    """A request that was made, granted or not."""
+
+    charge_id: str
+    ticks: int
+    key: str | None
 
 
 @settings(max_examples=600, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -122,39 +129,8 @@ def owner(shared_database: Database) -> Iterator[PostgresFunctions]:
         yield functions
 
 
-@dataclass
-class Account:
-    """What Python believes of the user."""
-
-    limit: int | None = 32
-    used: dict[date, int] = field(default_factory=dict)
-    granted: dict[date, int] = field(default_factory=dict)
-    keys: "dict[str, Charge]" = field(default_factory=dict)
-
-
-@dataclass
-class Charge:
-    """What Python believes of a charge."""
-
-    id: str
-    day: date
-    ticks: int
-    key: str | None
-    made_at: datetime
-    settled: int | None = None
-
-    def is_recent(self, now: datetime) -> bool:
-        """Tell whether its request may still be under way."""
-        return self.settled is None and now - self.made_at < timedelta(minutes=1)
-
-    def is_for(self, ticks: int, key: str | None) -> bool:
-        """Tell whether a request under the charge's id is the one that it was made for."""
-        # Whoever gives no key doesn't say what it was, and a charge that was given back has none any more.
-        return ticks == self.ticks and (key in (None, self.key) or self.settled == 0)
-
-
 class Agreement(RuleBasedStateMachine):
-    """Does everything with the database and with a model in Python, and compares the answers."""
+    """Does everything with the database and with the store in memory, and compares the answers."""
 
     database: Database
     clock: Clock
@@ -168,16 +144,11 @@ class Agreement(RuleBasedStateMachine):
         """A new user at noon, UTC."""
         self.user: User = self.database.add_user(f"user{next(self.numbers)}@example.com")
         self.admin = QuotaAdmin(self.functions, "op")
-        self.account = Account()
-        self.made: list[Charge] = []
-        self.confirmed = True
+        self.memory = MemoryFunctions(clock=lambda: self.now.timestamp())  # noqa: PLW0108 - the time moves
+        self.account = MemoryUser(self.user.id, self.user.session_id)
+        self.memory.users[self.user.id] = self.account
         self.set_clock(datetime(2026, 11, 23, 12, tzinfo=UTC))
         self.set_zone("UTC")
-
-    @property
-    def today(self) -> date:
-        """The date in the stored zone."""
-        return day_of(self.now, self.zone)
 
     @rule(moment=moments)
     def set_clock(self, moment: datetime) -> None:
@@ -194,138 +165,95 @@ class Agreement(RuleBasedStateMachine):
     def set_zone(self, zone: str) -> None:
         """Days begin elsewhere."""
         self.clock.set_zone(zone)
-        self.zone = ZoneInfo(zone)
+        self.memory.zone = ZoneInfo(zone)
 
     @rule(confirmed=st.booleans())
     def confirm(self, confirmed: bool) -> None:
         """The e-mail becomes confirmed, or the address changes."""
         self.database.change_user(self.user, email_confirmed_at=self.now if confirmed else None)
-        self.confirmed = confirmed
+        self.account.email_confirmed = confirmed
+
+    @rule(banned=st.sampled_from([False, False, False, True]))
+    def ban(self, banned: bool) -> None:
+        """The user is banned, or no longer."""
+        self.database.change_user(self.user, banned_until="2999-01-01Z" if banned else None)
+        self.account.is_banned = banned
 
     @rule(target=charges, ticks=st.integers(1, 40), key=keys, claimed=is_anonymous)
-    def consume(self, ticks: int, key: str | None, claimed: object) -> Charge | None:
+    def consume(self, ticks: int, key: str | None, claimed: object) -> Asked:
         """A request with a charge id of its own."""
-        earlier = self.account.keys.get(key) if key else None
-        is_recent = earlier is not None and earlier.is_recent(self.now)
-        facts = self._facts(claimed, key_matches=earlier and earlier.ticks == ticks, charge_is_recent=is_recent)
-        answer = self._ask(facts, str(uuid.uuid4()), ticks, key, claimed)
-        if answer.decision is not Decision.GRANTED:
-            assert answer.charge_id == (earlier.id if earlier and answer.decision in EARLIER else None)
-            return None
-        assert answer.charge_id is not None
-        charge = Charge(answer.charge_id, self.today, ticks, key, self.now)
-        self.made.append(charge)
-        if key is not None:
-            self.account.keys[key] = charge
-        return charge
+        request = Asked(str(uuid.uuid4()), ticks, key)
+        self._ask(request, claimed)
+        return request
 
-    @rule(charge=charges, more=st.sampled_from([0, 0, 0, 1]), key=keys | st.just(OWN), claimed=is_anonymous)
-    def repeat(self, charge: Charge | None, more: int, key: str | None, claimed: object) -> None:
-        """A request under the id of a charge that was made, for the same or for something else."""
-        if charge is None:
-            return
-        ticks, key = charge.ticks + more, charge.key if key == OWN else key
-        facts = self._facts(
-            claimed, key_matches=charge.is_for(ticks, key), charge_is_open=charge.settled is None, counts=False
-        )
-        answer = self._ask(facts, charge.id, ticks, key, claimed)
-        assert answer.charge_id == (charge.id if answer.decision in {*EARLIER, Decision.GRANTED} else None)
+    @rule(earlier=charges, more=st.sampled_from([0, 0, 0, 1]), key=keys | st.just(OWN), claimed=is_anonymous)
+    def repeat(self, earlier: Asked, more: int, key: str | None, claimed: object) -> None:
+        """A request under an id that was used, for the same or for something else."""
+        self._ask(Asked(earlier.charge_id, earlier.ticks + more, earlier.key if key == OWN else key), claimed)
 
-    def _facts(self, claimed: object, **known: Any) -> tuple[Facts, bool]:
-        """Return what Python believes, and whether a grant would be counted."""
-        account, counts = self.account, known.pop("counts", True)
-        facts = Facts(
-            exists=True,
-            deleted=False,
-            banned=False,
-            session_active=True,
-            anonymous=claimed is not ... and claimed is not False,
-            email_confirmed=self.confirmed,
-            daily_tick_limit=account.limit,
-            ticks_granted=account.granted.get(self.today, 0),
-            ticks_used=account.used.get(self.today, 0),
-            **known,
-        )
-        return facts, counts
-
-    def _ask(
-        self, known: tuple[Facts, bool], charge_id: str, ticks: int, key: str | None, claimed: object
-    ) -> Consumption:
-        """Let the model decide first, then the database, and compare all but the charge."""
-        facts, counts = known
-        expected, used = decide(facts, ticks), facts.ticks_used
+    def _ask(self, request: Asked, claimed: object) -> None:
         claims = self.user.claims if claimed is ... else {**self.user.claims, "is_anonymous": claimed}
-        answer = consume(self.functions, calling(claims), ticks, key, charge_id=charge_id)
-        assert answer.decision is expected
-        if expected is Decision.GRANTED and counts:
-            used += ticks
-            self.account.used[self.today] = used
-        limit, granted = facts.daily_tick_limit, facts.ticks_granted
-        assert (answer.daily_tick_limit, answer.ticks_granted, answer.ticks_used) == (limit, granted, used)
-        assert answer.ticks_remaining == remaining(limit, granted, used)
-        assert (answer.usage_date, answer.resets_at) == (self.today, day_ends(self.now, self.zone))
-        return answer
+        arguments: dict[str, Json] = {"ticks": request.ticks, "charge_id": request.charge_id, "refund_digest": DIGEST}
+        if request.key is not None:
+            arguments |= {"request_key": request.key, "request_digest": "digest"}
+        self._agree("consume_ticks", arguments, calling(claims), Consumption.from_row)
 
-    @rule(charge=charges, share=st.floats(0, 1))
-    def settle(self, charge: Charge | None, share: float) -> None:
-        """Once, into the day of the charge."""
-        if charge is None:
-            return
-        actual = round(charge.ticks * share)
-        answer = settle(self.functions, ServiceRole(), charge.id, actual)
-        if charge.settled is None:
-            assert answer.outcome is SettleOutcome.SETTLED
-            charge.settled = actual
-            self.account.used[charge.day] -= charge.ticks - actual
-            if actual == 0:
-                self._free_key(charge)
-        else:
-            assert answer.outcome is SettleOutcome.ALREADY_SETTLED
-        assert answer.ticks_settled == charge.settled
+    @rule(earlier=charges, share=st.floats(0, 1), secret=st.sampled_from([None, "secret", "another"]))
+    def settle(self, earlier: Asked, share: float, secret: str | None) -> None:
+        """Once, into the day of the charge; by an operator, or by whoever knows the secret."""
+        arguments: dict[str, Json] = {
+            "charge_id": earlier.charge_id,
+            "ticks_actual": round(earlier.ticks * share),
+            "refund_secret": secret,
+        }
+        caller = ServiceRole() if secret is None else Anonymous()
+        self._agree("settle_ticks", arguments, caller, Settlement.from_row)
+
+    def _agree(
+        self, name: str, arguments: JsonObject, caller: Caller, read: Callable[[JsonObject], Consumption | Settlement]
+    ) -> None:
+        (in_memory,) = self.memory.call(name, arguments, caller=caller)
+        (in_database,) = self.functions.call(name, arguments, caller=caller)
+        assert read(in_database) == read(in_memory)
 
     @rule(ticks=st.integers(1, 50))
     def grant(self, ticks: int) -> None:
         """For today."""
-        self.account.granted[self.today] = self.account.granted.get(self.today, 0) + ticks
+        self.account.granted[self.memory.today] += ticks
         self.admin.grant(self.user.id, ticks)
 
     @rule(limit=limits)
     def set_limit(self, limit: int | None) -> None:
         """Any limit."""
         change = self.admin.set_limit(self.user.id, limit)
-        assert change.previous_limit == self.account.limit
-        changed = limit != self.account.limit
+        assert change.previous_limit == self.account.daily_tick_limit
+        changed = limit != self.account.daily_tick_limit
         assert change.outcome is (LimitOutcome.CHANGED if changed else LimitOutcome.UNCHANGED)
-        self.account.limit = limit
+        self.account.daily_tick_limit = limit
 
     @rule()
     def reset(self) -> None:
         """Today's use is forgotten, and its charges are settled to nothing."""
         self.admin.reset(self.user.id)
-        if self.account.used.get(self.today, 0) > 0:
-            self.account.used[self.today] = 0
-            for charge in self.made:
-                if charge.day == self.today:
-                    charge.settled = 0
-                    self._free_key(charge)
-
-    def _free_key(self, charge: Charge) -> None:
-        if charge.key is not None and self.account.keys.get(charge.key) is charge:
-            del self.account.keys[charge.key]
+        self.memory.reset(self.user.id)
 
     @invariant()
     def states_agree(self) -> None:
         """The user's own view, and every day's books."""
         if not hasattr(self, "user"):
             return
-        state, account = my_ticks(self.functions, self.user.caller), self.account
-        used, granted = account.used.get(self.today, 0), account.granted.get(self.today, 0)
-        assert (state.daily_tick_limit, state.ticks_used, state.ticks_granted) == (account.limit, used, granted)
-        assert state.ticks_remaining == remaining(account.limit, granted, used)
-        assert (state.usage_date, state.resets_at) == (self.today, day_ends(self.now, self.zone))
-        assert state.email_confirmed is self.confirmed
+        state, account, today = my_ticks(self.functions, self.user.caller), self.account, self.memory.today
+        used, granted = account.used[today], account.granted[today]
+        assert (state.daily_tick_limit, state.ticks_used, state.ticks_granted) == (
+            account.daily_tick_limit,
+            used,
+            granted,
+        )
+        assert state.ticks_remaining == remaining(account.daily_tick_limit, granted, used)
+        assert (state.usage_date, state.resets_at) == (today, day_ends(self.now, self.memory.zone))
+        assert state.email_confirmed is account.email_confirmed
         for day, (counted, charged) in self.database.ledger(self.user).items():
-            assert counted == charged == account.used.get(date.fromisoformat(day), 0)
+            assert counted == charged == account.used[date.fromisoformat(day)]
 
 
 def test_both_give_every_answer(database: Database, clock: Clock) -> None:

@@ -9,7 +9,7 @@ import uuid
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from typing import Final
 from zoneinfo import ZoneInfo
 
@@ -23,6 +23,9 @@ from tickctl.errors import ConfigurationError, CredentialsRefusedError, InvalidI
 LARGEST_COST: Final = 1_000_000
 MOST_REFUNDS: Final = 100
 """The defaults of `tick.settings`."""
+_RECENT: Final = timedelta(minutes=1)
+_NAMING: Final = frozenset({Decision.GRANTED, Decision.KEY_CONFLICT, Decision.UNDER_WAY, Decision.ALREADY_ACCEPTED})
+"""Decisions that name the charge they are about."""
 _OPTIONAL: Final = ("refund_digest", "request_key", "request_digest")
 
 
@@ -65,6 +68,7 @@ class _Charge:
     refund_digest: str | None
     key: str | None
     digest: str | None
+    made_at: datetime
     settled: int | None = None
     settled_at: datetime | None = None
 
@@ -79,20 +83,23 @@ class MemoryFunctions:
 
     Args:
         clock: epoch seconds.
-        zone: in which days begin.
+        zone: in which days begin; UTC unless given.
+
+    Attributes:
+        users: by id.
     """
 
     def __init__(self, *, clock: Callable[[], float] = time.time, zone: ZoneInfo | None = None) -> None:
         self.users: dict[str, MemoryUser] = {}
         self._clock = clock
-        self._zone = zone or ZoneInfo("UTC")
+        self.zone = zone or ZoneInfo("UTC")
         self._charges: dict[str, _Charge] = {}
         self._keys: dict[tuple[str, str], _Charge] = {}
 
     @property
     def today(self) -> date:
         """The day into which requests are counted."""
-        return day_of(self._now, self._zone)
+        return day_of(self._now, self.zone)
 
     def call(self, name: str, arguments: JsonObject, *, caller: Caller) -> list[JsonObject]:
         """Call a function; arguments, rows and errors are those of `SqlFunctions.call`."""
@@ -103,6 +110,15 @@ class MemoryFunctions:
             case "settle_ticks":
                 return [self._settle(caller, Row({"refund_secret": None, **arguments}))]
         raise ConfigurationError(f"the store in memory has no function {name}")
+
+    def reset(self, user_id: str) -> None:
+        """Set what a user has used today to 0, and settle today's charges to nothing."""
+        user = self.users[user_id]
+        for charge in self._charges.values():
+            if charge.user is user and charge.day == self.today and user.used[self.today]:
+                charge.settled, charge.settled_at = 0, charge.settled_at or self._now
+                self._free_key(charge)
+        user.used[self.today] = 0
 
     @property
     def _now(self) -> datetime:
@@ -135,17 +151,18 @@ class MemoryFunctions:
             ticks_granted=user.granted[self.today],
             ticks_used=user.used[self.today],
             charge_is_open=charge is not None and charge.id == charge_id and charge.settled is None,
+            charge_is_recent=charge is not None and charge.settled is None and self._now < charge.made_at + _RECENT,
         )
         decision = decide(facts, ticks, require_confirmed=arguments.boolean("require_confirmed"))
         if decision is Decision.GRANTED and charge is None:
             if is_taken:
                 raise InvalidInputError("this charge_id is in use")
-            charge = _Charge(charge_id, user, self.today, ticks, refund_digest, key, digest)
+            charge = _Charge(charge_id, user, self.today, ticks, refund_digest, key, digest, self._now)
             self._charges[charge_id] = charge
             if key is not None:
                 self._keys[user.id, key] = charge
             user.used[self.today] += ticks
-        names_charge = decision in {Decision.GRANTED, Decision.KEY_CONFLICT, Decision.ALREADY_ACCEPTED}
+        names_charge = decision in _NAMING
         used = user.used[self.today]
         return {
             "decision": decision.value,
@@ -155,7 +172,7 @@ class MemoryFunctions:
             "ticks_used": used,
             "ticks_remaining": remaining(facts.daily_tick_limit, facts.ticks_granted, used),
             "usage_date": self.today.isoformat(),
-            "resets_at": day_ends(self._now, self._zone).isoformat(),
+            "resets_at": day_ends(self._now, self.zone).isoformat(),
             "now": self._now.isoformat(),
         }
 
@@ -176,9 +193,13 @@ class MemoryFunctions:
             charge.user.refunds[charge.day] += 1
         charge.settled, charge.settled_at = ticks_actual, self._now
         charge.user.used[charge.day] -= charge.ticks - ticks_actual
-        if ticks_actual == 0 and charge.key is not None:
-            self._keys.pop((charge.user.id, charge.key), None)
+        if ticks_actual == 0:
+            self._free_key(charge)
         return _settlement(SettleOutcome.SETTLED, charge)
+
+    def _free_key(self, charge: _Charge) -> None:
+        if charge.key is not None and self._keys.get((charge.user.id, charge.key)) is charge:
+            del self._keys[charge.user.id, charge.key]
 
 
 def _settlement(outcome: SettleOutcome, charge: _Charge | None = None) -> JsonObject:
