@@ -155,7 +155,7 @@ def test_only_reading_is_asked_for(shop: StandIn, tickctl: Tickctl, identity: st
     shop.faults.requests.clear()
     result = tickctl("explain", "-", "--json", stdin=token, env=env)
     assert (result.code, result.json["code"]) == (0, "granted")
-    reading = {"my_ticks", "tick_admin_user", "user", "jwks.json"}
+    reading = {"consume_ticks", "user", "jwks.json"}
     assert {request.path.rpartition("/")[2] for request in shop.faults.requests} <= reading
     assert tickctl("explain", "-", "--json", stdin=token, env=env).json["quota"]["ticks_used"] == 0
 
@@ -166,7 +166,7 @@ def test_offline_nobody_is_asked(shop: StandIn, tickctl: Tickctl) -> None:
     shop.faults.requests.clear()
     result = tickctl("explain", "-", "--offline", "--json", stdin=token, env=gateway_env(shop))
     assert (result.code, result.json["admitted"], result.json["status"]) == (5, None, None)
-    assert [step["result"] for step in result.json["steps"]] == ["pass"] * 4 + ["cannot_tell"] * 4
+    assert [step["result"] for step in result.json["steps"]] == ["pass"] * 4 + ["cannot_tell"] + ["not_reached"] * 3
     refused = tickctl("explain", f"{token[:-4]}AAAA", "--offline", "--json", env=gateway_env(shop))
     assert (refused.code, refused.json["code"], refused.json["command"]) == (1, "bad_signature", None)
     assert shop.faults.requests == []
@@ -189,15 +189,6 @@ def test_fetched_keys_are_not_kept(shared_database: Database, tickctl: Tickctl, 
         offline = tickctl("explain", "-", "--offline", "--json", stdin=token, env=env).json
         assert offline["steps"][1]["result"] == "pass"
         assert tree(home) == kept
-
-
-def test_online_asks_the_auth_server_in_place_of_the_database(shop: StandIn, tickctl: Tickctl) -> None:
-    """Even where an administrator's rights are configured."""
-    token = shop.token(shop.new_user())
-    shop.faults.requests.clear()
-    env = gateway_env(shop) | shop.settings_env("secret-key")
-    assert tickctl("explain", "-", "--online", stdin=token, env=env).code == 0
-    assert [request.path.rpartition("/")[2] for request in shop.faults.requests] == ["my_ticks", "user"]
 
 
 def test_a_changed_token_is_told_from_a_wrong_secret(shop: StandIn, tickctl: Tickctl) -> None:
@@ -240,26 +231,9 @@ def test_a_session_of_login_is_used_as_long_as_it_needs_no_renewal(
     before = kept.read_bytes()
     result = tickctl("explain", "--user", user, "--json", env=env)
     assert (result.code, result.error["code"]) == (4, "credentials_refused")
-    # With a token there is the Auth server to be asked.
+    # A token is explained with its user's own rights.
     assert tickctl("explain", "-", stdin=shop.token(user), env=env).code == 0
     assert kept.read_bytes() == before
-
-
-def test_where_the_database_does_not_answer_the_auth_server_does(shop: StandIn, tickctl: Tickctl) -> None:
-    """Unless an identity was asked for by name; if neither answers, the step says why."""
-    token = shop.token(shop.new_user())
-    env = gateway_env(shop) | {"SUPABASE_DB_URL": "postgresql://postgres@127.0.0.1:1/postgres"}
-    assert tickctl("explain", "-", stdin=token, env=env).code == 0
-    with shop.faults.troubled(Fault(hang_up=True), "/auth/v1/user"):
-        silent = tickctl("explain", "-", "--json", stdin=token, env=env)
-    assert (silent.code, silent.json["admitted"], silent.json["status"]) == (5, None, None)
-    assert "tickctl doctor" in silent.json["hint"]
-
-
-def test_the_identity_that_is_asked_for_must_be_there(shop: StandIn, tickctl: Tickctl) -> None:
-    """Only `auto` takes another way."""
-    token = shop.token(shop.new_user())
-    assert tickctl("explain", "-", "--as", "secret-key", stdin=token, env=gateway_env(shop)).code == 3
 
 
 @pytest.mark.parametrize(
@@ -302,7 +276,7 @@ def test_a_request_that_would_be_let_through(tickctl: Tickctl, user: str, token:
     assert ";r=27;" in found["headers"]["RateLimit"]
     again = tickctl("explain", f"bearer {token}", "--ticks", "5", "--json").json
     assert again | {"headers": {}} == found | {"headers": {}}
-    assert tickctl("quota", "show", user, "--json").json == found["quota"]
+    assert found["quota"].items() <= tickctl("quota", "show", user, "--json").json.items()
     assert tickctl("quota", "history", user, "--days", "1", "--json").json["days"][0]["charges"] == 0
 
 
@@ -428,7 +402,8 @@ def test_a_user_in_the_place_of_a_token(tickctl: Tickctl, user: str) -> None:
         ["token", "--file", "file"],
         ["token", "--ticks", "many"],
         ["token", "--at", "yesterday"],
-        ["token", "--as", "secret-key", "--backend", "local", "--user", "x"],
+        ["token", "--as", "secret-key"],
+        ["--as", "secret-key", "--backend", "local", "--user", "x"],
     ],
 )
 def test_what_can_t_be_meant_is_wrong_usage(tickctl: Tickctl, arguments: list[str]) -> None:
@@ -444,13 +419,13 @@ def test_it_is_told_to_people_and_to_pipes(
     shown = terminal("explain", "--file", "token", "--ticks", "40", env={"NO_COLOR": "1"})
     assert shown.code == 1
     lines = shown.out.splitlines()
-    assert "refused: cost_exceeds_limit" in lines
+    assert "rejected: cost_exceeds_limit" in lines
     assert "HTTP 429 Too Many Requests" in lines
     assert f"to change it  tickctl quota set {user} 40" in lines
     assert 'code: "cost_exceeds_limit"' in lines
     assert max(map(len, lines[1:])) <= 80
     granted = terminal("explain", "--file", "token", env={"NO_COLOR": "1"})
-    assert "let through" in granted.out
+    assert "allowed" in granted.out
     assert "The application answers; the gateway adds\nRateLimit-Policy: " in granted.out
     assert tickctl("quota", "set", user, "unlimited").code == 0
     assert "the gateway adds nothing." in terminal("explain", "--file", "token").out
@@ -458,7 +433,7 @@ def test_it_is_told_to_people_and_to_pipes(
     assert "cannot tell" in unknown.out
     assert "not known" in unknown.out
     piped = tickctl("explain", "--file", "token", "--ticks", "2000000")
-    assert "answer\trefused\nstatus\t422\ncode\tinvalid_ticks\n" in piped.out
+    assert "answer\trejected\nstatus\t422\ncode\tinvalid_ticks\n" in piped.out
     assert "ticks\tfail\tticks must be from 1 to 1000000\naccount\tnot_reached\t\n" in piped.out
     assert '\nbody\t{"type":"about:blank"' in piped.out
 
@@ -491,7 +466,6 @@ def test_nothing_is_started_or_written(tmp_path: Path) -> None:
     assert (resting.code, resting.json["status"], resting.json["command"]) == (5, 503, "tickctl local start")
     assert run("explain", "--user", "ada@example.com").code == 5
     assert run("explain", "-", "--offline", stdin=token).code == 5
-    assert run("explain", "-", "--online", stdin=token).code == 3
     assert (tree(home), tree(empty)) == before
     assert run("local", "status").code == 1
     assert run("local", "start").code == 0
@@ -506,7 +480,7 @@ def test_nothing_is_started_or_written(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("backend", ["postgres", "supabase"])
 def test_a_direct_connection_is_enough(shop: StandIn, tickctl: Tickctl, backend: str) -> None:
-    """As for a gateway without the API; and it shows the largest cost."""
+    """As for a gateway without the API."""
     token = shop.token(shop.new_user())
     env = {
         "SUPABASE_DB_URL": shop.database_url,
@@ -521,4 +495,4 @@ def test_a_direct_connection_is_enough(shop: StandIn, tickctl: Tickctl, backend:
     costly = tickctl("explain", "-", *options, "--ticks", "40", stdin=token, env=env).json
     assert costly["command"].endswith(f" 40 --backend {backend}")
     over_the_api = tickctl("explain", "-", "--ticks", "1000001", "--json", stdin=token, env=gateway_env(shop))
-    assert (over_the_api.code, over_the_api.json["admitted"], over_the_api.json["status"]) == (1, False, None)
+    assert (over_the_api.code, over_the_api.json["code"]) == (1, "invalid_ticks")

@@ -179,11 +179,17 @@ class Agreement(RuleBasedStateMachine):
         self.database.change_user(self.user, banned_until="2999-01-01Z" if banned else None)
         self.account.is_banned = banned
 
-    @rule(target=charges, ticks=st.integers(1, 40), key=keys, claimed=is_anonymous)
-    def consume(self, ticks: int, key: str | None, claimed: object) -> Asked:
-        """A request with a charge id of its own."""
+    @rule(
+        target=charges,
+        ticks=st.integers(1, 40),
+        key=keys,
+        claimed=is_anonymous,
+        carry_out=st.booleans() | st.just(True),
+    )
+    def consume(self, ticks: int, key: str | None, claimed: object, carry_out: bool) -> Asked:
+        """A request with a charge id of its own, or a question about one."""
         request = Asked(str(uuid.uuid4()), ticks, key)
-        self._ask(request, claimed)
+        self._ask(request, claimed, carry_out=carry_out)
         return request
 
     @rule(earlier=charges, more=st.sampled_from([0, 0, 0, 1]), key=keys | st.just(OWN), claimed=is_anonymous)
@@ -191,9 +197,11 @@ class Agreement(RuleBasedStateMachine):
         """A request under an id that was used, for the same or for something else."""
         self._ask(Asked(earlier.charge_id, earlier.ticks + more, earlier.key if key == OWN else key), claimed)
 
-    def _ask(self, request: Asked, claimed: object) -> None:
+    def _ask(self, request: Asked, claimed: object, *, carry_out: bool = True) -> None:
         claims = self.user.claims if claimed is ... else {**self.user.claims, "is_anonymous": claimed}
         arguments: dict[str, Json] = {"ticks": request.ticks, "charge_id": request.charge_id, "refund_digest": DIGEST}
+        if not carry_out:
+            arguments["carry_out"] = False
         if request.key is not None:
             arguments |= {"request_key": request.key, "request_digest": "digest"}
         self._agree("consume_ticks", arguments, calling(claims), Consumption.from_row)

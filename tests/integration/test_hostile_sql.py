@@ -335,7 +335,7 @@ def test_no_function_that_users_can_call_sets_a_setting(database: Database) -> N
                     or has_function_privilege('anon', p.oid, 'execute'))
             """
         ).fetchall()
-    assert len(callable_by_users) == 17
+    assert len(callable_by_users) == 18
     for function in callable_by_users:
         assert len(re.findall(r"tick\.\w+\(", function["body"])) == 1, function["name"]
         assert "set_config" not in function["body"]

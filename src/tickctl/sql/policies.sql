@@ -92,6 +92,7 @@ grant execute on function
     public.tick_admin_top, tick.admin_top,
     public.tick_admin_audit, tick.admin_audit,
     public.tick_admin_user, tick.admin_user,
+    public.tick_admin_explain, tick.admin_explain,
     public.tick_admin_set_limit, tick.admin_set_limit,
     public.tick_admin_set_limits, tick.admin_set_limits,
     public.tick_admin_grant, tick.admin_grant,

@@ -7,17 +7,15 @@ import typer
 
 from tickctl.cli.backend import choose
 from tickctl.cli.exit_codes import ExitCode
-from tickctl.cli.explain.mend import Situation, mend
-from tickctl.cli.explain.opening import open_reader, open_sources
-from tickctl.cli.explain.show import explanation_json, show
-from tickctl.cli.explain.sources import Sources
-from tickctl.cli.run import BackendName, Run, command
-from tickctl.cli.verifier import Network
+from tickctl.cli.explain.mend import Person, Situation, mend
+from tickctl.cli.explain.opening import Sources, open_reader, open_sources
+from tickctl.cli.explain.show import Answer, show
+from tickctl.cli.run import BackendName, IdentityName, Run, command
 from tickctl.cli.verify_token import open_tokens, parse_time
 from tickctl.errors import InvalidInputError, TickctlError
 
 if TYPE_CHECKING:
-    from tickctl.gateway.explanation import Explanation
+    from tickctl.gateway.explain import Explanation
 
 
 def register(app: typer.Typer) -> None:
@@ -52,52 +50,50 @@ def explain(
         str | None,
         typer.Option("--at", metavar="TIME", help="Judge the token as of this time: RFC 3339, or seconds since 1970."),
     ] = None,
-    online: Annotated[
-        bool | None,
-        typer.Option("--online/--offline", help="Ask the Auth server about user and session, or nobody anything."),
-    ] = None,
+    offline: Annotated[bool, typer.Option("--offline", help="Ask nobody: judge the token alone.")] = False,
 ) -> ExitCode:
-    """Say what the gateway would answer to a request, and what decides it.
+    """Explain how the gateway would respond to a request.
 
-    It takes the gateway's own steps and takes no ticks: header, signature, claims, ticks, account, session,
-    confirmation and quota. At the end come the answer, and the command that would change it, if there is one.
+    It takes the gateway's own steps, and no ticks: header, signature, claims, ticks, account, session, confirmation and
+    quota. At the end come the answer, and the command that would change it, if there is one.
 
-    Nothing is written, started or renewed. Exit code 0 is let through, 1 refused, 5 cannot tell.
+    Nothing is written, started or renewed. Exit code 0 is allowed, 1 rejected, 5 cannot tell.
     """
+    if run.settings.allow_unconfirmed:
+        run.output.warning("SUPABASE_ALLOW_UNCONFIRMED lets users in whose e-mail is not confirmed")
     if user is not None:
-        if token or file or at or online is not None:
+        if token or file or at or offline:
             raise InvalidInputError("--user stands in the place of a token", hint="leave the token, or --user, out")
-        found, accepted = _of_user(run, user, ticks), None
+        person, explanation, accepted = *_of_user(run, user, ticks), None
+    elif run.identity is not IdentityName.AUTO:
+        raise InvalidInputError("a token is explained with its user's rights", hint="leave --as out, or give --user")
     else:
-        network = Network.AUTO if online is None else Network.ONLINE if online else Network.OFFLINE
-        found, accepted = _of_token(run, token, file, ticks, parse_time(at) if at else None, network)
+        explanation, accepted = _of_token(run, token, file, ticks, parse_time(at) if at else None, offline=offline)
+        person = Person.of_verdict(explanation.verdict)
     local = choose(run.settings, run.backend) is BackendName.LOCAL
     options = "" if run.backend is BackendName.AUTO else f" --backend {run.backend}"
-    what = mend(found, Situation(ticks, local, options, accepted))
+    remedy = mend(explanation, Situation(ticks, local, person, options, accepted))
+    answer = Answer(explanation, remedy, person, ticks, confirms=not run.settings.allow_unconfirmed)
     if run.json:
-        run.output.document(explanation_json(found, what, ticks))
+        run.output.document(answer.json())
     else:
-        show(run, found, what, ticks)
-    return ExitCode.CANNOT_TELL if found.admitted is None else ExitCode.YES if found.admitted else ExitCode.NO
+        show(run, answer)
+    if explanation.admitted is None:
+        return ExitCode.CANNOT_TELL
+    return ExitCode.YES if explanation.admitted else ExitCode.NO
 
 
 def _of_token(
-    run: Run, token: str | None, file: Path | None, ticks: int, at: float | None, network: Network
+    run: Run, token: str | None, file: Path | None, ticks: int, at: float | None, *, offline: bool
 ) -> tuple["Explanation", bool | None]:
     """Explain a token; tell as well whether the Auth server accepts one whose signature is refused here."""
     from tickctl.gateway.explain import Explainer
 
-    with open_tokens(run, token, file, batch=False) as tokens, open_sources(run, network) as sources:
+    with open_tokens(run, token, file, batch=False) as tokens, open_sources(run, offline=offline) as sources:
         text = next(tokens)
-        explainer = Explainer(
-            sources.keys,
-            sources.policy,
-            sources.functions,
-            directory=sources.directory,
-            largest_cost=sources.largest_cost,
-        )
-        found = explainer.of_token(text, ticks, at=at)
-        return found, _accepted_elsewhere(sources, text) if found.code == "bad_signature" else None
+        explanation = Explainer(sources.keys, sources.policy, sources.functions).of_token(text, ticks, at=at)
+        accepted = _accepted_elsewhere(sources, text) if explanation.code == "bad_signature" else None
+        return explanation, accepted
 
 
 def _accepted_elsewhere(sources: Sources, text: str) -> bool | None:
@@ -119,12 +115,11 @@ def _accepted_elsewhere(sources: Sources, text: str) -> bool | None:
         return None
 
 
-def _of_user(run: Run, user: str, ticks: int) -> "Explanation":
-    from tickctl.core.tokens import KeySet, StaticKeys
-    from tickctl.gateway.explain import Explainer
+def _of_user(run: Run, user: str, ticks: int) -> tuple[Person, "Explanation"]:
+    from tickctl.gateway.explain import explain_user
 
-    with open_reader(run) as reader:
-        state = reader.quotas.show(user)
-        record = reader.quotas.user(state.user_id)
-        explainer = Explainer(StaticKeys(KeySet()), reader.policy, None, largest_cost=reader.largest_cost)
-        return explainer.of_user(record, state, ticks)
+    confirms = not run.settings.allow_unconfirmed
+    with open_reader(run) as quotas:
+        state = quotas.show(user)
+        explanation = explain_user(ticks, lambda: quotas.explain(state.user_id, ticks, require_confirmed=confirms))
+        return Person(state.user_id, state.email), explanation

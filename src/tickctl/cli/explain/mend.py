@@ -11,7 +11,8 @@ from tickctl.core.quota.limits_csv import LARGEST_LIMIT
 
 if TYPE_CHECKING:
     from tickctl.core.quota import Consumption
-    from tickctl.gateway.explanation import Explanation
+    from tickctl.core.tokens import Verdict
+    from tickctl.gateway.explain import Explanation
 
 # An address that no shell and no option parser takes for something else.
 _PLAIN: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._%+-]*@[A-Za-z0-9.-]+")
@@ -38,12 +39,33 @@ class Mend:
 
 
 @dataclass(frozen=True, slots=True)
+class Person:
+    """Whom the request is of, as far as that is known."""
+
+    user_id: str | None = None
+    email: str | None = None
+
+    @classmethod
+    def of_verdict(cls, verdict: "Verdict | None") -> "Person":
+        """Return whom a token is of, if its signature passed."""
+        return cls() if verdict is None else cls(verdict.subject, verdict.email)
+
+    @property
+    def argument(self) -> str | None:
+        """How to name the user in a command: as an address if it can't be mistaken."""
+        if self.email and _PLAIN.fullmatch(self.email):
+            return self.email
+        return shlex.quote(self.user_id) if self.user_id else None
+
+
+@dataclass(frozen=True, slots=True)
 class Situation:
     """What there is to know besides the explanation.
 
     Attributes:
         ticks: what was asked for.
         local: whether it is about the embedded database.
+        person: whom the request is of.
         options: what has to stand in each command that is shown, such as ` --backend local`.
         accepted_elsewhere: whether the Auth server takes a token whose signature is refused here; `None` if it
             wasn't asked or did not say.
@@ -51,6 +73,7 @@ class Situation:
 
     ticks: int
     local: bool
+    person: Person = Person()
     options: str = ""
     accepted_elsewhere: bool | None = None
 
@@ -66,7 +89,7 @@ def mend(explanation: "Explanation", situation: Situation) -> Mend:
 
 
 def _command(code: str, explanation: "Explanation", situation: Situation) -> str | None:
-    user = _user(explanation)
+    user = situation.person.argument
     match code:
         case "unreachable":
             found = _COMMAND.search(explanation.hint or "")
@@ -88,16 +111,6 @@ def _hint(code: str, explanation: "Explanation") -> str | None:
         return "the user is blocked: the limit is 0" if blocked else "or ask for fewer ticks at once"
     of_verdict = explanation.verdict.hint if explanation.verdict and code != "granted" else None
     return explanation.hint or _HINTS.get(code) or of_verdict
-
-
-def _user(explanation: "Explanation") -> str | None:
-    """Return how to name the user in a command, as an address if it can't be mistaken."""
-    state, verdict = explanation.state, explanation.verdict
-    email = state.email if state else verdict.email if verdict else None
-    if email and _PLAIN.fullmatch(email):
-        return email
-    user_id = state.user_id if state else verdict.subject if verdict else None
-    return shlex.quote(user_id) if user_id else None
 
 
 def _more_ticks(day: "Consumption", user: str, situation: Situation) -> str:
@@ -127,13 +140,6 @@ def _signature(situation: Situation) -> Mend:
 
 
 def _what_is_missing(explanation: "Explanation") -> str:
-    from tickctl.gateway.explanation import NOBODY_ASKED, NOBODY_KNOWS
-
-    unknown = next(step for step in explanation.steps if step.result == "cannot_tell")
-    if unknown.name == "ticks":
-        return "set SUPABASE_DB_URL to a connection as the database's owner, who can read tick.settings"
-    if unknown.detail == NOBODY_ASKED or unknown.name == "signature":
-        return "without --offline, the database and the Auth server are asked"
-    if unknown.detail == NOBODY_KNOWS:
-        return "set SUPABASE_ANON_KEY, or give an administrator's rights: SUPABASE_SECRET_KEY or SUPABASE_DB_URL"
-    return "whoever knows of the account does not answer; 'tickctl doctor' looks further"
+    if explanation.verdict is not None and explanation.verdict.cannot_tell:
+        return "without --offline, the project's keys, its database and its Auth server are asked"
+    return "without --offline, the database is asked"

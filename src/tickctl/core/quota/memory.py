@@ -105,7 +105,7 @@ class MemoryFunctions:
         """Call a function; arguments, rows and errors are those of `SqlFunctions.call`."""
         match name:
             case "consume_ticks":
-                defaults: JsonObject = {"require_confirmed": True, **dict.fromkeys(_OPTIONAL)}
+                defaults: JsonObject = {"require_confirmed": True, "carry_out": True, **dict.fromkeys(_OPTIONAL)}
                 return [self._consume(caller, Row({**defaults, **arguments}))]
             case "settle_ticks":
                 return [self._settle(caller, Row({"refund_secret": None, **arguments}))]
@@ -154,7 +154,7 @@ class MemoryFunctions:
             charge_is_recent=charge is not None and charge.settled is None and self._now < charge.made_at + _RECENT,
         )
         decision = decide(facts, ticks, require_confirmed=arguments.boolean("require_confirmed"))
-        if decision is Decision.GRANTED and charge is None:
+        if decision is Decision.GRANTED and charge is None and arguments.boolean("carry_out"):
             if is_taken:
                 raise InvalidInputError("this charge_id is in use")
             charge = _Charge(charge_id, user, self.today, ticks, refund_digest, key, digest, self._now)

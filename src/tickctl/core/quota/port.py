@@ -11,6 +11,7 @@ READ_ONLY: Final = frozenset(
     {
         "my_ticks",
         "tick_admin_audit",
+        "tick_admin_explain",
         "tick_admin_history",
         "tick_admin_list",
         "tick_admin_members",
@@ -31,6 +32,7 @@ PARAMETERS: Final[Mapping[str, tuple[str, ...]]] = {
     "settle_ticks": ("charge_id", "ticks_actual"),
     "tick_admin_add": ("user_ref",),
     "tick_admin_audit": (),
+    "tick_admin_explain": ("user_ref", "ticks"),
     "tick_admin_grant": ("user_ref", "ticks"),
     "tick_admin_history": ("user_ref",),
     "tick_admin_list": (),

@@ -46,6 +46,7 @@ def consume(
     charge_id: str | None = None,
     refund: str | None = None,
     require_confirmed: bool = True,
+    carry_out: bool = True,
 ) -> Consumption:
     """Subtract ticks from the caller's day, or learn why not.
 
@@ -60,6 +61,7 @@ def consume(
             as the first call did. A new one unless given.
         refund: the `refund_digest` of the secret with which the charge can be settled; without it only operators can.
         require_confirmed: whether the e-mail must be confirmed.
+        carry_out: whether to subtract them; else only the decision is made, and the day is that before it.
 
     Raises:
         InvalidInputError: an argument is out of range.
@@ -73,6 +75,8 @@ def consume(
         request_digest,
         require_confirmed=require_confirmed,
     )
+    if not carry_out:
+        arguments = {**arguments, "carry_out": False}
     return Consumption.from_row(only_row(functions.call("consume_ticks", arguments, caller=caller)))
 
 
@@ -152,6 +156,11 @@ class QuotaAdmin:
     def user(self, user_ref: str, session_id: str | None = None) -> UserRecord:
         """Return what the Auth tables say of a user and, where asked, of a session."""
         return UserRecord.from_row(self._one("tick_admin_user", user_ref, {"session_id": session_id}))
+
+    def explain(self, user_ref: str, ticks: int, *, require_confirmed: bool = True) -> Consumption:
+        """Return what `consume_ticks` would decide for a user who is signed in; the day is that before it."""
+        arguments: dict[str, Json] = {"ticks": ticks, "require_confirmed": require_confirmed}
+        return Consumption.from_row(self._one("tick_admin_explain", user_ref, arguments))
 
     def suggest(self, user_ref: str) -> tuple[str, ...]:
         """Return up to three e-mails that resemble a mistyped one, the most similar first."""

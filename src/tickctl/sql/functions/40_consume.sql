@@ -31,7 +31,8 @@ end
 $$;
 
 -- The decision about a request, for everything that decides, shows or explains one; with `carry_out`, a grant is counted
--- and its charge recorded. A refusal writes nothing. A cost of null asks for the day alone.
+-- and its charge recorded. A refusal writes nothing. A cost of null asks for the day alone. With a `carry_out` of null, a
+-- session is taken for granted: operators ask about users whose token they don't have.
 --
 -- A charge with this id is the caller's own lost answer, one with this key an earlier request; they are looked up only
 -- where they can matter: at a refusal, and when a grant has met them.
@@ -77,7 +78,7 @@ begin
             case
                 when a.deleted_at is not null then 'user_deleted'
                 when a.banned_until > a.moment then 'user_banned'
-                when s.id is null then 'session_revoked'
+                when s.id is null and carry_out is not null then 'session_revoked'
                 when a.is_anonymous or c.is_anonymous then 'anonymous'
                 when a.email_confirmed_at is null and require_confirmed is not false then 'email_not_confirmed'
                 when cost > a.allowance then 'cost_exceeds_limit'
@@ -99,7 +100,7 @@ begin
             from tick.today as t;
         end if;
 
-        if carry_out is true and (cost between 1 and largest_cost) is not true then
+        if (carry_out is true or cost is not null) and (cost between 1 and largest_cost) is not true then
             raise exception 'ticks must be from 1 to %', largest_cost using errcode = '22023';
         elsif decision in ('cost_exceeds_limit', 'quota_exhausted')
             or decision = 'granted' and is_repeated

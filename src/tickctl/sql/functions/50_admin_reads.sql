@@ -212,3 +212,26 @@ begin
     return state;
 end
 $$;
+
+-- The decision about a request of a user who is signed in.
+create or replace function tick.admin_explain(user_ref text, ticks integer, require_confirmed boolean)
+returns tick.consumption
+language plpgsql volatile security definer set search_path = pg_catalog, pg_temp
+as $$
+declare
+    operator constant text := current_setting('request.jwt.claims', true);
+    whose uuid;
+    answer tick.consumption;
+begin
+    perform tick.require_admin();
+    whose := tick.user_named(user_ref);
+    -- tick.decide decides about the caller.
+    perform set_config('request.jwt.claims', jsonb_build_object(
+        'role', 'authenticated', 'sub', whose, 'aud', s.audience
+    )::text, true)
+    from tick.settings as s;
+    answer := tick.decide(ticks, null, null, null, null, require_confirmed, null);
+    perform set_config('request.jwt.claims', coalesce(operator, ''), true);
+    return answer;
+end
+$$;

@@ -3,12 +3,14 @@
 
 create or replace function public.consume_ticks(
     ticks integer, charge_id uuid, refund_digest text default null, request_key text default null,
-    request_digest text default null, require_confirmed boolean default true
+    request_digest text default null, require_confirmed boolean default true, carry_out boolean default true
 ) returns tick.consumption
 language plpgsql volatile set search_path = pg_catalog, pg_temp
 as $$
 begin
-    return tick.decide(ticks, charge_id, refund_digest, request_key, request_digest, require_confirmed, true);
+    return tick.decide(
+        ticks, charge_id, refund_digest, request_key, request_digest, require_confirmed, carry_out is not false
+    );
 end
 $$;
 
@@ -64,6 +66,12 @@ create or replace function public.tick_admin_user(user_ref text, session_id uuid
 returns tick.user_state
 language plpgsql stable set search_path = pg_catalog, pg_temp
 as $$ begin return tick.admin_user(user_ref, session_id); end $$;
+
+create or replace function public.tick_admin_explain(
+    user_ref text, ticks integer, require_confirmed boolean default true
+) returns tick.consumption
+language plpgsql volatile set search_path = pg_catalog, pg_temp
+as $$ begin return tick.admin_explain(user_ref, ticks, require_confirmed); end $$;
 
 create or replace function public.tick_admin_members() returns setof tick.administrator
 language plpgsql stable set search_path = pg_catalog, pg_temp
