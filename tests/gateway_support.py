@@ -21,10 +21,11 @@ from tickctl.adapters.api import AsyncApiFunctions
 from tickctl.adapters.embedded.accounts import sign
 from tickctl.adapters.embedded.server import LOCAL_ISSUER
 from tickctl.adapters.postgres import AsyncPostgresFunctions
-from tickctl.core.json import JsonObject
-from tickctl.core.quota import AsyncSqlFunctions
+from tickctl.core.json import Json, JsonObject
+from tickctl.core.quota import AsyncSqlFunctions, Caller
 from tickctl.core.secrets import Secret
 from tickctl.core.tokens import KeySet, KeySource, Policy, StaticKeys
+from tickctl.errors import UncertainError
 from tickctl.gateway import Decided, Gate, GateOptions, Handled, Observation, TickGate
 from tickctl.gateway.routes import Protect
 
@@ -113,6 +114,32 @@ def gate_over(
         store = made = store_over(where)
         more.setdefault("close", made.aclose)
     return Gate(keys or keys_of(where), policy or policy_of(where), store, **more)
+
+
+@dataclass
+class LosingStore:
+    """Has calls carried out, and loses the answers to as many as it is told.
+
+    Attributes:
+        losses: how many answers are lost from now on.
+        error: raised in place of an answer.
+        keys: the request keys of all calls that came.
+    """
+
+    store: AsyncSqlFunctions
+    losses: int = 0
+    error: type[Exception] = UncertainError
+    keys: list[Json] = field(default_factory=list)
+
+    async def call(self, name: str, arguments: JsonObject, *, caller: Caller) -> list[JsonObject]:
+        """Make the call."""
+        rows = await self.store.call(name, arguments, caller=caller)
+        if name == "consume_ticks":
+            self.keys.append(arguments.get("request_key"))
+            self.losses -= 1
+            if self.losses >= 0:
+                raise self.error("the answer was cut off")
+        return rows
 
 
 @dataclass
@@ -253,6 +280,7 @@ __all__ = [
     "SECRET",
     "UNHURRIED",
     "Handler",
+    "LosingStore",
     "Scene",
     "Where",
     "answer",

@@ -608,24 +608,6 @@ def test_failures_cost_nobody_the_day(where: Where) -> None:
     assert served.used(user) == CHARGED
 
 
-def test_a_refund_makes_an_idempotency_key_good_again(where: Where) -> None:
-    """A client that repeats a request that failed is served, and then no longer."""
-    failing = [True]
-
-    async def unreliable(_request: Request) -> Response:
-        return JSONResponse({}, 500 if failing[0] else 202)
-
-    with settling(where, route(unreliable)) as (served, settler):
-        user = served.database.add_user()
-        headers = {"Idempotency-Key": '"one"'}
-        assert served.post(user, CHARGED, headers=headers).status_code == 500
-        until(lambda: settler.settled == 1, "the ticks are back")
-        failing[0] = False
-        assert served.post(user, CHARGED, headers=headers).status_code == 202
-        assert served.post(user, CHARGED, headers=headers).status_code == 409
-    assert served.used(user) == CHARGED
-
-
 @pytest.mark.parametrize("breakdown", ["raises", "returns"])
 def test_an_application_that_breaks_down_in_its_shutdown_loses_no_charge(database: Database, breakdown: str) -> None:
     """The gate closes though nobody says that the shutdown is complete, and closes once."""

@@ -20,6 +20,7 @@ from asgi_support import PATIENCE
 from gateway_support import (
     UNHURRIED,
     Handler,
+    LosingStore,
     Scene,
     Where,
     database_of,
@@ -39,7 +40,6 @@ from tickctl.adapters.postgres import AsyncPostgresFunctions
 from tickctl.core.json import JsonObject
 from tickctl.core.quota import AsyncSqlFunctions, Caller
 from tickctl.core.secrets import Secret
-from tickctl.errors import UncertainError
 from tickctl.gateway import GateOptions, Settler
 from tickctl.gateway.settling import AT_ONCE
 
@@ -433,23 +433,6 @@ def test_the_application_is_not_held_up_by_a_hanging_store(where: Where, user: U
         assert not any(reply.done() for reply in waiting)
         at.line.release()
         assert {reply.result(PATIENCE).status_code for reply in waiting} == {202}
-
-
-@dataclass
-class LosingStore:
-    """Has calls carried out, and loses the answers to as many as it is told."""
-
-    store: AsyncSqlFunctions
-    losses: int = 0
-    error: type[Exception] = UncertainError
-
-    async def call(self, name: str, arguments: JsonObject, *, caller: Caller) -> list[JsonObject]:
-        """Make the call."""
-        rows = await self.store.call(name, arguments, caller=caller)
-        if name == "consume_ticks" and self.losses > 0:
-            self.losses -= 1
-            raise self.error("the answer was cut off")
-        return rows
 
 
 @contextmanager

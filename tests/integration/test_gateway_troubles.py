@@ -251,7 +251,7 @@ def test_nobody_pays_for_what_a_proxy_answers(where: Where, trouble: str, key: s
     check(where, TROUBLES_OF_APIS[trouble], KEYS[key])
 
 
-@pytest.mark.parametrize("trouble", [lost_answer, silence, hanging_store])
+@pytest.mark.parametrize("trouble", [lost_answer, hanging_store])
 def test_the_shutdown_refunds_charges_whose_answers_have_not_come(
     where: Where, trouble: Callable[[Troubled, Callable[[float], None]], None]
 ) -> None:

@@ -216,15 +216,19 @@ class Gate:
 
     async def _decision(self, asked: _Asked, deadline: float) -> Consumption:
         """Ask the database; where an earlier attempt with this key is to be refunded, do that first and ask again."""
+        settled = self._settler.settled
         consumption = await self._consumed(asked, deadline)
         earlier = consumption.charge_id
+        if earlier is None or earlier == asked.charge_id:
+            return consumption
         if earlier in self._abandoned:
             self._find_out(self._abandoned.pop(earlier))
-        if earlier is None or not self._settler.is_refunding(earlier):
-            return consumption
-        await self._settler.hasten(earlier, deadline - time.monotonic())
         if self._settler.is_refunding(earlier):
-            return replace(consumption, decision=Decision.UNDER_WAY)
+            await self._settler.hasten(earlier, deadline - time.monotonic())
+            if self._settler.is_refunding(earlier):
+                return replace(consumption, decision=Decision.UNDER_WAY)
+        elif self._settler.settled == settled:  # else it may have been refunded since the database looked
+            return consumption
         return await self._consumed(asked, deadline)
 
     async def _consumed(self, asked: _Asked, deadline: float) -> Consumption:
