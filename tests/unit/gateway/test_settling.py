@@ -375,6 +375,27 @@ def test_nothing_is_tried_for_longer_than_its_day_lasts(caplog: pytest.LogCaptur
     assert "could not be done for a day" in caplog.text
 
 
+def test_a_refund_that_is_wanted_now_goes_before_all_others() -> None:
+    """In the middle of a pause, and waited for no longer than said."""
+    books = Books([DOWN] * AT_ONCE)
+
+    async def scene() -> None:
+        giving_back = settler(books, sleep=for_ever, drain_seconds=0.001)
+        for number in range(20):
+            giving_back.submit(charge_id(number), 0, REFUND)
+        await until(lambda: giving_back.retried == AT_ONCE)
+        assert giving_back.is_refunding(charge_id(19))
+        await giving_back.hasten(charge_id(19), 60)
+        assert (books.settled, giving_back.is_refunding(charge_id(19))) == ({charge_id(19): 0}, False)
+        books.hold = asyncio.Event()
+        await giving_back.hasten(charge_id(18), 0.001)
+        assert giving_back.is_refunding(charge_id(18))
+        books.hold.set()
+        await giving_back.aclose()
+
+    run(scene)
+
+
 def test_an_attempt_is_bounded_in_time(caplog: pytest.LogCaptureFixture) -> None:
     """A store that hangs is one that is down."""
     books = Books()
