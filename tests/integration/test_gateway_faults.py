@@ -267,7 +267,7 @@ def test_a_store_that_is_slow_with_one_user_is_quick_with_others(where: Where, u
         assert at.act.used(other) == 2
 
 
-_CONSUME = "function public.consume_ticks(integer, uuid, text, text, text, boolean)"
+_CONSUME = "function public.consume_ticks(integer, uuid, text, text, text, boolean, boolean)"
 _FAILING = """
     create function public.fail_on_purpose() returns trigger language plpgsql as $$
         begin raise exception 'no space left on device' using errcode = '53100'; end $$;

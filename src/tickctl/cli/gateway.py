@@ -75,6 +75,9 @@ def serve(
 
             gate = _gate(run, server, database, log)
             _answer(run, _Shown(f"http://{parts.LOOPBACK}:{listening.getsockname()[1]}", state, token))
+            run.output.notice(
+                "an application of your own runs on this database with the settings of 'tickctl local env'"
+            )
             parts.serve(parts.build_service(gate), listening)
     run.output.notice("ended")
 

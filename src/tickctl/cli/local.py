@@ -34,6 +34,7 @@ def register(app: typer.Typer) -> None:
         examples="tickctl local add-user user@example.com\ntickctl local add-user new@example.com --unconfirmed",
     )(add_user)
     command(app, "token", examples="tickctl local token user@example.com | tickctl verify-token -")(token)
+    command(app, "env", examples='eval "$(tickctl local env --export)"\ntickctl local env > gateway.env')(env)
 
 
 def start(run: Run) -> None:
@@ -138,6 +139,34 @@ def token(run: Run, email: Email) -> None:
         run.output.document({"token": minted.reveal()})
     else:
         run.output.text(minted.reveal())
+
+
+def env(
+    run: Run,
+    export: Annotated[
+        bool, typer.Option("--export", help="Print export commands for a shell instead of lines of an env file.")
+    ] = False,
+) -> None:
+    """Print the settings of a gateway on the embedded database.
+
+    An application of your own that runs with them has the same users, limits and tokens. The secret among them signs
+    tokens for this database alone. The database must be running.
+    """
+    import shlex
+
+    from tickctl.adapters.embedded import LOCAL_ISSUER
+
+    database = _database(run)
+    variables = {
+        "SUPABASE_DB_URL": database.running().url("authenticator"),
+        "SUPABASE_JWT_SECRET": database.jwt_secret().reveal(),
+        "SUPABASE_JWT_ISSUER": LOCAL_ISSUER,
+    }
+    if run.json:
+        run.output.document(variables)
+        return
+    for name, value in variables.items():
+        run.output.text(f"export {name}={shlex.quote(value)}" if export else f"{name}='{value}'")
 
 
 def _database(run: Run) -> "EmbeddedDatabase":

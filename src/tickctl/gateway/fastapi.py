@@ -17,8 +17,11 @@ from dataclasses import replace
 from functools import partial
 from typing import Annotated, Any, Final, TypeAlias
 
-import fastapi.routing
-from fastapi import FastAPI, Security
+try:
+    from fastapi import FastAPI, Security, routing
+except ModuleNotFoundError as error:
+    message = "tickctl.gateway.fastapi needs FastAPI: pip install 'tickctl[gateway]'"
+    raise ModuleNotFoundError(message, name=error.name) from None
 from fastapi.openapi.models import HTTPBearer
 from fastapi.security.base import SecurityBase
 from starlette.middleware import Middleware
@@ -201,7 +204,7 @@ def _effective(route: BaseRoute) -> Iterable[Any]:
 
     Since 0.137, FastAPI keeps included routers as they are, and shows what is in them by `iter_route_contexts`.
     """
-    expanded = getattr(fastapi.routing, "iter_route_contexts", None)
+    expanded = getattr(routing, "iter_route_contexts", None)
     return [route] if expanded is None else expanded([route])
 
 

@@ -9,7 +9,11 @@ Labels hold methods, the paths of patterns, decisions and statuses: nothing that
 
 from typing import Final
 
-from prometheus_client import REGISTRY, CollectorRegistry, Counter, Gauge, Histogram
+try:
+    from prometheus_client import REGISTRY, CollectorRegistry, Counter, Gauge, Histogram
+except ModuleNotFoundError as error:
+    message = "tickctl.gateway.metrics needs prometheus-client: pip install 'tickctl[metrics]'"
+    raise ModuleNotFoundError(message, name=error.name) from None
 
 from tickctl.gateway.observation import Decided, Handled, Observation, Settling, Step
 

@@ -24,7 +24,7 @@ from tickctl.adapters.embedded.server import Server
 from tickctl.adapters.embedded.sockets import socket_folder
 from tickctl.adapters.embedded.startup import Startup
 from tickctl.core.secrets import Secret
-from tickctl.errors import ConflictError, TickctlError
+from tickctl.errors import ConflictError, TickctlError, UnreachableError
 
 # Whoever is busy for longer than that is starting the server, and will stop it, too.
 _LEAVING_SECONDS: Final = 10.0
@@ -160,6 +160,19 @@ class EmbeddedDatabase:
         with reported(self._home.path):
             found = running(self._home)
             return Server(socket_folder(self._home), found.pid, find_binaries().path("psql")) if found else None
+
+    def running(self) -> Server:
+        """Return the server that runs; as `look`, but there must be one.
+
+        Raises:
+            UnreachableError: none runs.
+        """
+        server = self.look()
+        if server is None:
+            raise UnreachableError(
+                f"the embedded database in {self._home.path} does not run", hint="'tickctl local start' starts it"
+            )
+        return server
 
     def known_secret(self) -> Secret | None:
         """Return the key that signs the tokens of this database's users, if it was made before."""

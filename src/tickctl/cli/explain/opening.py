@@ -20,8 +20,6 @@ from tickctl.cli.run import BackendName, IdentityName, Run
 from tickctl.errors import ConfigurationError, CredentialsRefusedError, UnreachableError
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from tickctl.adapters.embedded import EmbeddedDatabase
     from tickctl.core.json import JsonObject
     from tickctl.core.quota import Caller, QuotaAdmin, SqlFunctions
@@ -105,23 +103,22 @@ def _embedded_functions(database: "EmbeddedDatabase", stack: ExitStack, *user: s
     """Return the functions of the embedded database, which isn't started for this."""
     from tickctl.core.secrets import Secret
 
-    server = database.look()
-    if server is None:
-        return _NotRunning(database.home)
+    try:
+        server = database.running()
+    except UnreachableError as error:
+        return _Unreachable(error)
     return _over_postgres(Secret(server.url(*user)), stack)
 
 
 @dataclass(frozen=True, slots=True)
-class _NotRunning:
-    """The embedded database while nobody uses it."""
+class _Unreachable:
+    """The functions of a database that does not run."""
 
-    home: "Path"
+    error: UnreachableError
 
     def call(self, name: str, arguments: "JsonObject", *, caller: "Caller") -> "list[JsonObject]":  # noqa: ARG002
         """Say so."""
-        raise UnreachableError(
-            f"the embedded database in {self.home} does not run", hint="'tickctl local start' starts it"
-        )
+        raise self.error
 
 
 def _project_sources(
