@@ -4,6 +4,7 @@ import hashlib
 import uuid
 from collections.abc import Callable, Iterator
 from datetime import UTC, date, datetime, timedelta
+from functools import partial
 from itertools import count
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
@@ -30,6 +31,7 @@ from tickctl.core.quota import (
     remaining,
 )
 from tickctl.core.quota.memory import MemoryFunctions, MemoryUser
+from tickctl.core.quota.rows import read
 
 ODD_ZONES = [
     "UTC",
@@ -204,7 +206,7 @@ class Agreement(RuleBasedStateMachine):
             arguments["carry_out"] = False
         if request.key is not None:
             arguments |= {"request_key": request.key, "request_digest": "digest"}
-        self._agree("consume_ticks", arguments, calling(claims), Consumption.from_row)
+        self._agree("consume_ticks", arguments, calling(claims), partial(read, Consumption))
 
     @rule(earlier=charges, share=st.floats(0, 1), secret=st.sampled_from([None, "secret", "another"]))
     def settle(self, earlier: Asked, share: float, secret: str | None) -> None:
@@ -215,7 +217,7 @@ class Agreement(RuleBasedStateMachine):
             "refund_secret": secret,
         }
         caller = ServiceRole() if secret is None else Anonymous()
-        self._agree("settle_ticks", arguments, caller, Settlement.from_row)
+        self._agree("settle_ticks", arguments, caller, partial(read, Settlement))
 
     def _agree(
         self, name: str, arguments: JsonObject, caller: Caller, read: Callable[[JsonObject], Consumption | Settlement]

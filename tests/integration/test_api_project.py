@@ -24,6 +24,7 @@ from tickctl.core.quota import (
     my_ticks,
     settle,
 )
+from tickctl.core.quota.rows import read
 from tickctl.core.secrets import Secret
 from tickctl.errors import (
     ConfigurationError,
@@ -92,7 +93,7 @@ def test_simultaneous_calls_are_counted_exactly(project: Project) -> None:
                 functions.call("consume_ticks", {"ticks": 4, "charge_id": str(uuid.uuid4())}, caller=caller)
                 for _ in range(20)
             )
-            return [Consumption.from_row(rows[0]) for rows in await asyncio.gather(*calls)]
+            return [read(Consumption, rows[0]) for rows in await asyncio.gather(*calls)]
 
     decisions = [answer.decision for answer in asyncio.run(use())]
     assert decisions.count(Decision.GRANTED) == 8

@@ -12,7 +12,7 @@ import pytest
 from tickctl.core.json import JsonObject
 from tickctl.core.quota import Caller, QuotaAdmin, QuotaState, ServiceRole, consume, refund_digest
 from tickctl.core.quota.cursor import Cursor
-from tickctl.core.quota.rows import Row
+from tickctl.core.quota.rows import Row, read
 from tickctl.core.secrets import Secret
 from tickctl.errors import InvalidInputError, NotFoundError, UnreachableError
 
@@ -73,7 +73,7 @@ def test_a_state_is_read_field_by_field() -> None:
     assert state.resets_at == datetime(2026, 11, 24, tzinfo=UTC)
     assert state.resets_at.tzinfo is UTC
     assert state.usage_date == date(2026, 11, 23)
-    assert state == QuotaState.from_row(STATE)
+    assert state == read(QuotaState, STATE)
 
 
 @pytest.mark.parametrize(

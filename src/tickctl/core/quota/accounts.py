@@ -4,9 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
-from tickctl.core.json import JsonObject
 from tickctl.core.quota.model import QuotaState
-from tickctl.core.quota.rows import Row
 
 
 class UserFilter(StrEnum):
@@ -39,20 +37,6 @@ class UserOverview:
     is_anonymous: bool
     sessions: int
 
-    @classmethod
-    def from_row(cls, fields: JsonObject) -> "UserOverview":
-        """Read a `tick.user_overview`; rubbish raises `UnreachableError`."""
-        row = Row(fields)
-        return cls(
-            quota=QuotaState.from_row(fields),
-            email_confirmed_at=row.optional(row.moment, "email_confirmed_at"),
-            created_at=row.optional(row.moment, "created_at"),
-            last_sign_in_at=row.optional(row.moment, "last_sign_in_at"),
-            banned_until=row.optional(row.moment, "banned_until"),
-            is_anonymous=row.boolean("is_anonymous"),
-            sessions=row.integer("sessions"),
-        )
-
 
 @dataclass(frozen=True, slots=True)
 class UserRecord:
@@ -66,20 +50,6 @@ class UserRecord:
     is_anonymous: bool
     session_active: bool | None
 
-    @classmethod
-    def from_row(cls, fields: JsonObject) -> "UserRecord":
-        """Read a `tick.user_state`; rubbish raises `UnreachableError`."""
-        row = Row(fields)
-        return cls(
-            user_id=row.text("user_id"),
-            email=row.optional(row.text, "email"),
-            email_confirmed_at=row.optional(row.moment, "email_confirmed_at"),
-            banned_until=row.optional(row.moment, "banned_until"),
-            deleted_at=row.optional(row.moment, "deleted_at"),
-            is_anonymous=row.boolean("is_anonymous"),
-            session_active=row.optional(row.boolean, "session_active"),
-        )
-
 
 @dataclass(frozen=True, slots=True)
 class Administrator:
@@ -89,16 +59,6 @@ class Administrator:
     email: str | None
     added_at: datetime
 
-    @classmethod
-    def from_row(cls, fields: JsonObject) -> "Administrator":
-        """Read a `tick.administrator`; rubbish raises `UnreachableError`."""
-        row = Row(fields)
-        return cls(
-            user_id=row.text("user_id"),
-            email=row.optional(row.text, "email"),
-            added_at=row.moment("added_at"),
-        )
-
 
 @dataclass(frozen=True, slots=True)
 class AdminChange:
@@ -107,13 +67,3 @@ class AdminChange:
     user_id: str
     email: str | None
     changed: bool
-
-    @classmethod
-    def from_row(cls, fields: JsonObject) -> "AdminChange":
-        """Read a `tick.admin_change`; rubbish raises `UnreachableError`."""
-        row = Row(fields)
-        return cls(
-            user_id=row.text("user_id"),
-            email=row.optional(row.text, "email"),
-            changed=row.boolean("changed"),
-        )

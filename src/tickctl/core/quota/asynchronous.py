@@ -4,6 +4,7 @@ import uuid
 
 from tickctl.core.quota.model import Consumption, Settlement
 from tickctl.core.quota.port import AsyncSqlFunctions, Caller
+from tickctl.core.quota.rows import read
 from tickctl.core.quota.service import consume_arguments, only_row, settle_arguments
 from tickctl.core.secrets import Secret
 from tickctl.errors import UncertainError, UnreachableError
@@ -35,7 +36,7 @@ async def consume(
     )
     rows = await functions.call("consume_ticks", arguments, caller=caller)
     try:
-        return Consumption.from_row(only_row(rows))
+        return read(Consumption, only_row(rows))
     except UnreachableError as error:
         raise UncertainError(error.message, hint=error.hint) from None
 
@@ -45,4 +46,4 @@ async def settle(
 ) -> Settlement:
     """Give back, once, what a charge did not use; all is as in `tickctl.core.quota.settle`."""
     arguments = settle_arguments(charge_id, ticks_actual, secret)
-    return Settlement.from_row(only_row(await functions.call("settle_ticks", arguments, caller=caller)))
+    return read(Settlement, only_row(await functions.call("settle_ticks", arguments, caller=caller)))

@@ -10,7 +10,6 @@ from enum import StrEnum
 from typing import Generic, TypeVar
 
 from tickctl.core.json import JsonObject
-from tickctl.core.quota.rows import Row
 
 T = TypeVar("T")
 
@@ -74,22 +73,6 @@ class Consumption:
     resets_at: datetime
     now: datetime
 
-    @classmethod
-    def from_row(cls, fields: JsonObject) -> "Consumption":
-        """Read a `tick.consumption`; rubbish raises `UnreachableError`."""
-        row = Row(fields)
-        return cls(
-            decision=row.code("decision", Decision),
-            charge_id=row.optional(row.text, "charge_id"),
-            daily_tick_limit=row.optional(row.integer, "daily_tick_limit"),
-            ticks_granted=row.integer("ticks_granted"),
-            ticks_used=row.integer("ticks_used"),
-            ticks_remaining=row.optional(row.integer, "ticks_remaining"),
-            usage_date=row.day("usage_date"),
-            resets_at=row.moment("resets_at"),
-            now=row.moment("now"),
-        )
-
 
 @dataclass(frozen=True, slots=True)
 class Settlement:
@@ -102,20 +85,6 @@ class Settlement:
     ticks_charged: int | None
     ticks_settled: int | None
     settled_at: datetime | None
-
-    @classmethod
-    def from_row(cls, fields: JsonObject) -> "Settlement":
-        """Read a `tick.settlement`; rubbish raises `UnreachableError`."""
-        row = Row(fields)
-        return cls(
-            outcome=row.code("outcome", SettleOutcome),
-            charge_id=row.optional(row.text, "charge_id"),
-            user_id=row.optional(row.text, "user_id"),
-            usage_date=row.optional(row.day, "usage_date"),
-            ticks_charged=row.optional(row.integer, "ticks_charged"),
-            ticks_settled=row.optional(row.integer, "ticks_settled"),
-            settled_at=row.optional(row.moment, "settled_at"),
-        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,23 +101,6 @@ class QuotaState:
     ticks_remaining: int | None
     resets_at: datetime
     time_zone: str
-
-    @classmethod
-    def from_row(cls, fields: JsonObject) -> "QuotaState":
-        """Read a `tick.quota_state`; rubbish raises `UnreachableError`."""
-        row = Row(fields)
-        return cls(
-            user_id=row.text("user_id"),
-            email=row.optional(row.text, "email"),
-            email_confirmed=row.boolean("email_confirmed"),
-            daily_tick_limit=row.optional(row.integer, "daily_tick_limit"),
-            usage_date=row.day("usage_date"),
-            ticks_used=row.integer("ticks_used"),
-            ticks_granted=row.integer("ticks_granted"),
-            ticks_remaining=row.optional(row.integer, "ticks_remaining"),
-            resets_at=row.moment("resets_at"),
-            time_zone=row.text("time_zone"),
-        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,16 +129,6 @@ class LimitChange:
         """Whether the limit was left alone because it was not the expected one."""
         return self.outcome is LimitOutcome.CONFLICT
 
-    @classmethod
-    def from_row(cls, fields: JsonObject) -> "LimitChange":
-        """Read a `tick.limit_change`; rubbish raises `UnreachableError`."""
-        row = Row(fields)
-        return cls(
-            outcome=row.code("outcome", LimitOutcome),
-            previous_limit=row.optional(row.integer, "previous_limit"),
-            state=QuotaState.from_row(fields),
-        )
-
 
 @dataclass(frozen=True, slots=True)
 class ImportedLimit:
@@ -201,16 +143,6 @@ class ImportedLimit:
         """Whether the limit is another one now."""
         return self.outcome is LimitOutcome.CHANGED
 
-    @classmethod
-    def from_row(cls, fields: JsonObject) -> "ImportedLimit":
-        """Read a `tick.limit_outcome`; rubbish raises `UnreachableError`."""
-        row = Row(fields)
-        return cls(
-            user_id=row.text("user_id"),
-            outcome=row.code("outcome", LimitOutcome),
-            previous_limit=row.optional(row.integer, "previous_limit"),
-        )
-
 
 @dataclass(frozen=True, slots=True)
 class ResolvedUser:
@@ -220,17 +152,6 @@ class ResolvedUser:
     user_id: str | None
     email: str | None
     daily_tick_limit: int | None
-
-    @classmethod
-    def from_row(cls, fields: JsonObject) -> "ResolvedUser":
-        """Read a `tick.resolved_user`; rubbish raises `UnreachableError`."""
-        row = Row(fields)
-        return cls(
-            user_ref=row.text("user_ref"),
-            user_id=row.optional(row.text, "user_id"),
-            email=row.optional(row.text, "email"),
-            daily_tick_limit=row.optional(row.integer, "daily_tick_limit"),
-        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -242,17 +163,6 @@ class DayUsage:
     ticks_granted: int
     charges: int
 
-    @classmethod
-    def from_row(cls, fields: JsonObject) -> "DayUsage":
-        """Read a `tick.day_usage`; rubbish raises `UnreachableError`."""
-        row = Row(fields)
-        return cls(
-            usage_date=row.day("usage_date"),
-            ticks_used=row.integer("ticks_used"),
-            ticks_granted=row.integer("ticks_granted"),
-            charges=row.integer("charges"),
-        )
-
 
 @dataclass(frozen=True, slots=True)
 class TopEntry:
@@ -262,17 +172,6 @@ class TopEntry:
     email: str | None
     ticks_used: int
     daily_tick_limit: int | None
-
-    @classmethod
-    def from_row(cls, fields: JsonObject) -> "TopEntry":
-        """Read a `tick.top_entry`; rubbish raises `UnreachableError`."""
-        row = Row(fields)
-        return cls(
-            user_id=row.text("user_id"),
-            email=row.optional(row.text, "email"),
-            ticks_used=row.integer("ticks_used"),
-            daily_tick_limit=row.optional(row.integer, "daily_tick_limit"),
-        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -295,21 +194,3 @@ class AuditEntry:
     before: JsonObject
     after: JsonObject
     reason: str | None
-
-    @classmethod
-    def from_row(cls, fields: JsonObject) -> "AuditEntry":
-        """Read a row of `tick.audit`; rubbish raises `UnreachableError`."""
-        row = Row(fields)
-        return cls(
-            id=row.integer("id"),
-            at=row.moment("at"),
-            action=row.text("action"),
-            actor=row.text("actor"),
-            actor_id=row.optional(row.text, "actor_id"),
-            operator=row.optional(row.text, "operator"),
-            user_id=row.text("user_id"),
-            email=row.optional(row.text, "email"),
-            before=row.mapping("before"),
-            after=row.mapping("after"),
-            reason=row.optional(row.text, "reason"),
-        )

@@ -1,9 +1,12 @@
 """Strict reading of the rows that SQL functions answer with."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, fields, is_dataclass
 from datetime import UTC, date, datetime
-from typing import TypeVar
+from enum import Enum
+from functools import cache
+from types import NoneType, UnionType
+from typing import Final, TypeVar, get_args, get_origin
 
 from tickctl.core.json import Json, JsonObject
 from tickctl.errors import UnreachableError
@@ -74,13 +77,59 @@ class Row:
 
     def optional(self, read: Callable[[str], T], name: str) -> T | None:
         """Return what `read`, a method of this row, makes of the field, or `None` for null."""
-        return None if self._get(name) is None else read(name)
+        return None if self.is_null(name) else read(name)
+
+    def is_null(self, name: str) -> bool:
+        """Whether the field is null."""
+        return self._get(name) is None
 
     def _get(self, name: str) -> Json:
         try:
             return self.fields[name]
         except KeyError:
             raise _nonsense(name) from None
+
+
+def read(kind: type[T], values: JsonObject) -> T:
+    """Return a row as a dataclass, whose attributes are named and typed as the columns; rubbish raises as in `Row`.
+
+    A dataclass in it is read from the same row.
+    """
+    row = Row(values)
+    columns = _columns(kind)  # type: ignore[arg-type] # a class is hashable
+    return kind(
+        **{name: None if optional and row.is_null(name) else method(row, name) for name, method, optional in columns}
+    )
+
+
+@cache
+def _columns(kind: type) -> tuple[tuple[str, Callable[[Row, str], object], bool], ...]:
+    """Return the columns of a dataclass: the name, what reads it, and whether it may be null."""
+    columns = []
+    for column in fields(kind):
+        is_optional = get_origin(column.type) is UnionType
+        types = [one for one in get_args(column.type) if one is not NoneType] if is_optional else [column.type]
+        columns.append((column.name, _method(types[0]), is_optional))  # type: ignore[arg-type] # no text, as this module's users evaluate their annotations
+    return tuple(columns)
+
+
+def _method(kind: type) -> Callable[[Row, str], object]:
+    if is_dataclass(kind):
+        return lambda row, _: read(kind, row.fields)
+    if get_origin(kind) is Mapping:
+        return Row.mapping
+    if issubclass(kind, Enum):
+        return lambda row, name: row.code(name, kind)
+    return _METHODS[kind]
+
+
+_METHODS: Final[Mapping[type, Callable[[Row, str], object]]] = {
+    str: Row.text,
+    int: Row.integer,
+    bool: Row.boolean,
+    date: Row.day,
+    datetime: Row.moment,
+}
 
 
 def _nonsense(name: str) -> UnreachableError:

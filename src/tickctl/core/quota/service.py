@@ -22,7 +22,7 @@ from tickctl.core.quota.model import (
     TopEntry,
 )
 from tickctl.core.quota.port import Caller, ServiceRole, SqlFunctions
-from tickctl.core.quota.rows import Row
+from tickctl.core.quota.rows import Row, read
 from tickctl.core.secrets import Secret
 from tickctl.errors import InvalidInputError, NotFoundError, TickctlError, UnreachableError
 
@@ -77,7 +77,7 @@ def consume(
     )
     if not carry_out:
         arguments = {**arguments, "carry_out": False}
-    return Consumption.from_row(only_row(functions.call("consume_ticks", arguments, caller=caller)))
+    return read(Consumption, only_row(functions.call("consume_ticks", arguments, caller=caller)))
 
 
 def consume_arguments(
@@ -111,7 +111,7 @@ def settle(
     Operators need no secret; whoever else calls brings that of the charge. With a wrong one there is no such charge.
     """
     arguments = settle_arguments(charge_id, ticks_actual, secret)
-    return Settlement.from_row(only_row(functions.call("settle_ticks", arguments, caller=caller)))
+    return read(Settlement, only_row(functions.call("settle_ticks", arguments, caller=caller)))
 
 
 def settle_arguments(charge_id: str, ticks_actual: int, secret: Secret | None) -> JsonObject:
@@ -122,7 +122,7 @@ def settle_arguments(charge_id: str, ticks_actual: int, secret: Secret | None) -
 
 def my_ticks(functions: SqlFunctions, caller: Caller) -> QuotaState:
     """Return the caller's own state, consuming nothing."""
-    return QuotaState.from_row(only_row(functions.call("my_ticks", {}, caller=caller)))
+    return read(QuotaState, only_row(functions.call("my_ticks", {}, caller=caller)))
 
 
 class QuotaAdmin:
@@ -147,20 +147,20 @@ class QuotaAdmin:
 
     def show(self, user_ref: str) -> QuotaState:
         """Return a user's quota today."""
-        return QuotaState.from_row(self._one("tick_admin_show", user_ref, {}))
+        return read(QuotaState, self._one("tick_admin_show", user_ref, {}))
 
     def overview(self, user_ref: str) -> UserOverview:
         """Return a user's quota today and the state of the account."""
-        return UserOverview.from_row(self._one("tick_admin_overview", user_ref, {}))
+        return read(UserOverview, self._one("tick_admin_overview", user_ref, {}))
 
     def user(self, user_ref: str, session_id: str | None = None) -> UserRecord:
         """Return what the Auth tables say of a user and, where asked, of a session."""
-        return UserRecord.from_row(self._one("tick_admin_user", user_ref, {"session_id": session_id}))
+        return read(UserRecord, self._one("tick_admin_user", user_ref, {"session_id": session_id}))
 
     def explain(self, user_ref: str, ticks: int, *, require_confirmed: bool = True) -> Consumption:
         """Return what `consume_ticks` would decide for a user who is signed in; the day is that before it."""
         arguments: dict[str, Json] = {"ticks": ticks, "require_confirmed": require_confirmed}
-        return Consumption.from_row(self._one("tick_admin_explain", user_ref, arguments))
+        return read(Consumption, self._one("tick_admin_explain", user_ref, arguments))
 
     def suggest(self, user_ref: str) -> tuple[str, ...]:
         """Return up to three e-mails that resemble a mistyped one, the most similar first."""
@@ -192,7 +192,7 @@ class QuotaAdmin:
         while True:
             place: JsonObject = {} if cursor is None else {"after_key": cursor.key, "after_id": cursor.user_id}
             rows, more = self._chunk("tick_admin_list", {"filter": kind, "search": search, **place}, limit - len(items))
-            items += tuple(UserOverview.from_row(row) for row in rows)
+            items += tuple(read(UserOverview, row) for row in rows)
             cursor = Cursor.of_row(rows[-1]) if more else None
             if cursor is None or len(items) == limit:
                 return Page(items, None if cursor is None else cursor.to_text())
@@ -217,7 +217,7 @@ class QuotaAdmin:
             "expected_limit": expected_limit,
             **self._labels(reason, dry_run=dry_run),
         }
-        return LimitChange.from_row(self._one("tick_admin_set_limit", user_ref, arguments))
+        return read(LimitChange, self._one("tick_admin_set_limit", user_ref, arguments))
 
     def set_limits(
         self, limits: Sequence[tuple[str, int | None]], *, reason: str | None = None, dry_run: bool = False
@@ -225,31 +225,31 @@ class QuotaAdmin:
         """Set the limits of up to 1000 users, given by id, all or none; the answer is in the order of the ids."""
         entries = [{"user_id": user_id, "daily_tick_limit": limit} for user_id, limit in limits]
         arguments: JsonObject = {"entries": entries, **self._labels(reason, dry_run=dry_run)}
-        return tuple(ImportedLimit.from_row(row) for row in self._call("tick_admin_set_limits", arguments))
+        return tuple(read(ImportedLimit, row) for row in self._call("tick_admin_set_limits", arguments))
 
     def resolve(self, user_refs: Sequence[str]) -> tuple[ResolvedUser, ...]:
         """Return whom up to 1000 references mean, in their order."""
         rows = self._call("tick_admin_resolve", {"user_refs": user_refs})
-        return tuple(ResolvedUser.from_row(row) for row in rows)
+        return tuple(read(ResolvedUser, row) for row in rows)
 
     def grant(self, user_ref: str, ticks: int, *, reason: str | None = None, dry_run: bool = False) -> QuotaState:
         """Add 1…10⁹ ticks to a user's allowance of today."""
         arguments: JsonObject = {"ticks": ticks, **self._labels(reason, dry_run=dry_run)}
-        return QuotaState.from_row(self._one("tick_admin_grant", user_ref, arguments))
+        return read(QuotaState, self._one("tick_admin_grant", user_ref, arguments))
 
     def reset(self, user_ref: str, *, reason: str | None = None, dry_run: bool = False) -> QuotaState:
         """Set what a user has used today back to 0; what was granted stays."""
-        return QuotaState.from_row(self._one("tick_admin_reset", user_ref, self._labels(reason, dry_run=dry_run)))
+        return read(QuotaState, self._one("tick_admin_reset", user_ref, self._labels(reason, dry_run=dry_run)))
 
     def history(self, user_ref: str, days: int = 30) -> tuple[DayUsage, ...]:
         """Return each of the last 1…366 days, oldest first, today last."""
         rows = self._about("tick_admin_history", user_ref, {"days": days})
-        return tuple(DayUsage.from_row(row) for row in rows)
+        return tuple(read(DayUsage, row) for row in rows)
 
     def top(self, days: int = 1, how_many: int = 10) -> tuple[TopEntry, ...]:
         """Return who used most over the last 1…366 days, most first."""
         rows = self._call("tick_admin_top", {"days": days, "how_many": how_many})
-        return tuple(TopEntry.from_row(row) for row in rows)
+        return tuple(read(TopEntry, row) for row in rows)
 
     def audit_log(self, user_ref: str | None = None, *, limit: int = 50, after: str | None = None) -> Page[AuditEntry]:
         """Return changes, newest first; those of one user, also a deleted one, or of all.
@@ -261,14 +261,14 @@ class QuotaAdmin:
         while True:
             arguments: JsonObject = {"before_id": before_id}
             rows, more = self._chunk("tick_admin_audit", arguments, limit - len(items), user_ref)
-            items += tuple(AuditEntry.from_row(row) for row in rows)
+            items += tuple(read(AuditEntry, row) for row in rows)
             before_id = items[-1].id if more else None
             if before_id is None or len(items) == limit:
                 return Page(items, None if before_id is None else str(before_id))
 
     def admins(self) -> tuple[Administrator, ...]:
         """Return the signed-in users who may administer, the one who was added first at the beginning."""
-        return tuple(Administrator.from_row(row) for row in self._call("tick_admin_members", {}))
+        return tuple(read(Administrator, row) for row in self._call("tick_admin_members", {}))
 
     def add_admin(self, user_ref: str, *, reason: str | None = None, dry_run: bool = False) -> AdminChange:
         """Let a user administer when signed in.
@@ -278,11 +278,11 @@ class QuotaAdmin:
                 connection, so that a stolen token can't make itself permanent.
             InvalidInputError: the user is anonymous or deleted, or the e-mail is not confirmed.
         """
-        return AdminChange.from_row(self._one("tick_admin_add", user_ref, self._labels(reason, dry_run=dry_run)))
+        return read(AdminChange, self._one("tick_admin_add", user_ref, self._labels(reason, dry_run=dry_run)))
 
     def remove_admin(self, user_ref: str, *, reason: str | None = None, dry_run: bool = False) -> AdminChange:
         """Let a user administer no longer, from this moment on; as to rights, see `add_admin`."""
-        return AdminChange.from_row(self._one("tick_admin_remove", user_ref, self._labels(reason, dry_run=dry_run)))
+        return read(AdminChange, self._one("tick_admin_remove", user_ref, self._labels(reason, dry_run=dry_run)))
 
     def _labels(self, reason: str | None, *, dry_run: bool) -> JsonObject:
         labels: JsonObject = {"reason": reason, "operator": self._operator}

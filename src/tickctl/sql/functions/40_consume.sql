@@ -103,7 +103,7 @@ begin
         if (carry_out is true or cost is not null) and (cost between 1 and largest_cost) is not true then
             raise exception 'ticks must be from 1 to %', largest_cost using errcode = '22023';
         elsif decision in ('cost_exceeds_limit', 'quota_exhausted')
-            or decision = 'granted' and is_repeated
+            or decision = 'granted' and (is_repeated or carry_out is not true and coalesce(key, charge::text) is not null)
         then
             select c.id, case
                     -- What was given back has no key any more.
