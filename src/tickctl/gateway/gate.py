@@ -296,14 +296,12 @@ class Gate:
     def _refund_late(self, asked: _Asked, call: asyncio.Task[Consumption]) -> None:
         if self._abandoned.pop(asked.charge_id, None) is None:
             return  # a retry was quicker
-        error = None if call.cancelled() else call.exception()
-        if call.cancelled() or (error is not None and _is_uncertain(error)):
+        error = asyncio.CancelledError() if call.cancelled() else call.exception()
+        if call.result().decision is Decision.GRANTED if error is None else _is_uncertain(error):
             self._find_out(asked)
-        elif error is None and call.result().decision is Decision.GRANTED:
-            self._settler.submit(asked.charge_id, 0, asked.secret)
 
     def _find_out(self, asked: _Asked) -> None:
-        """Give back what a call has charged to which no answer came, if it has."""
+        """Refund what a call has charged in vain, if it has."""
         self._settler.submit(asked.charge_id, 0, asked.secret, is_certain=False)
 
     def _report(self, decided: Decided) -> None:
