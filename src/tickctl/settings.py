@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from tickctl.core.loopback import is_loopback
 from tickctl.core.secrets import Secret
+from tickctl.core.urls import is_safe
 from tickctl.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -222,6 +222,6 @@ def _url(name: str, value: str | None) -> str | None:
         raise ConfigurationError(f"{name} is not an http(s) URL", hint=example)
     if parts.username is not None or parts.query or parts.fragment:
         raise ConfigurationError(f"{name} carries credentials, a query or a fragment", hint=example)
-    if parts.scheme == "http" and not is_loopback(host):
+    if not is_safe(parts):
         raise ConfigurationError(f"{name} is not https", hint="plain http is accepted on the loopback interface only")
     return value.rstrip("/")

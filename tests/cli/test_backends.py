@@ -9,7 +9,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import jwt
 import pytest
+from cryptography.hazmat.primitives.asymmetric import ec
 
 from cli_support import Result, Tickctl, environment, run_tickctl
 from standin import PASSWORD, Fault, Project, StandIn, json_answer
@@ -19,6 +21,7 @@ from tickctl.core.json import Json
 from tickctl.core.quota import SignedInUser
 from tickctl.core.secrets import Secret
 
+SECRET = "sb_secret_Kd83hfUw92nvLq0xTz64bMsr_0a1b2c3d"
 UNKNOWN = "nobody-has-this-address@example.com"
 
 
@@ -275,3 +278,18 @@ def test_servers_that_are_away_are_a_cannot_tell(way: Way, tickctl: Tickctl, tro
     result = tickctl("quota", "show", UNKNOWN, *way.options, "--json", env={**way.env, **trouble})
     assert (result.code, result.error["code"], result.out) == (5, "unreachable", "")
     assert json.loads(result.err.splitlines()[-1])["error"]["hint"]
+
+
+def test_an_unreachable_project_is_explained_in_the_same_words(tickctl: Tickctl) -> None:
+    """Whichever of its servers a command asks."""
+    token = jwt.encode({"sub": "x"}, ec.generate_private_key(ec.SECP256R1()), "ES256", headers={"kid": "k"})
+    env = {"SUPABASE_URL": "http://127.0.0.1:1", "SUPABASE_ANON_KEY": "sb_publishable_x", "SUPABASE_SECRET_KEY": SECRET}
+    quotas = tickctl("quota", "list", "--json", env=env)
+    verified = tickctl("verify-token", "-", "--json", stdin=token, env=env)
+    assert (quotas.code, verified.code) == (5, 5)
+    problem = "127.0.0.1: nothing listens there"
+    assert (quotas.error["message"], verified.json["message"]) == (
+        problem,
+        f"the project's signing keys can't be fetched: {problem}",
+    )
+    assert quotas.error["hint"] == verified.json["hint"]

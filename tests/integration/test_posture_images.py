@@ -10,7 +10,7 @@ import pytest
 from facts_support import given_service, read, unread, with_container
 from strict_aws import ACCOUNT, StrictAws
 from tickctl.adapters.aws.posture import images
-from tickctl.adapters.guarded_http import Answer
+from tickctl.adapters.http import Answer
 from tickctl.core.audit.facts import Image, Named, Unread
 from tickctl.core.secrets import Secret
 

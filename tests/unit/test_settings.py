@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from tickctl.core.loopback import is_loopback
 from tickctl.core.secrets import Secret
+from tickctl.core.urls import is_loopback
 from tickctl.errors import ConfigurationError
 from tickctl.settings import Settings, load
 

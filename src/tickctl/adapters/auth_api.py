@@ -11,7 +11,7 @@ from typing import Final
 
 from tickctl.adapters.api.address import host_of, rest_url
 from tickctl.adapters.api.keys import ApiKey, KeyKind
-from tickctl.adapters.guarded_http import TIMEOUT, Answer, guarded_post
+from tickctl.adapters.http import TIMEOUT, Answer, guarded_post
 from tickctl.core.auth import AuthSession, failure, read_challenge, read_object, read_session, says_session_is_over
 from tickctl.core.json import JsonObject
 from tickctl.core.secrets import Secret

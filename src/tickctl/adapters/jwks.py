@@ -8,7 +8,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
-from tickctl.adapters.guarded_http import TIMEOUT, guarded_get
+from tickctl.adapters.http import TIMEOUT, guarded_get
 from tickctl.core.tokens import MAX_JWKS_BYTES
 from tickctl.errors import UnreachableError
 

@@ -6,8 +6,8 @@ from urllib.parse import urlsplit
 
 from tickctl.adapters.auth_server import AuthServer
 from tickctl.adapters.jwks import DiskCopy, fetch_jwks
-from tickctl.core.loopback import is_loopback
 from tickctl.core.tokens import KeySet, KeySource, Policy, RemoteKeys, StaticKeys
+from tickctl.core.urls import is_loopback
 from tickctl.errors import ConfigurationError, UnreachableError
 from tickctl.settings import Settings
 

@@ -6,7 +6,7 @@ from urllib.parse import SplitResult, urlsplit
 
 import httpx
 
-from tickctl.core.loopback import is_loopback
+from tickctl.core.urls import is_safe
 from tickctl.errors import ConfigurationError
 
 _EXAMPLE: Final = "write it like https://<project-ref>.supabase.co"
@@ -44,7 +44,7 @@ def rest_url(url: str) -> str:
         raise ConfigurationError(
             "the project's address goes on to one of its services", hint=f"leave off {found[0]} and what follows"
         )
-    if parts.scheme == "http" and not is_loopback(host):
+    if not is_safe(parts):
         raise ConfigurationError(
             "the project's address is not https", hint="plain http is accepted on the loopback interface only"
         )

@@ -10,6 +10,7 @@ from typing import Final, Self
 from tickctl.adapters.api.address import host_of, rest_url
 from tickctl.adapters.api.keys import ApiKey
 from tickctl.adapters.api.shared_http import Failure, SharedHttp
+from tickctl.adapters.http.reasons import Reason, late
 from tickctl.core.json import JsonObject
 from tickctl.core.quota import READ_ONLY, REPEATABLE, Caller
 from tickctl.core.quota.postgrest import ApiAnswer, read_answer, tells_the_outcome
@@ -102,13 +103,14 @@ class AsyncApiFunctions:
                 # connection, or with HTTP/2 bring it out of step for everybody.
                 return await asyncio.shield(exchange)
         except TimeoutError:
-            problem = f"no answer within {self._timeout:g} s"
+            reason = late(self._timeout)
         except asyncio.CancelledError:
             task = asyncio.current_task()
             if task is None or task.cancelling():
                 raise
-            problem = "closed during the call"  # by aclose, which means the exchange and not the caller
-        return Failure(UnreachableError(f"{self._host}: {problem}", hint="try again in a while"), sent=True)
+            # By aclose, which means the exchange and not the caller.
+            reason = Reason("closed during the call", "try again in a while")
+        return Failure(reason.error(self._host), sent=True)
 
     async def _exchange(self, name: str, arguments: JsonObject, headers: dict[str, str]) -> ApiAnswer | Failure:
         clock = asyncio.get_running_loop().time

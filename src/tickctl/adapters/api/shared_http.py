@@ -1,7 +1,6 @@
 """The connections to a project's API that all callers share: bounded, and without memory of any of them."""
 
 import logging
-import socket
 import ssl
 from collections.abc import AsyncIterator, Awaitable
 from dataclasses import dataclass
@@ -12,10 +11,11 @@ from urllib.parse import urlsplit
 import httpx
 from postgrest import AsyncPostgrestClient
 
+from tickctl.adapters.http.reasons import RefusedAnswerError, reason_of
 from tickctl.core.json import JsonObject
-from tickctl.core.loopback import is_loopback
 from tickctl.core.quota.postgrest import ApiAnswer
-from tickctl.errors import ConfigurationError, InvalidInputError, TickctlError, UnreachableError
+from tickctl.core.urls import is_loopback
+from tickctl.errors import ConfigurationError, InvalidInputError, TickctlError
 
 LARGEST_ANSWER: Final = 4 * 1024 * 1024
 """Bytes; the longest answers are pages of 1000 users or log entries."""
@@ -28,8 +28,6 @@ while answers are under way, and httpcore gives those up.
 _IDLE: Final = 20.0
 """Seconds that an unused connection is kept: less than servers do, lest one hang up while a request is on its way."""
 
-_TRY_AGAIN: Final = "check the address and the network, and try again"
-
 _HEADERS: Final = {
     "User-Agent": "tickctl",
     "Accept": "application/json",
@@ -37,17 +35,6 @@ _HEADERS: Final = {
     "Accept-Encoding": "identity",
 }
 _CALLER: Final = {"X-Client-Info": "tickctl"}  # rather than the machine's particulars
-
-# OpenSSL's X509_V_ERR_… (openssl/x509_vfy.h).
-_CERTIFICATES: Final = {
-    10: "the certificate has expired",
-    18: "the certificate is signed by itself",
-    19: "the certificate comes from an unknown authority",
-    20: "the certificate comes from an unknown authority",
-    21: "the certificate comes from an unknown authority",
-    62: "the certificate is for another host",
-    64: "the certificate is for another host",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +99,7 @@ class SharedHttp:
             # Sent, not executed: `execute` repeats some requests and loses the status of others.
             sent = builder.rpc(name, parameters).request.send(httpx.Headers())
             response = await cast("Awaitable[httpx.Response]", sent)  # its overloads have lost that it is one
-        except (httpx.TransportError, _RefusedAnswerError) as error:
+        except (httpx.TransportError, RefusedAnswerError) as error:
             return self._failure(error)
         except UnicodeEncodeError:
             return Failure(InvalidInputError("a text can't be written as UTF-8"))
@@ -178,31 +165,8 @@ class SharedHttp:
             ) from None
 
     def _failure(self, error: Exception) -> Failure:
-        """Return what to tell of an error of httpx; its own message can quote headers."""
-        sent = broken = False
-        problem, hint = "no connection", _TRY_AGAIN
-        match error:
-            case _RefusedAnswerError():
-                problem, hint, sent = error.problem, "check SUPABASE_URL", True
-            case httpx.ProxyError():
-                problem, hint = "the proxy on the way refused", "check HTTPS_PROXY"
-            case httpx.ConnectTimeout():
-                problem = "no connection in time"
-            case httpx.PoolTimeout():
-                problem, hint = "too many calls at once", "try again in a while"
-            case httpx.ConnectError():
-                problem, hint = _connect_problem(error)
-            case httpx.TransportError():
-                problem, hint, sent, broken = "the connection was lost", "try again", True, True
-        return Failure(UnreachableError(f"{self._host}: {problem}", hint=hint), sent=sent, broken=broken)
-
-
-class _RefusedAnswerError(Exception):
-    """An answer that is not read to its end."""
-
-    def __init__(self, problem: str) -> None:
-        super().__init__(problem)
-        self.problem = problem
+        reason = reason_of(error)
+        return Failure(reason.error(self._host), sent=reason.sent, broken=reason.broken)
 
 
 class _BoundedStream(httpx.AsyncByteStream):
@@ -214,7 +178,7 @@ class _BoundedStream(httpx.AsyncByteStream):
         async for chunk in self._stream:
             length += len(chunk)
             if length > LARGEST_ANSWER:
-                raise _RefusedAnswerError(f"the answer is longer than {LARGEST_ANSWER // 1024} KiB")
+                raise RefusedAnswerError(f"the answer is longer than {LARGEST_ANSWER // 1024} KiB")
             yield chunk
 
     async def aclose(self) -> None:
@@ -224,24 +188,5 @@ class _BoundedStream(httpx.AsyncByteStream):
 async def _bound(response: httpx.Response) -> None:
     """Limit what is read of a body; httpx calls this when the headers have come."""
     if response.headers.get("Content-Encoding", "identity").lower() != "identity":
-        raise _RefusedAnswerError("the answer is compressed")
+        raise RefusedAnswerError("the answer is compressed")
     response.stream = _BoundedStream(cast("httpx.AsyncByteStream", response.stream))
-
-
-def _connect_problem(error: BaseException) -> tuple[str, str]:
-    """Return why no connection came about, and what to do, by the errors that httpx made its own of."""
-    cause: BaseException | None = error
-    while cause is not None:
-        match cause:
-            case socket.gaierror():
-                hint = "check the reference in SUPABASE_URL; a project that has been paused for long has no address"
-                return "the host has no address", hint
-            case ssl.SSLCertVerificationError():
-                problem = _CERTIFICATES.get(cause.verify_code, "the certificate is not valid")
-                return problem, "check SUPABASE_URL; SSL_CERT_FILE names the certificates of an authority of your own"
-            case ssl.SSLError():
-                return "no encrypted connection came about", "check SUPABASE_URL and what stands between"
-            case ConnectionRefusedError():
-                return "nothing listens there", "check SUPABASE_URL, and whether the project runs"
-        cause = cause.__cause__ or cause.__context__
-    return "no connection", _TRY_AGAIN

@@ -10,8 +10,8 @@ from botocore.exceptions import NoRegionError
 
 from tickctl.adapters.aws import logs
 from tickctl.adapters.aws.failures import CAUGHT, Request, explained
-from tickctl.core.loopback import is_loopback
 from tickctl.core.secrets import Secret
+from tickctl.core.urls import is_safe
 from tickctl.errors import ConfigurationError
 
 IDENTITY: Final = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_PROFILE")
@@ -125,8 +125,7 @@ def _config(session: Any, user_agent: str) -> Config:
 
 
 def _check_endpoint(url: str) -> None:
-    parts = urlsplit(url)
-    if parts.scheme != "https" and not is_loopback(parts.hostname or ""):
+    if not is_safe(urlsplit(url)):
         raise ConfigurationError(
             "the AWS endpoint is not https", hint="plain http is accepted on the loopback interface only"
         )

@@ -12,7 +12,7 @@ from urllib.parse import urlencode
 from tickctl.adapters import project
 from tickctl.adapters.api.address import host_of, rest_url
 from tickctl.adapters.api.keys import ApiKey
-from tickctl.adapters.guarded_http import Answer, guarded_get
+from tickctl.adapters.http import Answer, guarded_get
 from tickctl.core.doctor.facts import AuthAnswer, Keys, Problem
 from tickctl.core.json import JsonObject
 from tickctl.core.quota import PARAMETERS, Anonymous

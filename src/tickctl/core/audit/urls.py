@@ -7,8 +7,8 @@ from typing import Final
 from urllib.parse import SplitResult, parse_qs, urlsplit
 
 from tickctl.core.findings import Result
-from tickctl.core.loopback import is_loopback
 from tickctl.core.secrets import Secret
+from tickctl.core.urls import is_loopback
 
 CONNECTION_NAMES: Final = frozenset(
     {

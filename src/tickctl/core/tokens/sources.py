@@ -20,6 +20,7 @@ COOLDOWN: Final = 30.0
 RETRY: Final = 5.0
 # How long an outage of the key server may go unnoticed; a revoked key is trusted no longer than this.
 LAST_GOOD: Final = 3600.0
+_HINT: Final = "check SUPABASE_URL and the network, or configure the keys by hand"
 
 
 class KeySource(Protocol):
@@ -108,7 +109,7 @@ class RemoteKeys:
         self._lock = threading.Lock()
         self._held: _Held | None = None
         self._attempted_at: float | None = None
-        self._problem = "the last attempt failed a moment ago"
+        self._problem, self._hint = "the last attempt failed a moment ago", _HINT
         self._fetching: Future[str | None] | None = None
         self._has_fetched = False
         self._unread_copy = copy
@@ -147,10 +148,7 @@ class RemoteKeys:
 
     def unreachable(self) -> UnreachableError:
         """Return the error of there being no keys that are young enough."""
-        return UnreachableError(
-            f"the project's signing keys can't be fetched: {self._problem}",
-            hint="check SUPABASE_URL and the network, or configure the keys by hand",
-        )
+        return UnreachableError(f"the project's signing keys can't be fetched: {self._problem}", hint=self._hint)
 
     def _is_local(self, header: Header) -> bool:
         """Tell whether the configured keys decide alone, so that nothing published could change the verdict."""
@@ -176,20 +174,21 @@ class RemoteKeys:
         try:
             thread.start()
         except RuntimeError:
-            self._problem = "there is no thread left for it"
+            self._problem, self._hint = "there is no thread left for it", "end other programs, and try again"
         else:
             self._fetching, self._attempted_at = fetch, now
 
     def _work(self, fetch: "Future[str | None]", now: float) -> None:
-        problem = None
+        problem, hint = None, _HINT
         try:
             self._take(self._fetch(), now, save=True)
         except (UnreachableError, ConfigurationError) as error:
-            problem = error.message
+            problem, hint = error.message, error.hint or _HINT
         except Exception as error:  # noqa: BLE001 - whatever it is, those who wait must hear of it
             problem = f"an unexpected {type(error).__name__}"
         with self._lock:
-            self._problem = problem or self._problem
+            if problem is not None:
+                self._problem, self._hint = problem, hint
             self._has_fetched, self._fetching = True, None
         fetch.set_result(problem)
 

@@ -13,10 +13,10 @@ from typing import Any, Final
 from urllib.parse import urlsplit
 
 from tickctl.adapters.aws.posture.operations import Reader, attempt
-from tickctl.adapters.guarded_http import guarded_get
+from tickctl.adapters.http import guarded_get
 from tickctl.core.audit.facts import Image, Named, Unread
-from tickctl.core.loopback import is_loopback
 from tickctl.core.secrets.masked import Secret
+from tickctl.core.urls import is_loopback
 from tickctl.errors import NotFoundError, UnreachableError
 
 _REFERENCE: Final = re.compile(

@@ -1,4 +1,6 @@
-"""Which hosts can only be this machine, where nothing needs to be encrypted."""
+"""Where secrets may be sent: encrypted, or to this machine."""
+
+from urllib.parse import SplitResult
 
 
 def is_loopback(host: str) -> bool:
@@ -11,3 +13,8 @@ def is_loopback(host: str) -> bool:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return False
+
+
+def is_safe(url: SplitResult) -> bool:
+    """Whether what is sent to a URL can't be read on the way: https, or http on the loopback interface."""
+    return url.scheme == "https" or (url.scheme == "http" and is_loopback(url.hostname or ""))
