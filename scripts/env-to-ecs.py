@@ -14,9 +14,9 @@ from pathlib import Path
 
 from tickctl.adapters.env_files import load_env_files
 from tickctl.adapters.examples import expectations
-from tickctl.cli.boundary import open_closed_streams, report, require_stdout
-from tickctl.cli.files import private_file
-from tickctl.cli.secrets.files import DEFAULT_FILES, read_entries
+from tickctl.cli.console.boundary import open_closed_streams, report, require_stdout
+from tickctl.cli.console.files import private_file
+from tickctl.cli.open.env_files import DEFAULT_FILES, read_entries
 from tickctl.core.ecs.references import block, full_arn
 from tickctl.core.secrets.checks import unsafe
 from tickctl.core.secrets.env_files import Entry, values

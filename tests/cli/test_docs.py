@@ -9,7 +9,7 @@ import pytest
 import typer
 
 from tickctl.cli.app import build_app
-from tickctl.cli.exit_codes import ExitCode
+from tickctl.cli.console.exit_codes import ExitCode
 from tickctl.core.audit.catalogue import Check
 from tickctl.core.tokens import Reason
 from tickctl.sql import requirements

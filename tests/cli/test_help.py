@@ -8,8 +8,8 @@ import pytest
 
 from cli_support import Tickctl
 from tickctl import __version__
-from tickctl.cli.exit_codes import BY_ERROR, ExitCode
-from tickctl.cli.help_topics import ENVIRONMENT
+from tickctl.cli.commands.help_topics import ENVIRONMENT
+from tickctl.cli.console.exit_codes import BY_ERROR, ExitCode
 from tickctl.errors import TickctlError
 
 HEAVY = {"jwt", "cryptography", "boto3", "supabase", "httpx", "psycopg", "rich", "dotenv", "pydantic"}

@@ -48,7 +48,7 @@ def became(stored: Operator, monkeypatch: pytest.MonkeyPatch) -> Became:
         seen.signals = [signal.getsignal(number) for number in (signal.SIGPIPE, signal.SIGXFSZ)]
         raise FileNotFoundError(2, "No such file or directory")
 
-    monkeypatch.setattr("tickctl.cli.secrets.exec.os.execve", execve)
+    monkeypatch.setattr("tickctl.cli.commands.secrets.exec.os.execve", execve)
     return seen
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from aws_support import SECRET, TO, Operator
 from terminal_support import converse
-from tickctl.cli.files import private_file
+from tickctl.cli.console.files import private_file
 from tickctl.core.secrets.checks import GitFacts
 from tickctl.core.secrets.env_files import EnvFile, read, values
 from tickctl.errors import InvalidInputError
@@ -235,7 +235,7 @@ def test_file_system_without_hard_links(tmp_path: Path, monkeypatch: pytest.Monk
     def refuse(*_names: object) -> None:
         raise PermissionError(1, "Operation not permitted")
 
-    monkeypatch.setattr("tickctl.cli.files.os.link", refuse)
+    monkeypatch.setattr("tickctl.cli.console.files.os.link", refuse)
     with (
         pytest.raises(InvalidInputError, match="Operation not permitted"),
         private_file(tmp_path / "f", exclusive=True),

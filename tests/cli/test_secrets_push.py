@@ -25,7 +25,7 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> Callable[[str, Callable[[], object
     """Say yes to the question of a command, once something else has happened."""
 
     def arrange(command: str, meanwhile: Callable[[], object]) -> None:
-        monkeypatch.setattr(f"tickctl.cli.secrets.{command}.confirm", lambda *_, **__: meanwhile())
+        monkeypatch.setattr(f"tickctl.cli.commands.secrets.{command}.confirm", lambda *_, **__: meanwhile())
 
     return arrange
 

@@ -14,11 +14,11 @@ from cli_support import COMMAND
 from ecs_support import ARN, Platform, at, deployment, document, revision_arn, service, task
 from strict_aws import CLUSTER, Step, given_service
 from terminal_support import converse
-from tickctl.cli.exit_codes import ExitCode
-from tickctl.cli.output import Output, Style
-from tickctl.cli.run import BackendName, IdentityName, Run
-from tickctl.cli.secrets import rollout
-from tickctl.cli.secrets.rollout_report import Report
+from tickctl.cli.commands.secrets import rollout
+from tickctl.cli.commands.secrets.rollout_report import Report
+from tickctl.cli.console.exit_codes import ExitCode
+from tickctl.cli.console.output import Output, Style
+from tickctl.cli.console.run import BackendName, IdentityName, Run
 from tickctl.core.ecs.plan import RolloutPlan
 from tickctl.core.ecs.port import Deployment, Service, ServiceEvent
 from tickctl.core.secrets.target import Target

@@ -17,7 +17,7 @@ import pytest
 from http_support import Authority, Received, TestServer, echo, http, serving
 from tickctl.adapters.api import ApiFunctions, AsyncApiFunctions
 from tickctl.adapters.api.shared_http import LARGEST_ANSWER
-from tickctl.cli.boundary import report
+from tickctl.cli.console.boundary import report
 from tickctl.core.quota import ServiceRole, SignedInUser
 from tickctl.core.secrets import Secret
 from tickctl.errors import (

@@ -76,3 +76,24 @@ def test_inner_parts_know_no_outside_system(part: str, forbidden: set[str]) -> N
     for importer, imported in imports():
         if part_of(importer) == part:
             assert imported.split(".")[0] not in forbidden, f"{importer} imports {imported}"
+
+
+# The floors of the command line: what a module may import of it.
+FLOORS = {
+    "main": {"app", "console"},
+    "app": {"commands", "console"},
+    "commands": {"open", "console"},
+    "open": {"console"},
+    "console": set(),
+}
+
+
+def test_commands_lean_on_openers_and_the_console_alone() -> None:
+    """No command imports another one's module: what two of them share lives a floor below."""
+    prefix = "tickctl.cli."
+    for importer, imported in imports():
+        if importer.startswith(prefix) and imported.startswith(prefix):
+            source, target = importer.split(".")[2:], imported.split(".")[2:]
+            same_command = source[:2] == target[:2]
+            lower = target[0] in FLOORS[source[0]] or (source[0] == target[0] != "commands")
+            assert same_command or lower, f"{importer} imports {imported}"

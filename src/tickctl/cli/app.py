@@ -47,19 +47,21 @@ def _root(
 
 
 def _verify_token(app: typer.Typer) -> None:
-    from tickctl.cli import verify_token
+    from tickctl.cli.commands import verify_token
 
     verify_token.register(app)
 
 
 def _explain(app: typer.Typer) -> None:
-    from tickctl.cli import explain
+    from tickctl.cli.commands import explain
 
     explain.register(app)
 
 
 def _quota(app: typer.Typer) -> None:
-    from tickctl.cli import quota, quota_files, quota_lists
+    from tickctl.cli.commands.quota import files as quota_files
+    from tickctl.cli.commands.quota import lists as quota_lists
+    from tickctl.cli.commands.quota import quota
 
     group = _group(app, "quota", "Show and change how many ticks users have.")
     for part in (quota, quota_lists, quota_files):
@@ -67,19 +69,19 @@ def _quota(app: typer.Typer) -> None:
 
 
 def _users(app: typer.Typer) -> None:
-    from tickctl.cli import users
+    from tickctl.cli.commands import users
 
     users.register(_group(app, "users", "Look at the accounts behind the quotas."))
 
 
 def _admin(app: typer.Typer) -> None:
-    from tickctl.cli import admin
+    from tickctl.cli.commands import admin
 
     admin.register(_group(app, "admin", "Say who may administer when signed in."))
 
 
 def _schema(app: typer.Typer) -> None:
-    from tickctl.cli import schema, schema_check
+    from tickctl.cli.commands import schema, schema_check
 
     group = _group(app, "schema", "Install tickctl's tables and functions in a database, and keep them in order.")
     schema.register(group)
@@ -87,49 +89,49 @@ def _schema(app: typer.Typer) -> None:
 
 
 def _audit(app: typer.Typer) -> None:
-    from tickctl.cli import audit
+    from tickctl.cli.commands import audit
 
     audit.register(app)
 
 
 def _login(app: typer.Typer) -> None:
-    from tickctl.cli import login
+    from tickctl.cli.commands import login
 
     login.register(app)
 
 
 def _secrets(app: typer.Typer) -> None:
-    from tickctl.cli import secrets
+    from tickctl.cli.commands import secrets
 
     secrets.register(_group(app, "secrets", "Move env files into AWS Secrets Manager, and into running ECS tasks."))
 
 
 def _local(app: typer.Typer) -> None:
-    from tickctl.cli import local
+    from tickctl.cli.commands import local
 
     local.register(_group(app, "local", "The embedded database: PostgreSQL in a folder of yours."))
 
 
 def _gateway(app: typer.Typer) -> None:
-    from tickctl.cli import gateway
+    from tickctl.cli.commands.gateway import serve as gateway
 
     gateway.register(_group(app, "gateway", "The gateway hook, to be tried out."))
 
 
 def _doctor(app: typer.Typer) -> None:
-    from tickctl.cli import doctor
+    from tickctl.cli.commands import doctor
 
     doctor.register(app)
 
 
 def _demo(app: typer.Typer) -> None:
-    from tickctl.cli import demo
+    from tickctl.cli.commands.demo import command as demo
 
     demo.register(app)
 
 
 def _help(app: typer.Typer) -> None:
-    from tickctl.cli import help_topics
+    from tickctl.cli.commands import help_topics
 
     help_topics.register(app)
 

@@ -8,8 +8,8 @@ from types import FrameType
 import typer
 
 from tickctl.cli.app import build_app
-from tickctl.cli.boundary import abandon_stdout, open_closed_streams, report, require_stdout
-from tickctl.cli.exit_codes import ExitCode
+from tickctl.cli.console.boundary import abandon_stdout, open_closed_streams, report, require_stdout
+from tickctl.cli.console.exit_codes import ExitCode
 
 
 def run(arguments: Sequence[str]) -> int:

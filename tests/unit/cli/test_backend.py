@@ -2,8 +2,8 @@
 
 import pytest
 
-from tickctl.cli.backend import choose
-from tickctl.cli.run import BackendName
+from tickctl.cli.console.run import BackendName
+from tickctl.cli.open.backend import choose
 from tickctl.errors import ConfigurationError
 from tickctl.settings import PROJECT_VARIABLES, load
 

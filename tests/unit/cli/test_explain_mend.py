@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tickctl.cli.explain.mend import Person, Situation, mend
+from tickctl.cli.commands.explain.mend import Person, Situation, mend
 from tickctl.core.quota import Consumption, Decision, Facts, decide, remaining
 from tickctl.core.tokens import Reason, Verdict
 from tickctl.errors import ConfigurationError, UnreachableError

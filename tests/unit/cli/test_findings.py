@@ -4,10 +4,10 @@ import json
 
 import pytest
 
-from tickctl.cli.exit_codes import ExitCode
-from tickctl.cli.findings import present
-from tickctl.cli.output import Output, Style
-from tickctl.cli.run import BackendName, IdentityName, Run
+from tickctl.cli.console.exit_codes import ExitCode
+from tickctl.cli.console.findings import present
+from tickctl.cli.console.output import Output, Style
+from tickctl.cli.console.run import BackendName, IdentityName, Run
 from tickctl.core.findings import Finding, Result
 
 FAIL = Finding("key", Result.FAIL, "a key", "it is weak", "make another")

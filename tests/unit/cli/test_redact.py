@@ -2,7 +2,7 @@
 
 import pytest
 
-from tickctl.cli.redact import printable, redact
+from tickctl.cli.console.redact import printable, redact
 from tickctl.core.secrets import Secret
 from tickctl.core.secrets.masked import MASK
 

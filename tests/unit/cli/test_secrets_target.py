@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from tickctl.cli.output import Output, Style
-from tickctl.cli.run import BackendName, IdentityName, Run
-from tickctl.cli.secrets.target import profile, secret_of, target
+from tickctl.cli.console.output import Output, Style
+from tickctl.cli.console.run import BackendName, IdentityName, Run
+from tickctl.cli.open.target import profile, secret_of, target
 from tickctl.core.secrets.target import Target
 from tickctl.errors import ConfigurationError, InvalidInputError
 

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from tickctl.cli.output import Output, Style
-from tickctl.cli.run import BackendName, IdentityName, Run
-from tickctl.cli.secrets.files import chosen_files, load_files, read_files
+from tickctl.cli.console.output import Output, Style
+from tickctl.cli.console.run import BackendName, IdentityName, Run
+from tickctl.cli.open.env_files import chosen_files, load_files, read_files
 from tickctl.core.secrets import Secret
 from tickctl.core.secrets.env_files import Refusal, RefusalKind
 from tickctl.core.secrets.target import Target

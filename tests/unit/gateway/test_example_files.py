@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from source_support import tree_of
-from tickctl.cli.help_topics import ENVIRONMENT
+from tickctl.cli.commands.help_topics import ENVIRONMENT
 
 ROOT = Path(__file__).parents[3]
 EXAMPLE = ROOT / "docs/examples/gateway"

@@ -1,0 +1,1 @@
+"""The commands, a module or folder for each group; none imports another's."""

@@ -1,0 +1,5 @@
+"""`tickctl explain`."""
+
+from tickctl.cli.commands.explain.command import register
+
+__all__ = ["register"]

@@ -1,0 +1,1 @@
+"""What all commands share: the run, output, prompts, and options."""

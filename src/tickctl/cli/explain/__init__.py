@@ -1,5 +1,0 @@
-"""`tickctl explain`."""
-
-from tickctl.cli.explain.command import register
-
-__all__ = ["register"]

@@ -1,0 +1,1 @@
+"""Opens what commands work on, one opener for each thing."""

@@ -1,0 +1,86 @@
+"""AWS for a target: opened with the credentials that count, named for people, held to the account that is meant."""
+
+from typing import TYPE_CHECKING, Final
+
+from tickctl import __version__
+from tickctl.cli.console.run import Run
+from tickctl.core.secrets.target import Target
+from tickctl.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from tickctl.adapters.aws import Aws
+
+# Any of these in the environment says as whom; then what files say of it is about somebody else.
+SAYS_WHO: Final = (
+    "AWS_ACCESS_KEY_ID",
+    "AWS_SECRET_ACCESS_KEY",
+    "AWS_SESSION_TOKEN",
+    "AWS_PROFILE",
+    "AWS_DEFAULT_PROFILE",
+    "AWS_WEB_IDENTITY_TOKEN_FILE",
+    "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI",
+    "AWS_CONTAINER_CREDENTIALS_FULL_URI",
+)
+SAYS_WHERE: Final = ("AWS_REGION", "AWS_DEFAULT_REGION")
+
+
+def open_target(run: Run, target: Target) -> "Aws":
+    """Return access to AWS for a target; nothing is asked of AWS yet.
+
+    Credentials of the environment go before those of env files, as a whole: half of each would be nobody's.
+
+    Raises:
+        ConfigurationError: the credentials are incomplete, or no region is known.
+    """
+    from tickctl.adapters.aws import open_aws
+    from tickctl.adapters.aws.session import IDENTITY
+
+    settings = run.settings
+    given = dict(settings.aws)
+    if any(settings.sources.get(name) == "environment" for name in SAYS_WHO):
+        given = {name: value for name, value in given.items() if name not in IDENTITY}
+    if sources := {settings.sources[name] for name in IDENTITY if name in given}:
+        run.output.notice(f"the AWS credentials come from {' and '.join(sorted(sources))}")
+    aws = open_aws(region=target.region, credentials=given, user_agent=f"tickctl/{__version__}")
+    _ = aws.region
+    return aws
+
+
+def where(aws: "Aws", target: Target, arn: str | None) -> str:
+    """Return the place of a secret for people: name, account and region.
+
+    Args:
+        aws: asked for the account where there is no ARN yet.
+        target: whose secret it is.
+        arn: the secret's, if it exists.
+    """
+    return f"secret {_name(target, arn)} in AWS account {_account(aws, arn)}, {aws.region}"
+
+
+def check_account(aws: "Aws", target: Target, arn: str | None) -> None:
+    """Refuse another account than the profile wants.
+
+    Raises:
+        ConfigurationError: it is another one.
+    """
+    if target.account is None:
+        return
+    account = _account(aws, arn)
+    if account != target.account:
+        raise ConfigurationError(
+            f"these credentials lead to AWS account {account}, and profile {target.env_name} wants {target.account}",
+            hint="check AWS_PROFILE, or 'account' of the profile; nothing was changed",
+        )
+
+
+def _account(aws: "Aws", arn: str | None) -> str:
+    parts = (arn or "").split(":")
+    return parts[4] if len(parts) > 6 else aws.account()  # noqa: PLR2004 - arn:aws:secretsmanager:region:account:secret:name
+
+
+def _name(target: Target, arn: str | None) -> str:
+    name = target.secret_id or ""
+    if not name.startswith("arn:"):
+        return name
+    name = (arn or name).split(":", 6)[-1]
+    return name.rpartition("-")[0] or name
