@@ -18,7 +18,7 @@ import httpx
 
 from tickctl.adapters.api import CONNECTIONS, ApiFunctions, AsyncApiFunctions
 from tickctl.core.quota import SignedInUser
-from tickctl.core.secrets import Secret
+from tickctl.core.secret import Secret
 
 ROUNDS = 7
 CALLS = 200

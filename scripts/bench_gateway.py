@@ -41,7 +41,7 @@ from tickctl.adapters.postgres import AsyncPostgresFunctions
 from tickctl.adapters.postgres.connections import Connections
 from tickctl.core.json import JsonObject
 from tickctl.core.quota import Caller
-from tickctl.core.secrets import Secret
+from tickctl.core.secret import Secret
 from tickctl.core.tokens import KeySet, StaticKeys
 from tickctl.gateway import Gate, GateOptions, TickGate
 from tickctl.gateway.fastapi import Ticks, protect

@@ -17,7 +17,7 @@ from bench_gateway import BODY, POLICY, ROW, SECRET, Message, answering, request
 
 from tickctl.core.json import JsonObject
 from tickctl.core.quota import Caller
-from tickctl.core.secrets import Secret
+from tickctl.core.secret import Secret
 from tickctl.core.tokens import KeySet, StaticKeys
 from tickctl.gateway import Gate, TickGate
 

@@ -30,7 +30,7 @@ from tickctl.adapters.embedded import EmbeddedDatabase, Server
 from tickctl.adapters.postgres import PostgresFunctions
 from tickctl.core.json import JsonObject
 from tickctl.core.quota import ServiceRole, SignedInUser
-from tickctl.core.secrets import Secret
+from tickctl.core.secret import Secret
 
 SIZES = (1_000, 100_000, 1_000_000)
 ROUNDS = 51

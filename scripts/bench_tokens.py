@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
 from cryptography.hazmat.primitives.hashes import SHA256
 from jwt.algorithms import ECAlgorithm
 
-from tickctl.core.secrets import Secret
+from tickctl.core.secret import Secret
 from tickctl.core.tokens import KeySet, Policy, RememberedTokens, StaticKeys, TokenVerifier
 
 ROUNDS = 61

@@ -34,7 +34,7 @@ from tickctl.core.audit.facts import (
 )
 from tickctl.core.audit.judge import judge
 from tickctl.core.findings import Finding, Result
-from tickctl.core.secrets import Secret
+from tickctl.core.secret import Secret
 from tickctl.core.secrets.store import Phase, SecretState
 
 NOON: Final = datetime(2026, 11, 23, 12, tzinfo=UTC)

@@ -21,7 +21,7 @@ from tickctl.core.doctor.facts import (
     Unread,
 )
 from tickctl.core.findings import Result
-from tickctl.core.secrets import Secret
+from tickctl.core.secret import Secret
 from tickctl.core.secrets.checks import Check as FileCheck
 from tickctl.core.secrets.checks import Finding as FileFinding
 from tickctl.core.secrets.checks import Purpose

@@ -23,7 +23,7 @@ from tickctl.adapters.embedded.server import LOCAL_ISSUER
 from tickctl.adapters.postgres import AsyncPostgresFunctions
 from tickctl.core.json import Json, JsonObject
 from tickctl.core.quota import AsyncSqlFunctions, Caller
-from tickctl.core.secrets import Secret
+from tickctl.core.secret import Secret
 from tickctl.core.tokens import KeySet, KeySource, Policy, StaticKeys
 from tickctl.errors import UncertainError
 from tickctl.gateway import Decided, Gate, GateOptions, Handled, Observation, TickGate

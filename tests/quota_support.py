@@ -18,7 +18,7 @@ from psycopg.rows import DictRow, dict_row
 from tickctl.adapters.embedded import Server
 from tickctl.adapters.postgres import PostgresFunctions
 from tickctl.core.quota import QuotaAdmin, SignedInUser
-from tickctl.core.secrets import Secret
+from tickctl.core.secret import Secret
 
 
 @dataclass(frozen=True)

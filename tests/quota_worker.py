@@ -14,7 +14,7 @@ from typing import Any
 from quota_support import calling
 from tickctl.adapters.postgres import PostgresFunctions
 from tickctl.core.quota import Decision, consume
-from tickctl.core.secrets import Secret
+from tickctl.core.secret import Secret
 
 
 def work(job: dict[str, Any], client: int) -> Counter[str]:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from tickctl.core.secrets import Secret
+from tickctl.core.secret import Secret
 from tickctl.core.urls import is_safe
 from tickctl.errors import ConfigurationError
 

@@ -19,7 +19,7 @@ from tickctl.adapters.embedded import EmbeddedDatabase, accounts
 from tickctl.adapters.postgres import PostgresFunctions
 from tickctl.core.json import Json
 from tickctl.core.quota import SignedInUser
-from tickctl.core.secrets import Secret
+from tickctl.core.secret import Secret
 
 SECRET = "sb_secret_Kd83hfUw92nvLq0xTz64bMsr_0a1b2c3d"
 UNKNOWN = "nobody-has-this-address@example.com"

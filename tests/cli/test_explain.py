@@ -330,7 +330,7 @@ def spend(home: Path, email: str, ticks: int) -> None:
     from tickctl.adapters.embedded import accounts  # noqa: PLC0415 - for this alone
     from tickctl.adapters.postgres import PostgresFunctions  # noqa: PLC0415
     from tickctl.core.quota import SignedInUser, consume  # noqa: PLC0415
-    from tickctl.core.secrets import Secret  # noqa: PLC0415
+    from tickctl.core.secret import Secret  # noqa: PLC0415
 
     with (
         EmbeddedDatabase(home).use() as server,

@@ -17,7 +17,7 @@ from psycopg.types.json import Jsonb
 from cli_support import COMMAND, environment
 from quota_support import Database, User
 from tickctl.adapters.embedded import LOCAL_ISSUER, Server, accounts
-from tickctl.core.secrets import Secret
+from tickctl.core.secret import Secret
 
 HOOK = (files("tickctl.sql") / "optional" / "access_token_hook.sql").read_bytes()
 SECRET = "a secret of this test, made up of more than 32 bytes"

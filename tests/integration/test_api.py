@@ -16,7 +16,7 @@ from tickctl.adapters.api.address import rest_url
 from tickctl.adapters.api.shared_http import REQUESTS
 from tickctl.core.json import JsonObject
 from tickctl.core.quota import READ_ONLY, Anonymous, Caller, ServiceRole, SignedInUser
-from tickctl.core.secrets import Secret
+from tickctl.core.secret import Secret
 from tickctl.errors import ConfigurationError, CredentialsRefusedError, InvalidInputError, UnreachableError
 
 PUBLISHABLE = Secret("sb_publishable_for_these_tests")

@@ -19,7 +19,7 @@ from tickctl.adapters.api import ApiFunctions, AsyncApiFunctions
 from tickctl.adapters.api.shared_http import LARGEST_ANSWER
 from tickctl.cli.console.boundary import report
 from tickctl.core.quota import ServiceRole, SignedInUser
-from tickctl.core.secrets import Secret
+from tickctl.core.secret import Secret
 from tickctl.errors import (
     ConfigurationError,
     ConflictError,

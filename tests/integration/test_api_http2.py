@@ -12,7 +12,7 @@ from http_support import Authority, Received, TestServer, echo, http, serving
 from tickctl.adapters.api import ApiFunctions, AsyncApiFunctions
 from tickctl.core.json import JsonObject
 from tickctl.core.quota import SignedInUser
-from tickctl.core.secrets import Secret
+from tickctl.core.secret import Secret
 from tickctl.errors import InvalidInputError, UnreachableError
 
 KEY = Secret("sb_publishable_tell-nobody")

@@ -25,7 +25,7 @@ from tickctl.core.quota import (
     settle,
 )
 from tickctl.core.quota.rows import read
-from tickctl.core.secrets import Secret
+from tickctl.core.secret import Secret
 from tickctl.errors import (
     ConfigurationError,
     ConflictError,

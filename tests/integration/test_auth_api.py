@@ -17,7 +17,7 @@ from tickctl.adapters.auth_api import AuthApi
 from tickctl.adapters.session_file import SessionFile
 from tickctl.adapters.signed_in import MARGIN, current_session, end_session, keep_session
 from tickctl.core.auth import AuthSession, SecondFactor
-from tickctl.core.secrets import Secret
+from tickctl.core.secret import Secret
 from tickctl.errors import ConfigurationError, CredentialsRefusedError, InvalidInputError, UnreachableError
 
 API_KEY = Secret("sb_publishable_for_these_tests")

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from tickctl.adapters.auth_server import AuthServer
-from tickctl.core.secrets import Secret
+from tickctl.core.secret import Secret
 from tickctl.core.tokens import ConfirmationSource, Denial, UserState
 from tickctl.errors import ConfigurationError, UnreachableError
 

@@ -16,7 +16,7 @@ from tickctl.core.quota import (
     refund_digest,
     settle,
 )
-from tickctl.core.secrets import Secret
+from tickctl.core.secret import Secret
 from tickctl.errors import ConfigurationError, InvalidInputError, NotFoundError
 
 NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)

@@ -12,7 +12,7 @@ from tickctl.adapters.doctor.looks import attempt
 from tickctl.adapters.embedded import EmbeddedDatabase, Server
 from tickctl.adapters.schema import Plan, Step, StepKind
 from tickctl.core.doctor.facts import Database, Embedded, Problem, Schema, Unread
-from tickctl.core.secrets import Secret
+from tickctl.core.secret import Secret
 
 EVERYTHING = """
 select string_agg(c.oid::text || c.relname || c.xmin::text, ',' order by c.oid) from pg_catalog.pg_class as c

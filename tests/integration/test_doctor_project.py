@@ -24,7 +24,7 @@ from tickctl.adapters.doctor.project import (
 from tickctl.adapters.project import jwks_url
 from tickctl.core.doctor.facts import AuthAnswer, Keys, Problem, Unread
 from tickctl.core.quota import PARAMETERS
-from tickctl.core.secrets import Secret
+from tickctl.core.secret import Secret
 from tickctl.settings import Settings
 
 KEY = {"apikey": "sb_publishable_x"}

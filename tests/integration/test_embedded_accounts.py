@@ -7,7 +7,7 @@ import psycopg
 import pytest
 
 from tickctl.adapters.embedded import LOCAL_ISSUER, Server, accounts
-from tickctl.core.secrets import Secret
+from tickctl.core.secret import Secret
 from tickctl.errors import ConflictError, InvalidInputError, NotFoundError
 
 SECRET = Secret("a secret of this test, made up of more than 32 bytes")

@@ -146,7 +146,7 @@ def test_a_death_in_the_middle_leaves_the_whole_charge_or_nothing(
     consume(database.functions(), user.caller, 1)
     program = (
         "import json, sys; from quota_support import calling; from tickctl.adapters.postgres import PostgresFunctions;"
-        "from tickctl.core.quota import consume; from tickctl.core.secrets import Secret; job = json.load(sys.stdin);"
+        "from tickctl.core.quota import consume; from tickctl.core.secret import Secret; job = json.load(sys.stdin);"
         "consume(PostgresFunctions(Secret(job['url'])), calling(job['claims']), 5, job['key'])"
     )
     job = json.dumps({"url": database.authenticator_url, "claims": user.claims, "key": key})

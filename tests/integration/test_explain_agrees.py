@@ -32,7 +32,7 @@ from tickctl.adapters.api import ApiFunctions
 from tickctl.adapters.postgres import AsyncPostgresFunctions, PostgresFunctions
 from tickctl.core.json import JsonObject
 from tickctl.core.quota import Caller, QuotaAdmin, SignedInUser, SqlFunctions
-from tickctl.core.secrets import Secret
+from tickctl.core.secret import Secret
 from tickctl.errors import CredentialsRefusedError
 from tickctl.gateway.explain import Explainer, Explanation, StepName, StepResult, explain_user
 

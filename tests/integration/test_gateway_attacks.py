@@ -24,7 +24,7 @@ from gateway_support import UNHURRIED, Scene, Where, claims_of, gate_over, scene
 from quota_support import Database, User
 from standin import StandIn
 from tickctl.core.quota import ServiceRole, consume, refund_digest, settle
-from tickctl.core.secrets import Secret
+from tickctl.core.secret import Secret
 from tickctl.gateway import Gate, GateOptions, TickGate
 from tickctl.gateway.fastapi import Ticks, protect
 

@@ -39,7 +39,7 @@ from tickctl.adapters.api import AsyncApiFunctions
 from tickctl.adapters.postgres import AsyncPostgresFunctions
 from tickctl.core.json import JsonObject
 from tickctl.core.quota import AsyncSqlFunctions, Caller
-from tickctl.core.secrets import Secret
+from tickctl.core.secret import Secret
 from tickctl.gateway import GateOptions, Settler
 from tickctl.gateway.settling import AT_ONCE
 

@@ -15,7 +15,7 @@ from jwt.algorithms import ECAlgorithm
 
 from http_support import Received, TestServer, http, serving
 from tickctl.adapters.jwks import fetch_jwks
-from tickctl.core.secrets import Secret
+from tickctl.core.secret import Secret
 from tickctl.core.tokens import KeySet, Policy, Reason, RemoteKeys, StaticKeys
 from tickctl.errors import UnreachableError
 from tickctl.gateway.keys import MOST_WAITING, GateVerifier

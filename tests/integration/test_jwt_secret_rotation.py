@@ -16,7 +16,7 @@ from quota_support import Database, User
 from standin import standing_in
 from standin.keys import ProjectKeys
 from tickctl.adapters.embedded.accounts import sign
-from tickctl.core.secrets import Secret
+from tickctl.core.secret import Secret
 from tickctl.gateway import Decided, Observation, build_gate
 from tickctl.settings import load
 

@@ -48,7 +48,7 @@ def admin(
     standing_in: Callable[..., AbstractContextManager[StandIn]] = request.getfixturevalue("standing_in_over")
     with standing_in(bare_database) as project:
         from tickctl.adapters.api import ApiFunctions  # noqa: PLC0415 - only here
-        from tickctl.core.secrets import Secret  # noqa: PLC0415
+        from tickctl.core.secret import Secret  # noqa: PLC0415
 
         environ = project.settings_env("secret-key")
         with ApiFunctions(environ["SUPABASE_URL"], Secret(environ["SUPABASE_SECRET_KEY"])) as functions:

@@ -11,7 +11,7 @@ from quota_support import Database, User
 from tickctl.adapters.postgres import AsyncPostgresFunctions
 from tickctl.core.quota import Anonymous, Caller, ServiceRole, my_ticks
 from tickctl.core.quota.asynchronous import consume, settle
-from tickctl.core.secrets import Secret
+from tickctl.core.secret import Secret
 from tickctl.errors import (
     ConfigurationError,
     ConflictError,

@@ -21,7 +21,7 @@ from tickctl.adapters.postgres.connecting import AsyncConnection
 from tickctl.adapters.postgres.connections import MOST_WAITING, PAUSE, _connected
 from tickctl.core.quota import ServiceRole
 from tickctl.core.quota.asynchronous import consume
-from tickctl.core.secrets import Secret
+from tickctl.core.secret import Secret
 from tickctl.errors import ConfigurationError, CredentialsRefusedError, TickctlError, UnreachableError
 
 PATIENT = 60.0

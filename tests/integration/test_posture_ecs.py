@@ -13,7 +13,7 @@ from tickctl.adapters.aws.posture import operations
 from tickctl.adapters.aws.session import call
 from tickctl.core.audit.facts import EfsMount, ManagedVolume, Named, Network
 from tickctl.core.audit.port import Scope
-from tickctl.core.secrets import Secret
+from tickctl.core.secret import Secret
 from tickctl.errors import ConfigurationError, NotFoundError
 
 

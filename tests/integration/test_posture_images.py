@@ -12,7 +12,7 @@ from strict_aws import ACCOUNT, StrictAws
 from tickctl.adapters.aws.posture import images
 from tickctl.adapters.http import Answer
 from tickctl.core.audit.facts import Image, Named, Unread
-from tickctl.core.secrets import Secret
+from tickctl.core.secret import Secret
 
 REGISTRY = f"{ACCOUNT}.dkr.ecr.eu-west-1.amazonaws.com"
 INDEX = "application/vnd.oci.image.index.v1+json"

@@ -9,7 +9,7 @@ from facts_support import allow, deny, given_role, given_secret, given_service, 
 from strict_aws import ACCOUNT, ROLE, StrictAws
 from tickctl.core.audit.facts import Access, AccountFacts, SecretFacts, SecretVersionFacts
 from tickctl.core.audit.port import Scope
-from tickctl.core.secrets import Secret
+from tickctl.core.secret import Secret
 from tickctl.core.secrets.store import Phase
 
 GET = "secretsmanager:GetSecretValue"

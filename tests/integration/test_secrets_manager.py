@@ -10,7 +10,7 @@ from standin.http import Answer, LoopbackServer, json_answer
 from strict_aws import REGION, StrictAws
 from tickctl.adapters.aws import Aws, open_aws
 from tickctl.adapters.aws.session import call
-from tickctl.core.secrets import Secret
+from tickctl.core.secret import Secret
 from tickctl.core.secrets.payload import LARGEST
 from tickctl.core.secrets.plan import client_token
 from tickctl.core.secrets.store import CURRENT, PREVIOUS, Phase, SecretState, SecretVersion

@@ -17,7 +17,7 @@ from quota_support import Database, User
 from standin import Fault, StandIn
 from tickctl.core.quota import AsyncSqlFunctions, SignedInUser, refund_digest
 from tickctl.core.quota.asynchronous import consume
-from tickctl.core.secrets import Secret
+from tickctl.core.secret import Secret
 from tickctl.gateway import Charge, Settler
 
 REFUND = Secret("what only the gateway knows")

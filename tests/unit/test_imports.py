@@ -2,6 +2,7 @@
 
 import ast
 from functools import cache
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -55,8 +56,14 @@ def imports() -> tuple[tuple[str, str], ...]:
                 found += [(importer, alias.name) for alias in node.names]
             elif isinstance(node, ast.ImportFrom):
                 assert node.level == 0, f"{importer} uses a relative import"
-                found.append((importer, str(node.module)))
+                found += [(importer, _imported(str(node.module), alias.name)) for alias in node.names]
     return tuple(found)
+
+
+def _imported(module: str, name: str) -> str:
+    """Return the module that `from module import name` is about."""
+    inner = SOURCE.joinpath(*module.split("."), name)
+    return f"{module}.{name}" if inner.with_suffix(".py").exists() or inner.is_dir() else module
 
 
 def test_parts_import_only_what_they_may() -> None:
@@ -97,3 +104,12 @@ def test_commands_lean_on_openers_and_the_console_alone() -> None:
             same_command = source[:2] == target[:2]
             lower = target[0] in FLOORS[source[0]] or (source[0] == target[0] != "commands")
             assert same_command or lower, f"{importer} imports {imported}"
+
+
+def test_no_modules_import_each_other() -> None:
+    """In no circle, not even one that only type checkers or function bodies close."""
+    modules = {importer for importer, _ in imports()}
+    graph = {
+        module: {imported for importer, imported in imports() if importer == module} & modules for module in modules
+    }
+    TopologicalSorter(graph).prepare()  # raises CycleError

@@ -6,7 +6,7 @@ import pickle
 
 import pytest
 
-from tickctl.core.secrets import Secret
+from tickctl.core.secret import Secret
 
 VALUE = "hunter2-hunter2"
 

@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from tickctl.adapters.aws.posture import READ_OPERATIONS
-from tickctl.core.secrets.iam import Deployment, Holder, SecretPlace, policy
+from tickctl.core.secrets.iam import Holder, policy
+from tickctl.core.secrets.iam_resources import Deployment, SecretPlace
 from tickctl.errors import ConfigurationError
 
 ARN = "arn:aws:secretsmanager:eu-west-1:123456789012:secret:gateway/production-AbC1dE"

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tickctl.core.secrets import Secret
+from tickctl.core.secret import Secret
 from tickctl.core.secrets.payload import LARGEST
 from tickctl.core.secrets.plan import Action, KeyChanges, client_token, compare, plan_push
 from tickctl.core.secrets.store import Phase, SecretState

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tickctl.core.secrets import Secret
+from tickctl.core.secret import Secret
 from tickctl.core.urls import is_loopback
 from tickctl.errors import ConfigurationError
 from tickctl.settings import Settings, load

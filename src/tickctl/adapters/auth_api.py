@@ -14,7 +14,7 @@ from tickctl.adapters.api.keys import ApiKey, KeyKind
 from tickctl.adapters.http import TIMEOUT, Answer, guarded_post
 from tickctl.core.auth import AuthSession, failure, read_challenge, read_object, read_session, says_session_is_over
 from tickctl.core.json import JsonObject
-from tickctl.core.secrets import Secret
+from tickctl.core.secret import Secret
 from tickctl.errors import ConfigurationError, UnreachableError
 
 # Before this version of the API, error codes stood elsewhere in the answers.

@@ -3,7 +3,7 @@
 from typing import Final
 
 from tickctl.adapters.http import TIMEOUT, guarded_get
-from tickctl.core.secrets import Secret
+from tickctl.core.secret import Secret
 from tickctl.core.tokens import ConfirmationSource, Denial, UserState, read_user_answer
 from tickctl.errors import ConfigurationError
 

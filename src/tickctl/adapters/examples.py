@@ -14,7 +14,7 @@ from tickctl.core.secrets.env_files import Entry, read
 from tickctl.core.secrets.target import Target
 
 if TYPE_CHECKING:
-    from tickctl.core.secrets import Secret
+    from tickctl.core.secret import Secret
 
 _SUFFIX: Final = ".example"
 

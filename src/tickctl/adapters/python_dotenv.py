@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from io import StringIO
 
-from tickctl.core.secrets import Secret
+from tickctl.core.secret import Secret
 from tickctl.core.secrets.env_files import EnvFile, Reading
 
 

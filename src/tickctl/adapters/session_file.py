@@ -12,7 +12,7 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from tickctl.core.auth import AuthSession, SecondFactor
-from tickctl.core.secrets import Secret
+from tickctl.core.secret import Secret
 from tickctl.errors import ConfigurationError
 
 _LARGEST: Final = 64 * 1024

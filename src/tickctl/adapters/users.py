@@ -3,7 +3,7 @@
 from datetime import datetime
 
 from tickctl.core.quota import Caller, QuotaAdmin, SqlFunctions
-from tickctl.core.secrets import Secret
+from tickctl.core.secret import Secret
 from tickctl.core.tokens import ConfirmationSource, Denial, UserState
 from tickctl.errors import NotFoundError, TickctlError, UnreachableError
 

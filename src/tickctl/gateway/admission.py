@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from tickctl.core.json import JsonObject
 from tickctl.core.quota import Consumption
-from tickctl.core.secrets import Secret
+from tickctl.core.secret import Secret
 from tickctl.errors import ConflictError, InvalidInputError, UnreachableError
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 from tickctl.adapters import project
 from tickctl.core.quota import AsyncSqlFunctions
-from tickctl.core.secrets import Secret
+from tickctl.core.secret import Secret
 from tickctl.core.tokens import Policy
 from tickctl.core.tokens.policy import DEFAULT_LEEWAY
 from tickctl.errors import ConfigurationError

@@ -12,7 +12,7 @@ from enum import StrEnum
 from typing import Final
 
 from tickctl.core.quota import Consumption, Decision, SignedInUser, SqlFunctions, consume, ratelimit, remaining
-from tickctl.core.secrets import Secret
+from tickctl.core.secret import Secret
 from tickctl.core.tokens import KeySource, Policy, Step, Verdict
 from tickctl.errors import InvalidInputError, TickctlError
 from tickctl.gateway.cost import Field, GateRequest

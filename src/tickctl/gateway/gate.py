@@ -15,7 +15,7 @@ from typing import Final
 
 from tickctl.core.quota import AsyncSqlFunctions, Consumption, Decision, SignedInUser, refund_digest
 from tickctl.core.quota.asynchronous import consume
-from tickctl.core.secrets import Secret
+from tickctl.core.secret import Secret
 from tickctl.core.tokens import KeySource, Policy, Reason, RememberedTokens, Verdict
 from tickctl.errors import TickctlError, UncertainError, UnreachableError
 from tickctl.gateway.admission import Admission, Charge, User

@@ -16,7 +16,7 @@ from typing import Final
 
 from tickctl.core.quota import Anonymous, AsyncSqlFunctions, Settlement, SettleOutcome
 from tickctl.core.quota.asynchronous import settle
-from tickctl.core.secrets import Secret
+from tickctl.core.secret import Secret
 from tickctl.errors import ConflictError, InvalidInputError, NotFoundError, TickctlError, UnreachableError
 from tickctl.gateway.observation import Observer, Settling, Step
 from tickctl.gateway.settling_log import SettlingLog

@@ -22,7 +22,7 @@ import jwt
 from tickctl.core.json import JsonObject
 from tickctl.core.quota import Anonymous, Caller, SettleOutcome, settle
 from tickctl.core.quota.memory import MemoryFunctions, MemoryUser
-from tickctl.core.secrets import Secret
+from tickctl.core.secret import Secret
 from tickctl.core.tokens import KeySet, Policy, StaticKeys
 from tickctl.gateway.gate import Gate
 from tickctl.gateway.observation import Observer

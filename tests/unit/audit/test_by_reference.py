@@ -34,7 +34,7 @@ from tickctl.core.audit.facts import (
     SecretVersionFacts,
 )
 from tickctl.core.findings import Result
-from tickctl.core.secrets import Secret
+from tickctl.core.secret import Secret
 from tickctl.core.secrets.store import Phase
 
 OLD = "22222222-2222-4333-8444-555555555555"

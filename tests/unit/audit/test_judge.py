@@ -51,7 +51,7 @@ from tickctl.core.audit.facts import (
 )
 from tickctl.core.audit.judge import judge
 from tickctl.core.findings import Result, verdict
-from tickctl.core.secrets import Secret
+from tickctl.core.secret import Secret
 from tickctl.core.secrets.store import Phase
 
 OLD_TLS = TlsPolicy("old", ("TLSv1", "TLSv1.2"))

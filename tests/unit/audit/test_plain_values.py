@@ -3,7 +3,7 @@
 import pytest
 
 from tickctl.core.audit.plain_values import is_secret_name, shown, why_secret, why_secret_in
-from tickctl.core.secrets import Secret
+from tickctl.core.secret import Secret
 
 # Three parts, base64url; the second says {"role":"anon"}, {"role":"service_role"}.
 ANON = "eyJhbGciOiJIUzI1NiJ9.eyJyb2xlIjoiYW5vbiJ9.c2lnbmF0dXJl"

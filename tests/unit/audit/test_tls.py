@@ -34,7 +34,7 @@ from tickctl.core.audit.facts import (
     TlsPolicy,
 )
 from tickctl.core.findings import Result
-from tickctl.core.secrets import Secret
+from tickctl.core.secret import Secret
 
 OLD = "22222222-2222-4333-8444-555555555555"
 WARNING, FAIL, CANNOT_TELL, PASS = Result.WARNING, Result.FAIL, Result.CANNOT_TELL, Result.PASS

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from tickctl.core.auth import read_admin_token
-from tickctl.core.secrets import Secret
+from tickctl.core.secret import Secret
 from tickctl.errors import ConfigurationError, CredentialsRefusedError
 
 NOW = 1_800_000_000.0

@@ -3,8 +3,7 @@
 import pytest
 
 from tickctl.cli.console.redact import printable, redact
-from tickctl.core.secrets import Secret
-from tickctl.core.secrets.masked import MASK
+from tickctl.core.secret import MASK, Secret
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ import pytest
 
 from tickctl.core.audit.urls import CONNECTION_NAMES, Judgement, judge_url
 from tickctl.core.findings import Result
-from tickctl.core.secrets import Secret
+from tickctl.core.secret import Secret
 
 FAIL, PASS, WARNING, UNKNOWN = Result.FAIL, Result.PASS, Result.WARNING, Result.CANNOT_TELL
 

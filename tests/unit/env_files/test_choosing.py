@@ -7,7 +7,7 @@ import pytest
 from tickctl.cli.console.output import Output, Style
 from tickctl.cli.console.run import BackendName, IdentityName, Run
 from tickctl.cli.open.env_files import chosen_files, load_files, read_files
-from tickctl.core.secrets import Secret
+from tickctl.core.secret import Secret
 from tickctl.core.secrets.env_files import Refusal, RefusalKind
 from tickctl.core.secrets.target import Target
 from tickctl.errors import ConfigurationError

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tickctl.core.secrets import Secret
+from tickctl.core.secret import Secret
 from tickctl.core.secrets.env_files import EnvFile
 from tickctl.core.secrets.env_files.docker_run import LONGEST_LINE, docker_run
 

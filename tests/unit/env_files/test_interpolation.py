@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 import pytest
 
-from tickctl.core.secrets import Secret
+from tickctl.core.secret import Secret
 from tickctl.core.secrets.env_files import Entry, EnvFile, Refusal, RefusalKind, effective, read, values
 from tickctl.core.secrets.env_files.interpolation import DEEPEST, LARGEST_EXPANSION
 from tickctl.errors import ConfigurationError

@@ -3,7 +3,7 @@
 import pytest
 
 from tickctl.adapters.python_dotenv import python_dotenv
-from tickctl.core.secrets import Secret
+from tickctl.core.secret import Secret
 from tickctl.core.secrets.env_files import EnvFile
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tickctl.core.secrets import Secret
+from tickctl.core.secret import Secret
 from tickctl.core.secrets.env_files import Entry, EnvFile, Refusal, RefusalKind, describe, effective, read, values
 from tickctl.errors import ConfigurationError
 

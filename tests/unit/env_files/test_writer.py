@@ -5,7 +5,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from tickctl.adapters.python_dotenv import python_dotenv
-from tickctl.core.secrets import Secret
+from tickctl.core.secret import Secret
 from tickctl.core.secrets.env_files import EnvFile, line, read, values, write
 from tickctl.core.secrets.env_files.docker_run import docker_run
 from tickctl.errors import ConfigurationError

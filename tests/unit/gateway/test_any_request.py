@@ -11,7 +11,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from tickctl.adapters.embedded.accounts import sign
-from tickctl.core.secrets import Secret
+from tickctl.core.secret import Secret
 from tickctl.core.tokens import KeySet, Policy, StaticKeys
 from tickctl.gateway import Gate, GateOptions, TickGate
 

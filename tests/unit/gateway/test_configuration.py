@@ -11,7 +11,7 @@ import pytest
 from tickctl.adapters.api import AsyncApiFunctions
 from tickctl.adapters.embedded.accounts import sign
 from tickctl.adapters.postgres import AsyncPostgresFunctions
-from tickctl.core.secrets import Secret
+from tickctl.core.secret import Secret
 from tickctl.errors import ConfigurationError
 from tickctl.gateway import Gate, GateRequest, RefusedError, build_gate
 from tickctl.settings import load

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from tickctl.core.secrets import Secret
+from tickctl.core.secret import Secret
 from tickctl.core.tokens import KeySet, Policy, Reason, StaticKeys, TokenVerifier
 from tickctl.gateway import Problem, RefusedError
 from tickctl.gateway.credentials import bearer_token

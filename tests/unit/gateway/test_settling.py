@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from async_support import run, until
 from tickctl.core.json import JsonObject
 from tickctl.core.quota import Anonymous, Caller
-from tickctl.core.secrets import Secret
+from tickctl.core.secret import Secret
 from tickctl.errors import (
     ConfigurationError,
     ConflictError,

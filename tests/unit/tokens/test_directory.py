@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tickctl.core.secrets import Secret
+from tickctl.core.secret import Secret
 from tickctl.core.tokens import ConfirmationSource, Denial, Reason, TokenVerifier, UserState
 from tickctl.errors import ConfigurationError, CredentialsRefusedError, UnreachableError
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from tickctl.core.secrets import Secret
+from tickctl.core.secret import Secret
 from tickctl.core.tokens import KeySet
 from tickctl.core.tokens.hmac_secret import hmac_secret
 from tickctl.errors import ConfigurationError

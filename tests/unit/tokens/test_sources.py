@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tickctl.core.secrets import Secret
+from tickctl.core.secret import Secret
 from tickctl.core.tokens import Algorithm, Header, KeySet, Reason, RemoteKeys, StaticKeys, TokenVerifier
 from tickctl.core.tokens.sources import MAX_AGE
 from tickctl.errors import ConfigurationError, UnreachableError

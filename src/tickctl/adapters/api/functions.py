@@ -14,8 +14,7 @@ from tickctl.adapters.http.reasons import Reason, late
 from tickctl.core.json import JsonObject
 from tickctl.core.quota import READ_ONLY, REPEATABLE, Caller
 from tickctl.core.quota.postgrest import ApiAnswer, read_answer, tells_the_outcome
-from tickctl.core.secrets import Secret
-from tickctl.core.secrets.masked import MASK
+from tickctl.core.secret import MASK, Secret
 from tickctl.errors import InvalidInputError, TickctlError, UncertainError, UnreachableError
 
 TIMEOUT: Final = 10.0

@@ -10,7 +10,7 @@ from typing import Final
 
 from tickctl.core.json import JsonObject
 from tickctl.core.quota import Anonymous, Caller, ServiceRole, SignedInUser
-from tickctl.core.secrets import Secret
+from tickctl.core.secret import Secret
 from tickctl.core.tokens.encoding import EncodingError, decode_base64url, parse_object
 from tickctl.errors import ConfigurationError, CredentialsRefusedError
 

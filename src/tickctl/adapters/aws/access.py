@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
     from tickctl.core.audit.port import PostureReader
     from tickctl.core.ecs.port import ContainerPlatform
-    from tickctl.core.secrets import Secret
+    from tickctl.core.secret import Secret
     from tickctl.core.secrets.store import SecretStore
 
 

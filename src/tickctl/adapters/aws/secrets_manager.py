@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from tickctl.adapters.aws.failures import stranger
 from tickctl.adapters.aws.session import call
-from tickctl.core.secrets import Secret
+from tickctl.core.secret import Secret
 from tickctl.core.secrets.store import CURRENT, PREVIOUS, Phase, SecretState, SecretVersion
 from tickctl.errors import ConflictError, NotFoundError
 

@@ -10,7 +10,7 @@ from botocore.exceptions import NoRegionError
 
 from tickctl.adapters.aws import logs
 from tickctl.adapters.aws.failures import CAUGHT, Request, explained
-from tickctl.core.secrets import Secret
+from tickctl.core.secret import Secret
 from tickctl.core.urls import is_safe
 from tickctl.errors import ConfigurationError
 

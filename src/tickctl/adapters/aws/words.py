@@ -5,7 +5,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
-from tickctl.core.secrets.masked import MASK
+from tickctl.core.secret import MASK
 
 _LONGEST: Final = 400
 _SHORTEST: Final = 4

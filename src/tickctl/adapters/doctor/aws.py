@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from tickctl.adapters.aws import Aws
 from tickctl.core.doctor.facts import AwsIdentity, StoredSecret
-from tickctl.core.secrets import Secret
+from tickctl.core.secret import Secret
 from tickctl.core.secrets.payload import decode
 from tickctl.core.secrets.plan import compare
 from tickctl.core.secrets.store import CURRENT, Phase

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 from tickctl.adapters.env_files import load_env_files
 from tickctl.core.audit.urls import CONNECTION_NAMES
 from tickctl.core.doctor.facts import Configuration, Found
-from tickctl.core.secrets import Secret
+from tickctl.core.secret import Secret
 from tickctl.core.secrets.env_files import Entry, read
 from tickctl.core.urls import is_loopback
 from tickctl.settings import Settings

@@ -8,7 +8,7 @@ import psycopg
 from tickctl.adapters import schema
 from tickctl.adapters.postgres import connect
 from tickctl.core.doctor.facts import Database, Problem, Schema, Unread
-from tickctl.core.secrets import Secret
+from tickctl.core.secret import Secret
 from tickctl.errors import CredentialsRefusedError, TickctlError, UnreachableError
 
 _HOOK: Final = """

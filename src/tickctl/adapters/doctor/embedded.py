@@ -9,7 +9,7 @@ from tickctl.adapters.embedded.home import FORMAT, Home
 from tickctl.adapters.embedded.postmaster import read_small
 from tickctl.adapters.embedded.sockets import socket_folder
 from tickctl.core.doctor.facts import Embedded
-from tickctl.core.secrets import Secret
+from tickctl.core.secret import Secret
 from tickctl.errors import ConfigurationError
 
 

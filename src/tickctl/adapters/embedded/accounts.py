@@ -17,7 +17,7 @@ from psycopg.types.json import Jsonb
 from tickctl.adapters.embedded.server import LOCAL_ISSUER, Server
 from tickctl.adapters.embedded.startup import SUPERUSER
 from tickctl.core.json import JsonObject
-from tickctl.core.secrets import Secret
+from tickctl.core.secret import Secret
 from tickctl.errors import ConflictError, InvalidInputError, NotFoundError, UnreachableError
 
 # Supabase's default, "JWT expiry" in the project's Auth settings.

@@ -23,7 +23,7 @@ from tickctl.adapters.embedded.postmaster import read_small, running, stop
 from tickctl.adapters.embedded.server import Server
 from tickctl.adapters.embedded.sockets import socket_folder
 from tickctl.adapters.embedded.startup import Startup
-from tickctl.core.secrets import Secret
+from tickctl.core.secret import Secret
 from tickctl.errors import ConflictError, TickctlError, UnreachableError
 
 # Whoever is busy for longer than that is starting the server, and will stop it, too.

@@ -13,7 +13,7 @@ from tickctl.adapters.postgres.connections import Connections, hang_up
 from tickctl.adapters.postgres.exchange import INTERVAL, Call, ConnectionLostError, StatementsLostError, exchange
 from tickctl.core.json import JsonObject
 from tickctl.core.quota import READ_ONLY, REPEATABLE, Caller
-from tickctl.core.secrets import Secret
+from tickctl.core.secret import Secret
 from tickctl.errors import TickctlError, UnreachableError
 
 TIMEOUT: Final = 2.0

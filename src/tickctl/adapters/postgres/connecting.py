@@ -9,7 +9,7 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from psycopg.rows import TupleRow
 
 from tickctl.adapters.postgres.failures import connection_failure
-from tickctl.core.secrets import Secret
+from tickctl.core.secret import Secret
 from tickctl.errors import ConfigurationError
 
 Connection: TypeAlias = psycopg.Connection[TupleRow]

@@ -9,7 +9,7 @@ import psycopg
 
 from tickctl.adapters.postgres.connecting import AsyncConnection, connection_parameters, is_idle, keep_quiet
 from tickctl.adapters.postgres.failures import connection_failure
-from tickctl.core.secrets import Secret
+from tickctl.core.secret import Secret
 from tickctl.errors import TickctlError, UnreachableError
 
 CONNECT_TIMEOUT: Final = 2

@@ -12,7 +12,7 @@ from tickctl.adapters.postgres.connecting import Connection, connect, is_idle
 from tickctl.adapters.postgres.exchange import INTERVAL, Call, ConnectionLostError, exchange
 from tickctl.core.json import JsonObject
 from tickctl.core.quota import READ_ONLY, REPEATABLE, Caller
-from tickctl.core.secrets import Secret
+from tickctl.core.secret import Secret
 from tickctl.errors import TickctlError, UnreachableError
 
 STATEMENT_TIMEOUT: Final = 10.0

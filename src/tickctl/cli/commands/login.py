@@ -88,7 +88,7 @@ def _sign_in(run: Run, email: str | None, *, password_stdin: bool) -> "AuthSessi
 
 def _with_second_factor(run: Run, auth: "AuthApi", session: "AuthSession") -> "AuthSession":
     """Ask for a code of the user's authenticator app where there are one and a terminal; else go on without."""
-    from tickctl.core.secrets import Secret
+    from tickctl.core.secret import Secret
 
     if session.authenticator is None or not has_terminal():
         run.output.warning("your second factor was not asked for: the session has assurance level aal1 only")

@@ -8,7 +8,7 @@ import typer
 from tickctl import errors
 from tickctl.cli.console.exit_codes import BY_ERROR, ExitCode
 from tickctl.cli.console.redact import printable, redact
-from tickctl.core.secrets import Secret
+from tickctl.core.secret import Secret
 
 STDOUT = 1
 BROKEN_PIPE = 128 + 13

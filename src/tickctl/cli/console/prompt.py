@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from tickctl.errors import InvalidInputError
 
 if TYPE_CHECKING:
-    from tickctl.core.secrets import Secret
+    from tickctl.core.secret import Secret
 
 _LONGEST = 4096
 _TERMINAL = Path("/dev/tty")
@@ -55,7 +55,7 @@ def ask_secret(question: str, *, instead: str) -> "Secret":
     import getpass
     import warnings
 
-    from tickctl.core.secrets import Secret
+    from tickctl.core.secret import Secret
 
     with warnings.catch_warnings():
         warnings.simplefilter("error", getpass.GetPassWarning)  # what is typed would be shown
@@ -84,7 +84,7 @@ def read_secret(option: str) -> "Secret":
     Raises:
         InvalidInputError: stdin is a terminal, which would show it, or holds something else than one line of text.
     """
-    from tickctl.core.secrets import Secret
+    from tickctl.core.secret import Secret
 
     if sys.stdin.isatty():
         raise InvalidInputError(

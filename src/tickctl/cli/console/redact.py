@@ -10,8 +10,7 @@ from collections.abc import Iterable, Iterator
 from typing import Final
 from urllib.parse import unquote
 
-from tickctl.core.secrets import Secret
-from tickctl.core.secrets.masked import MASK
+from tickctl.core.secret import MASK, Secret
 
 _SHAPES: Final = re.compile(
     r"""

@@ -21,7 +21,7 @@ from tickctl.errors import ConfigurationError
 if TYPE_CHECKING:
     from tickctl.adapters.embedded import EmbeddedDatabase
     from tickctl.core.quota import Caller, QuotaAdmin, SqlFunctions
-    from tickctl.core.secrets import Secret
+    from tickctl.core.secret import Secret
     from tickctl.settings import Settings
 
 
@@ -121,7 +121,7 @@ def open_quotas(run: Run) -> Iterator[tuple["QuotaAdmin", str]]:
 
 def _embedded_functions(run: Run, stack: ExitStack) -> tuple["SqlFunctions", str]:
     from tickctl.adapters.postgres import PostgresFunctions
-    from tickctl.core.secrets import Secret
+    from tickctl.core.secret import Secret
 
     database = embedded(run)
     url = Secret(stack.enter_context(database.use()).url())

@@ -22,7 +22,7 @@ def open_database(run: Run) -> Iterator[tuple["Connection", str]]:
         UnreachableError: no connection came about.
     """
     from tickctl.adapters.postgres import connect
-    from tickctl.core.secrets import Secret
+    from tickctl.core.secret import Secret
 
     match choose(run.settings, run.backend):
         case BackendName.LOCAL:

@@ -13,7 +13,7 @@ from tickctl.core.secrets.target import Target
 if TYPE_CHECKING:
     from tickctl.adapters.aws import Aws
     from tickctl.core.doctor.facts import AwsIdentity, Configuration, Database, Facts, Problem, StoredSecret, Unread
-    from tickctl.core.secrets import Secret
+    from tickctl.core.secret import Secret
 
 Looks = dict[str, Callable[[], object]]
 

@@ -7,7 +7,7 @@ from typing import Final
 
 from tickctl.adapters.env_files import load_env_files, project_variables
 from tickctl.cli.console.run import Run
-from tickctl.core.secrets import Secret
+from tickctl.core.secret import Secret
 from tickctl.core.secrets.env_files import Entry, EnvFile, read
 from tickctl.core.secrets.target import Target
 from tickctl.errors import ConfigurationError

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from tickctl.adapters.embedded import EmbeddedDatabase
     from tickctl.core.json import JsonObject
     from tickctl.core.quota import Caller, QuotaAdmin, SqlFunctions
-    from tickctl.core.secrets import Secret
+    from tickctl.core.secret import Secret
     from tickctl.core.tokens import KeySource, Policy, UserDirectory
     from tickctl.settings import Settings
 
@@ -101,7 +101,7 @@ def _embedded_sources(run: Run, policy: "Policy", stack: ExitStack, *, offline: 
 
 def _embedded_functions(database: "EmbeddedDatabase", stack: ExitStack, *user: str) -> "SqlFunctions":
     """Return the functions of the embedded database, which isn't started for this."""
-    from tickctl.core.secrets import Secret
+    from tickctl.core.secret import Secret
 
     try:
         server = database.running()

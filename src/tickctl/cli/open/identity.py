@@ -9,7 +9,7 @@ from tickctl.errors import ConfigurationError, InvalidInputError
 if TYPE_CHECKING:
     from tickctl.adapters.session_file import SessionFile
     from tickctl.core.quota import SignedInUser
-    from tickctl.core.secrets import Secret
+    from tickctl.core.secret import Secret
     from tickctl.settings import Settings
 
 

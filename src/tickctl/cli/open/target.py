@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tickctl.cli.console.run import Run
-from tickctl.core.secrets import Secret
+from tickctl.core.secret import Secret
 from tickctl.core.secrets.target import Target
 from tickctl.errors import ConfigurationError, InvalidInputError
 

@@ -60,7 +60,7 @@ def _embedded_project(run: Run, network: Network, leeway: int) -> Iterator["Toke
     from tickctl.adapters.embedded import LOCAL_ISSUER
     from tickctl.adapters.postgres import PostgresFunctions
     from tickctl.adapters.users import DatabaseUsers
-    from tickctl.core.secrets import Secret
+    from tickctl.core.secret import Secret
     from tickctl.core.tokens import KeySet, StaticKeys, TokenVerifier
 
     database = embedded(run)

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from tickctl.core.secrets.masked import Secret
+from tickctl.core.secret import Secret
 from tickctl.core.secrets.store import SecretState
 
 

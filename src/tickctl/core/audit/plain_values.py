@@ -5,7 +5,7 @@ from collections.abc import Collection, Iterable, Iterator
 from itertools import pairwise
 from typing import Final
 
-from tickctl.core.secrets import Secret
+from tickctl.core.secret import Secret
 from tickctl.core.secrets.public_keys import is_publishable
 from tickctl.core.secrets.shapes import secret_shape
 

@@ -7,7 +7,7 @@ from typing import Final
 from urllib.parse import SplitResult, parse_qs, urlsplit
 
 from tickctl.core.findings import Result
-from tickctl.core.secrets import Secret
+from tickctl.core.secret import Secret
 from tickctl.core.urls import is_loopback
 
 CONNECTION_NAMES: Final = frozenset(

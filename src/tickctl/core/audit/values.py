@@ -8,7 +8,7 @@ from tickctl.core.audit.facts import AccountFacts, Container, Definition, Secret
 from tickctl.core.audit.saying import of_definition, of_revision, of_secret, passed, unknown, unread
 from tickctl.core.ecs.references import Reference, parse_value_from
 from tickctl.core.findings import Finding, Result
-from tickctl.core.secrets import Secret
+from tickctl.core.secret import Secret
 from tickctl.core.secrets.store import CURRENT, Phase
 
 

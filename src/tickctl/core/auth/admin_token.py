@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Final
 
-from tickctl.core.secrets import Secret
+from tickctl.core.secret import Secret
 from tickctl.core.tokens.claims import UserClaims, check_claims
 from tickctl.core.tokens.encoding import EncodingError, parse_object
 from tickctl.core.tokens.jws import parse_compact

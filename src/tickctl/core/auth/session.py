@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from tickctl.core.json import JsonObject
-from tickctl.core.secrets import Secret
+from tickctl.core.secret import Secret
 from tickctl.core.tokens.claims import is_uuid
 from tickctl.core.tokens.encoding import EncodingError, parse_object
 from tickctl.core.tokens.jws import parse_compact

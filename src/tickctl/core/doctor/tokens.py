@@ -9,7 +9,7 @@ from tickctl.core.doctor.catalogue import Check
 from tickctl.core.doctor.facts import AuthAnswer, Configuration, Facts, Keys
 from tickctl.core.doctor.verdicts import failed, followed, looked, nothing, passed, untold, warned
 from tickctl.core.findings import Finding
-from tickctl.core.secrets import Secret
+from tickctl.core.secret import Secret
 from tickctl.core.secrets.checks import Check as FileCheck
 from tickctl.core.secrets.checks import Purpose, Result
 from tickctl.core.secrets.checks.credentials import judged

@@ -6,7 +6,7 @@ from tickctl.core.quota.model import Consumption, Settlement
 from tickctl.core.quota.port import AsyncSqlFunctions, Caller
 from tickctl.core.quota.rows import read
 from tickctl.core.quota.service import consume_arguments, only_row, settle_arguments
-from tickctl.core.secrets import Secret
+from tickctl.core.secret import Secret
 from tickctl.errors import UncertainError, UnreachableError
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Final, Literal, Protocol
 
 from tickctl.core.json import JsonObject
-from tickctl.core.secrets import Secret
+from tickctl.core.secret import Secret
 
 READ_ONLY: Final = frozenset(
     {

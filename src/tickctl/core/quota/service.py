@@ -23,7 +23,7 @@ from tickctl.core.quota.model import (
 )
 from tickctl.core.quota.port import Caller, ServiceRole, SqlFunctions
 from tickctl.core.quota.rows import Row, read
-from tickctl.core.secrets import Secret
+from tickctl.core.secret import Secret
 from tickctl.errors import InvalidInputError, NotFoundError, TickctlError, UnreachableError
 
 LARGEST_CHUNK: Final = 1000

@@ -1,5 +1,1 @@
-"""Secret values, the files that they come from, and plans of where they go."""
-
-from tickctl.core.secrets.masked import Secret
-
-__all__ = ["Secret"]
+"""The files that secrets come from, and plans of where they go."""

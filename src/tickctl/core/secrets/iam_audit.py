@@ -5,13 +5,11 @@ limit no look at all.
 """
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from tickctl.core.json import JsonObject
+from tickctl.core.secrets.iam_resources import Deployment, SecretPlace
 from tickctl.core.secrets.iam_statement import actions_of, allow
-
-if TYPE_CHECKING:
-    from tickctl.core.secrets.iam import Deployment, SecretPlace
 
 _UNLIMITED: Final = (
     *actions_of(
@@ -45,7 +43,7 @@ _OF_ROLES: Final = (
 )
 
 
-def audit_statements(secret: "SecretPlace", kms_key: str | None, deployment: "Deployment | None") -> list[JsonObject]:
+def audit_statements(secret: SecretPlace, kms_key: str | None, deployment: Deployment | None) -> list[JsonObject]:
     """Return what an auditor may do beyond reading the secret.
 
     Args:
@@ -71,7 +69,7 @@ def audit_statements(secret: "SecretPlace", kms_key: str | None, deployment: "De
     ]
 
 
-def _ecs(secret: "SecretPlace", region: str, cluster: str | None, services: Sequence[str]) -> list[JsonObject]:
+def _ecs(secret: SecretPlace, region: str, cluster: str | None, services: Sequence[str]) -> list[JsonObject]:
     place = f"arn:{secret.partition}:ecs:{region}:{secret.account}"
     within = cluster or "*"
     named = [f"{place}:service/{within}/{name}" for name in services or ("*",)]

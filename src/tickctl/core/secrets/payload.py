@@ -4,7 +4,7 @@ import json
 from collections.abc import Mapping
 from typing import Final
 
-from tickctl.core.secrets.masked import Secret
+from tickctl.core.secret import Secret
 from tickctl.errors import ConfigurationError
 
 LARGEST: Final = 65_536

@@ -9,7 +9,7 @@ from enum import StrEnum
 from typing import Final
 from uuid import UUID, uuid5
 
-from tickctl.core.secrets.masked import Secret
+from tickctl.core.secret import Secret
 from tickctl.core.secrets.payload import LARGEST, encode, listed
 from tickctl.core.secrets.store import Phase, SecretState
 from tickctl.errors import ConfigurationError, ConflictError, NotFoundError

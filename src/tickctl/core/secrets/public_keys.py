@@ -3,7 +3,7 @@
 from typing import Final
 
 from tickctl.core.json import JsonObject
-from tickctl.core.secrets.masked import Secret
+from tickctl.core.secret import Secret
 
 # Those of Supabase's local set-up and of the example for hosting it oneself; everybody can read them there.
 _DEMO_SECRETS: Final = frozenset(

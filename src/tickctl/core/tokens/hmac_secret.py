@@ -7,7 +7,7 @@ from typing import Final
 from jwt.algorithms import HMACAlgorithm
 from jwt.exceptions import InvalidKeyError
 
-from tickctl.core.secrets import Secret
+from tickctl.core.secret import Secret
 from tickctl.errors import ConfigurationError
 
 # RFC 7518 section 3.2: a key of the size of the hash or larger.

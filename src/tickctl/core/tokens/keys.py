@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-from tickctl.core.secrets import Secret
+from tickctl.core.secret import Secret
 from tickctl.core.tokens.algorithms import Algorithm, Key
 from tickctl.core.tokens.encoding import EncodingError, parse_object
 from tickctl.core.tokens.hmac_secret import hmac_secret

@@ -5,7 +5,7 @@ from types import MappingProxyType
 from typing import Final
 
 from tickctl.core.json import JsonObject
-from tickctl.core.secrets import Secret
+from tickctl.core.secret import Secret
 from tickctl.core.tokens.account import email_not_confirmed, judge_account, judge_denial
 from tickctl.core.tokens.claims import UserClaims, check_rules, check_times, read_claims
 from tickctl.core.tokens.confirmation import confirmed_by_claim

@@ -6,7 +6,7 @@ from typing import Any
 
 from tickctl.adapters.aws.posture.operations import Reader, attempt
 from tickctl.core.audit.facts import Container, Definition, EfsMount, Named, Unread
-from tickctl.core.secrets.masked import Secret
+from tickctl.core.secret import Secret
 
 
 def read_definitions(reader: Reader, arns: Iterable[str]) -> dict[str, Definition | Unread]:

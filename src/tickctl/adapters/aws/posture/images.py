@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 from tickctl.adapters.aws.posture.operations import Reader, attempt
 from tickctl.adapters.http import guarded_get
 from tickctl.core.audit.facts import Image, Named, Unread
-from tickctl.core.secrets.masked import Secret
+from tickctl.core.secret import Secret
 from tickctl.core.urls import is_loopback
 from tickctl.errors import NotFoundError, UnreachableError
 

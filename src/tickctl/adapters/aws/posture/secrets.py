@@ -10,7 +10,7 @@ from tickctl.adapters.aws.secrets_manager import SecretsManager
 from tickctl.core.audit.facts import SecretFacts, SecretVersionFacts, Unread
 from tickctl.core.ecs.references import Reference, region_of
 from tickctl.core.json import JsonObject
-from tickctl.core.secrets.masked import Secret
+from tickctl.core.secret import Secret
 from tickctl.core.secrets.store import CURRENT, Phase, SecretState
 from tickctl.errors import NotFoundError
 

@@ -178,7 +178,7 @@ def _consume(server: "Server", alice: "SignedIn", requests: int) -> Counter[str]
     """Consume one tick `requests` times, as the gateway would with this user's token; count the decisions."""
     from tickctl.adapters.postgres import PostgresFunctions
     from tickctl.core.quota import SignedInUser, consume
-    from tickctl.core.secrets import Secret
+    from tickctl.core.secret import Secret
 
     caller = SignedInUser(claims=alice.claims, token=Secret(alice.token))
     with ExitStack() as stack:

@@ -101,7 +101,7 @@ def _accepted_elsewhere(sources: Sources, text: str) -> bool | None:
 
     Only one that says it is this server's own is shown to it; what others have issued is none of its business.
     """
-    from tickctl.core.secrets import Secret
+    from tickctl.core.secret import Secret
     from tickctl.core.secrets.public_keys import unverified_claims
     from tickctl.core.tokens import UserState
 

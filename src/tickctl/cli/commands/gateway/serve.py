@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from tickctl.adapters.embedded import EmbeddedDatabase, Server
     from tickctl.core.quota import QuotaState
-    from tickctl.core.secrets import Secret
+    from tickctl.core.secret import Secret
     from tickctl.gateway import Gate, Observation, Observer
 
 DEMO_USER: Final = "demo@example.com"
@@ -129,7 +129,7 @@ def _limited(run: Run, server: "Server", email: str, *limits: int | None) -> "Qu
     """Set the limit, if there is one to set, and return what the user has."""
     from tickctl.adapters.postgres import PostgresFunctions
     from tickctl.core.quota import QuotaAdmin
-    from tickctl.core.secrets import Secret
+    from tickctl.core.secret import Secret
 
     with PostgresFunctions(Secret(server.url())) as functions:
         quotas = QuotaAdmin(functions, operator_name())
@@ -151,7 +151,7 @@ def _token(server: "Server", database: "EmbeddedDatabase", email: str) -> "_Toke
 def _gate(run: Run, server: "Server", database: "EmbeddedDatabase", observe: "Observer") -> "Gate":
     """Return the gate of a self-hosted database: a pool of connections as the API's login role."""
     from tickctl.adapters.embedded import LOCAL_ISSUER
-    from tickctl.core.secrets import Secret
+    from tickctl.core.secret import Secret
     from tickctl.gateway import GateOptions, build_gate
     from tickctl.gateway.fastapi import not_carried_out
     from tickctl.settings import Settings

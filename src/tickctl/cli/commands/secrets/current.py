@@ -11,7 +11,7 @@ from tickctl.errors import ConflictError, InvalidInputError, NotFoundError
 
 if TYPE_CHECKING:
     from tickctl.adapters.aws import Aws
-    from tickctl.core.secrets import Secret
+    from tickctl.core.secret import Secret
     from tickctl.core.secrets.store import SecretState
     from tickctl.core.secrets.target import Target
 

@@ -16,7 +16,7 @@ from tickctl.cli.console.run import Run, command
 from tickctl.errors import ConfigurationError, InvalidInputError
 
 if TYPE_CHECKING:
-    from tickctl.core.secrets import Secret
+    from tickctl.core.secret import Secret
 
 # As shells and env(1) have it (POSIX, Shell Command Language, 2.8.2).
 CANNOT_RUN: Final = 126

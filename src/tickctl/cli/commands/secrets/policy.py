@@ -15,7 +15,7 @@ from tickctl.errors import InvalidInputError, NotFoundError
 if TYPE_CHECKING:
     from tickctl.adapters.aws import Aws
     from tickctl.core.json import JsonObject
-    from tickctl.core.secrets.iam import Deployment, SecretPlace
+    from tickctl.core.secrets.iam_resources import Deployment, SecretPlace
     from tickctl.core.secrets.target import Target
 
 
@@ -135,7 +135,7 @@ def _secret(
     """Return where the secret is, and the key of its own that encrypts it."""
     from tickctl.cli.open.aws import check_account
     from tickctl.cli.open.target import secret_of
-    from tickctl.core.secrets.iam import SecretPlace
+    from tickctl.core.secrets.iam_resources import SecretPlace
     from tickctl.core.secrets.store import Phase
 
     named = secret_of(where)
@@ -165,7 +165,7 @@ def _deployment(
     access: _Access, where: "Target", place: "SecretPlace", holder: Holder, roles: tuple[str, ...]
 ) -> "Deployment":
     """Return what runs with the secret. AWS is asked for what neither options nor files say."""
-    from tickctl.core.secrets.iam import Deployment
+    from tickctl.core.secrets.iam_resources import Deployment
 
     region = where.region or place.region
     services = tuple(name.rpartition("/")[2] for name in where.services)

@@ -46,7 +46,7 @@ def pull(
     from tickctl.cli.console.files import private_file
     from tickctl.cli.open.aws import open_target
     from tickctl.cli.open.target import target
-    from tickctl.core.secrets import Secret
+    from tickctl.core.secret import Secret
     from tickctl.core.secrets.env_files.writer import write
 
     replaces = _check(output, force=force)

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from tickctl.adapters.aws import Aws
     from tickctl.cli.commands.secrets.writing import Written
     from tickctl.core.ecs.plan import RolloutPlan
-    from tickctl.core.secrets import Secret
+    from tickctl.core.secret import Secret
     from tickctl.core.secrets.plan import PushPlan
     from tickctl.core.secrets.target import Target
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from tickctl.cli.commands.secrets.current import Held
     from tickctl.core.ecs.key_states import Keys, KeyStatus, Observed
     from tickctl.core.ecs.port import ContainerPlatform, Service, Task
-    from tickctl.core.secrets import Secret
+    from tickctl.core.secret import Secret
     from tickctl.core.secrets.target import Target
 
 

@@ -13,7 +13,7 @@ from tickctl.errors import ConfigurationError, ConflictError
 
 if TYPE_CHECKING:
     from tickctl.adapters.aws import Aws
-    from tickctl.core.secrets import Secret
+    from tickctl.core.secret import Secret
     from tickctl.core.secrets.target import Target
 
 

@@ -4,10 +4,10 @@ from collections.abc import Iterator, Mapping
 from typing import Final
 from urllib.parse import parse_qs, urlsplit
 
+from tickctl.core.secret import Secret
 from tickctl.core.secrets.checks.catalogue import Check
 from tickctl.core.secrets.checks.finding import Finding, Purpose, Result, about
 from tickctl.core.secrets.env_files import Entry
-from tickctl.core.secrets.masked import Secret
 from tickctl.core.secrets.public_keys import is_demo, unverified_claims
 from tickctl.core.secrets.shapes import secret_shape
 from tickctl.errors import ConfigurationError

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 
-from tickctl.core.secrets.masked import Secret
+from tickctl.core.secret import Secret
 
 
 @dataclass(frozen=True, slots=True)

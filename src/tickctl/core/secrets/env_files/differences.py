@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
+from tickctl.core.secret import Secret
 from tickctl.core.secrets.env_files.model import Entry, EnvFile, Reading
 from tickctl.core.secrets.env_files.reader import effective, read
 from tickctl.core.secrets.env_files.writer import FORMS
-from tickctl.core.secrets.masked import Secret
 from tickctl.errors import ConfigurationError
 
 

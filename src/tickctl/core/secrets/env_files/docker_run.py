@@ -7,9 +7,9 @@ file.
 from collections.abc import Sequence
 from typing import Final
 
+from tickctl.core.secret import Secret
 from tickctl.core.secrets.env_files.grammar import SPACES
 from tickctl.core.secrets.env_files.model import EnvFile, Reading
-from tickctl.core.secrets.masked import Secret
 
 LONGEST_LINE: Final = 64 * 1024 - 1
 """Bytes, a carriage return included; the line reader of Go's bufio takes no more."""

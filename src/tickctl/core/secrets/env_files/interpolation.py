@@ -9,8 +9,8 @@ import re
 from collections.abc import Collection, Mapping
 from typing import Final
 
+from tickctl.core.secret import Secret
 from tickctl.core.secrets.env_files.model import Refusal, RefusalKind
-from tickctl.core.secrets.masked import Secret
 
 LARGEST_EXPANSION: Final = 1024 * 1024
 """Characters that all references of a set of files may bring in together: `B=$A$A` doubles from line to line."""

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from tickctl.core.secrets.masked import Secret
+from tickctl.core.secret import Secret
 from tickctl.errors import ConfigurationError
 
 

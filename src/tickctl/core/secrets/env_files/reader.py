@@ -5,12 +5,12 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Final
 
+from tickctl.core.secret import Secret
 from tickctl.core.secrets.env_files.escapes import unescaped
 from tickctl.core.secrets.env_files.grammar import Form, Statement, statements
 from tickctl.core.secrets.env_files.interpolation import MalformedError, Scope, interpolated
 from tickctl.core.secrets.env_files.model import Entry, EnvFile, Refusal, RefusalKind, unreadable
 from tickctl.core.secrets.env_files.refusals import describe
-from tickctl.core.secrets.masked import Secret
 from tickctl.errors import ConfigurationError
 
 # What may be shown of a line without `=`; without an underscore it may be a key in base32.

@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Final, NamedTuple
 
-from tickctl.core.secrets.masked import Secret
+from tickctl.core.secret import Secret
 from tickctl.errors import ConfigurationError
 
 _NAME: Final = re.compile(r"[\w.\[\]-]++")
