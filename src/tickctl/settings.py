@@ -100,9 +100,9 @@ def load(environ: Mapping[str, str], env_files: Sequence[Path] | None = None) ->
         ConfigurationError: a file can't be read, or a value is not of its variable's form.
     """
     paths = [Path(name) for name in DEFAULT_ENV_FILES if Path(name).is_file()] if env_files is None else env_files
-    given = {name: (value, _ENVIRONMENT) for name, value in environ.items() if value}
+    variables = {name: (value, _ENVIRONMENT) for name, value in environ.items() if value}
     # Most runs have no env file, and reading one is slow to begin with.
-    return _settings((_from_files(paths, environ, given) if paths else {}) | given)
+    return _settings((_from_files(paths, environ, variables) if paths else {}) | variables)
 
 
 def read_env_file(path: Path) -> "EnvFile":
@@ -151,14 +151,14 @@ def _from_files(
         refused = entry.refusal is not None and entry.refusal.kind is not RefusalKind.NO_VALUE
         if entry.name.startswith(_OURS) and (entry.value or refused):
             latest[entry.name] = entry
-    found = {}
+    values = {}
     for name, entry in latest.items():
         if entry.value is not None:
-            found[name] = (entry.value.reveal(), entry.file)
+            values[name] = (entry.value.reveal(), entry.file)
         elif entry.refusal and name not in given:
             message, mend = describe(entry.refusal, entry)
             raise ConfigurationError(message, hint=mend)
-    return found
+    return values
 
 
 def _settings(found: Mapping[str, tuple[str, str]]) -> Settings:

@@ -58,8 +58,8 @@ class AuthApi:
             CredentialsRefusedError: wrong, banned, not confirmed, or another proof is asked for.
             ConfigurationError: the project offers no sign-in by password.
         """
-        answer = self._post("/token?grant_type=password", {"email": email, "password": password.reveal()})
-        return self._session(answer)
+        response = self._post("/token?grant_type=password", {"email": email, "password": password.reveal()})
+        return self._session(response)
 
     def show_second_factor(self, session: AuthSession, code: Secret) -> AuthSession:
         """Turn a session into one that has shown the second factor, by a code of the user's authenticator app.
@@ -84,10 +84,10 @@ class AuthApi:
         Raises:
             CredentialsRefusedError: the user is banned, or the key was refused.
         """
-        answer = self._post("/token?grant_type=refresh_token", {"refresh_token": session.refresh_token.reveal()})
-        if answer.status not in _SUCCESS and says_session_is_over(answer.body):
+        response = self._post("/token?grant_type=refresh_token", {"refresh_token": session.refresh_token.reveal()})
+        if response.status not in _SUCCESS and says_session_is_over(response.body):
             return None
-        return self._session(answer, of=session)
+        return self._session(response, of=session)
 
     def sign_out(self, session: AuthSession) -> None:
         """End this session, and no other one of the user; one that is over already is fine as well.
@@ -95,13 +95,13 @@ class AuthApi:
         Raises:
             CredentialsRefusedError: the access token or the key is not accepted; the session may go on.
         """
-        answer = self._post("/logout?scope=local", {}, _bearer(session))
-        if answer.status == _NO_CONTENT:
+        response = self._post("/logout?scope=local", {}, _bearer(session))
+        if response.status == _NO_CONTENT:
             return
-        if answer.status in _SUCCESS:  # not Auth's: a proxy greets with 200
-            raise failure(answer.status, b"")
-        if not says_session_is_over(answer.body):
-            raise failure(answer.status, answer.body, answer.retry_after)
+        if response.status in _SUCCESS:  # not Auth's: a proxy greets with 200
+            raise failure(response.status, b"")
+        if not says_session_is_over(response.body):
+            raise failure(response.status, response.body, response.retry_after)
 
     def resend_confirmation(self, email: str) -> None:
         """Send the mail again that asks to confirm an address. Auth does not say whether there is such a user.
@@ -110,10 +110,10 @@ class AuthApi:
             UnreachableError: also when mails were sent too often; the hint tells how long to wait.
             ConfigurationError: the project can't send mails to this address.
         """
-        answer = self._post("/resend", {"type": "signup", "email": email})
-        if answer.status not in _SUCCESS:
-            raise failure(answer.status, answer.body, answer.retry_after)
-        read_object(answer.body)
+        response = self._post("/resend", {"type": "signup", "email": email})
+        if response.status not in _SUCCESS:
+            raise failure(response.status, response.body, response.retry_after)
+        read_object(response.body)
 
     def _session(self, answer: Answer, *, of: AuthSession | None = None) -> AuthSession:
         if answer.status not in _SUCCESS:

@@ -46,5 +46,5 @@ class AuthServer:
             UnreachableError: no answer, or none of Auth's.
         """
         headers = {"apikey": self._api_key.reveal(), "Authorization": f"Bearer {token.reveal()}"}
-        answer = guarded_get(self._url, headers, timeout=self._timeout)
-        return read_user_answer(answer.status, answer.content_type, answer.body)
+        response = guarded_get(self._url, headers, timeout=self._timeout)
+        return read_user_answer(response.status, response.content_type, response.body)

@@ -41,14 +41,14 @@ def build_contexts(path: Path, *, top: Path | None = None) -> tuple[BuildContext
 def _builds(folders: Sequence[Path]) -> list[tuple[Path, Path]]:
     """Return contexts and Dockerfiles, each pair once."""
     composed = [build for folder in folders for file in _files(folder, _COMPOSE_FILES) for build in _said(file)]
-    said = {dockerfile for _, dockerfile in composed}
-    lying = [(folder, file) for folder in folders for file in _files(folder, _DOCKERFILES) if file not in said]
+    dockerfiles = {dockerfile for _, dockerfile in composed}
+    lying = [(folder, file) for folder in folders for file in _files(folder, _DOCKERFILES) if file not in dockerfiles]
     return list(dict.fromkeys([*lying, *composed]))
 
 
 def _files(folder: Path, names: Sequence[str]) -> Iterator[Path]:
-    found = {file for name in names for file in folder.glob(name) if file.is_file()}
-    yield from sorted(file for file in found if not file.name.endswith(IGNORE_FILE))
+    files = {file for name in names for file in folder.glob(name) if file.is_file()}
+    yield from sorted(file for file in files if not file.name.endswith(IGNORE_FILE))
 
 
 def _said(compose_file: Path) -> Iterator[tuple[Path, Path]]:
@@ -58,19 +58,19 @@ def _said(compose_file: Path) -> Iterator[tuple[Path, Path]]:
     for line in [*(_text(compose_file) or "").splitlines(), "end:"]:
         if not line.strip() or line.lstrip().startswith("#"):
             continue
-        found = _KEY.match(line)
+        match = _KEY.match(line)
         if block is not None and len(line) - len(line.lstrip()) <= depth:
             yield from _resolved(compose_file.parent, block)
             block = None
-        if not found:
+        if not match:
             continue
-        value = _plain(found["value"])
-        if found["key"] == "build":
+        value = _plain(match["value"])
+        if match["key"] == "build":
             inline = {name: text.strip() for name, _, text in _INLINE.findall(value)}
             block = inline if value.startswith("{") else {"context": value} if value else {}
-            depth = len(found["indent"])
+            depth = len(match["indent"])
         elif block is not None:
-            block[found["key"]] = value
+            block[match["key"]] = value
 
 
 def _resolved(folder: Path, block: dict[str, str]) -> Iterator[tuple[Path, Path]]:

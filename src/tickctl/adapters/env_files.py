@@ -35,9 +35,9 @@ def project_variables(files: Sequence[EnvFile]) -> frozenset[str]:
     names: set[str] = set()
     for own in (folder / ".env" for folder in {Path(), *composed} if composed):
         if own.is_file():
-            given = any(path.resolve() == own.resolve() for path in paths)
-            held = {entry.name for entry in read(load_env_files([own]))} - {""}
-            names |= {name for name in held if not given or assigned[name] > 1}
+            is_named = any(path.resolve() == own.resolve() for path in paths)
+            own_names = {entry.name for entry in read(load_env_files([own]))} - {""}
+            names |= {name for name in own_names if not is_named or assigned[name] > 1}
     return frozenset(names)
 
 

@@ -39,10 +39,10 @@ def expectations(target: Target, paths: Sequence[Path], *, required_from: Path |
     required = (*target.required, *(required_names(required_from) if required_from else ()))
     examples = tuple(dict.fromkeys(example for path in paths if (example := _example_of(path))))
     assignments = [entry for example in examples for entry in _assignments(example)]
-    shown: dict[str, set[Secret]] = {}
+    placeholders: dict[str, set[Secret]] = {}
     for entry in assignments:
         if entry.value:
-            shown.setdefault(entry.name, set()).add(entry.value)
+            placeholders.setdefault(entry.name, set()).add(entry.value)
     if required_from:
         source = str(required_from)
     elif required:
@@ -52,7 +52,7 @@ def expectations(target: Target, paths: Sequence[Path], *, required_from: Path |
     return Expectations(
         required=tuple(dict.fromkeys(required)),
         listed=() if required else tuple(dict.fromkeys(entry.name for entry in assignments)),
-        examples=shown,
+        examples=placeholders,
         source=source,
     )
 

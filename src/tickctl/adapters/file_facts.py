@@ -22,7 +22,7 @@ def look_at(path: Path, environ: Mapping[str, str]) -> FileFacts:
         ConfigurationError: it can't be looked at.
     """
     try:
-        found = path.stat()
+        status = path.stat()
         real = path.resolve(strict=True)
     except OSError as error:
         raise ConfigurationError(
@@ -30,8 +30,8 @@ def look_at(path: Path, environ: Mapping[str, str]) -> FileFacts:
         ) from None
     return FileFacts(
         name=str(path),
-        mode=stat.S_IMODE(found.st_mode),
-        owned=found.st_uid in {0, os.geteuid()},
+        mode=stat.S_IMODE(status.st_mode),
+        owned=status.st_uid in {0, os.geteuid()},
         leads_to=str(real) if path.is_symlink() else None,
         git=look_up(real, environ),
         contexts=build_contexts(real, top=_top(real)),

@@ -24,12 +24,12 @@ def fetch_jwks(url: str, *, timeout: float = TIMEOUT) -> bytes:
         ConfigurationError: this URL is never asked.
         UnreachableError: no answer, or one that is not status 200.
     """
-    answer = guarded_get(url, timeout=timeout, limit=MAX_JWKS_BYTES)
-    if answer.status != _OK:
+    response = guarded_get(url, timeout=timeout, limit=MAX_JWKS_BYTES)
+    if response.status != _OK:
         raise UnreachableError(
-            f"the key server answered with status {answer.status}", hint="check SUPABASE_URL or SUPABASE_JWKS_URL"
+            f"the key server answered with status {response.status}", hint="check SUPABASE_URL or SUPABASE_JWKS_URL"
         )
-    return answer.body
+    return response.body
 
 
 class DiskCopy:
@@ -72,9 +72,9 @@ class DiskCopy:
         descriptor = os.open(self._path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
         with os.fdopen(descriptor, "rb") as file:
             # Asked of the open file, not of its name, which could mean another file a moment later.
-            found = os.fstat(descriptor)
-            foreign = found.st_uid != os.geteuid() or found.st_mode & (stat.S_IRWXG | stat.S_IRWXO)
-            if not stat.S_ISREG(found.st_mode) or foreign or found.st_size > _LARGEST_COPY:
+            status = os.fstat(descriptor)
+            foreign = status.st_uid != os.geteuid() or status.st_mode & (stat.S_IRWXG | stat.S_IRWXO)
+            if not stat.S_ISREG(status.st_mode) or foreign or status.st_size > _LARGEST_COPY:
                 return None
             return file.read(_LARGEST_COPY)
 

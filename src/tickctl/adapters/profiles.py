@@ -29,18 +29,18 @@ def find_profiles(folder: Path) -> Profiles | None:
         ConfigurationError: a file can't be read or used, or both files of one folder hold profiles.
     """
     owner = folder.stat().st_uid
-    for place in _places(folder):
-        shown = Path(os.path.relpath(place, folder))
-        own = _load(place / OWN_FILE, shown / OWN_FILE, owner, _whole)
-        shared = _load(place / SHARED_FILE, shown / SHARED_FILE, owner, _table)
+    for parent in _places(folder):
+        relative = Path(os.path.relpath(parent, folder))
+        own = _load(parent / OWN_FILE, relative / OWN_FILE, owner, _whole)
+        shared = _load(parent / SHARED_FILE, relative / SHARED_FILE, owner, _table)
         if own is not None and shared is not None:
             raise ConfigurationError(
-                f"both {shown / OWN_FILE} and {shown / SHARED_FILE} configure tickctl", hint="keep one of the two"
+                f"both {relative / OWN_FILE} and {relative / SHARED_FILE} configure tickctl", hint="keep one of the two"
             )
         if own is not None:
-            return parse(own, file=str(shown / OWN_FILE))
+            return parse(own, file=str(relative / OWN_FILE))
         if shared is not None:
-            return parse(shared, file=str(shown / SHARED_FILE), table="tool.tickctl")
+            return parse(shared, file=str(relative / SHARED_FILE), table="tool.tickctl")
     return None
 
 
@@ -71,8 +71,8 @@ def _load(path: Path, shown: Path, owner: int, part: Callable[[_Document], _Docu
         # O_NONBLOCK: opening a pipe that somebody put there must not wait for its writer.
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
         with os.fdopen(descriptor, "rb") as file:
-            found = os.fstat(descriptor)
-            if not stat.S_ISREG(found.st_mode) or found.st_size > _LARGEST:
+            status = os.fstat(descriptor)
+            if not stat.S_ISREG(status.st_mode) or status.st_size > _LARGEST:
                 raise ConfigurationError(f"{shown} is no configuration file", hint="remove it")
             document = part(tomllib.load(file))
     except FileNotFoundError:
@@ -85,7 +85,7 @@ def _load(path: Path, shown: Path, owner: int, part: Callable[[_Document], _Docu
     except (UnicodeDecodeError, RecursionError):
         raise ConfigurationError(f"{shown} is not TOML", hint="save it as UTF-8 text") from None
     # What a stranger has written could send secrets to a place of their own.
-    if document is not None and (found.st_uid not in {0, os.geteuid(), owner} or found.st_mode & stat.S_IWOTH):
+    if document is not None and (status.st_uid not in {0, os.geteuid(), owner} or status.st_mode & stat.S_IWOTH):
         raise ConfigurationError(
             f"others than you may have written {shown}, which says where secrets go",
             hint="look through it, then make it yours: chown, chmod o-w",

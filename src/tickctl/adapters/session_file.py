@@ -140,12 +140,12 @@ class SessionFile:
         descriptor = os.open(self._path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
         with os.fdopen(descriptor, "rb") as file:
             # Asked of the open file, not of its name, which could mean another file a moment later.
-            found = os.fstat(descriptor)
-            if not stat.S_ISREG(found.st_mode) or found.st_size > _LARGEST:
+            status = os.fstat(descriptor)
+            if not stat.S_ISREG(status.st_mode) or status.st_size > _LARGEST:
                 raise self._unusable("it is no session file")
-            if found.st_uid != os.geteuid():
+            if status.st_uid != os.geteuid():
                 raise self._unusable("it belongs to somebody else")
-            if private and found.st_mode & _OTHERS:
+            if private and status.st_mode & _OTHERS:
                 raise ConfigurationError(
                     f"others may read the session in {self._path}",
                     hint=f"end it with 'tickctl login --logout' and sign in again; "
@@ -161,8 +161,8 @@ class SessionFile:
             self._check_folder()
 
     def _check_folder(self) -> None:
-        found = os.lstat(self._folder)
-        if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.geteuid() or found.st_mode & _OTHERS:
+        status = os.lstat(self._folder)
+        if not stat.S_ISDIR(status.st_mode) or status.st_uid != os.geteuid() or status.st_mode & _OTHERS:
             raise ConfigurationError(
                 f"the folder of the sessions, {self._folder}, is not yours alone",
                 hint=f"chmod 700 {self._folder}, or remove it and sign in again",

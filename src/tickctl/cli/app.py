@@ -20,8 +20,8 @@ def build_app(arguments: Sequence[str] = ()) -> typer.Typer:
     app.callback(invoke_without_command=True)(_root)
     if list(arguments) == ["--version"]:
         return app
-    asked = [name for name in arguments[:1] if name in _BRANCHES]
-    for name in asked or _BRANCHES:
+    branches = [name for name in arguments[:1] if name in _BRANCHES]
+    for name in branches or _BRANCHES:
         _BRANCHES[name](app)
     return app
 

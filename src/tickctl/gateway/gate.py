@@ -167,18 +167,20 @@ class Gate:
         key = request_key(request.headers)
         # Without a body where the cost doesn't need it: it may be of any size, and written anew for each attempt.
         fingerprint = digest(request.method, request.path, request.query, user.id, request.body_bytes or b"")
-        asked = _Asked(user, caller, ticks, key, fingerprint)
+        charging = _Asked(user, caller, ticks, key, fingerprint)
         began = time.perf_counter()
         try:
-            consumption = await self._decision(asked, time.monotonic() + self.options.timeout - decided.verify_seconds)
+            consumption = await self._decision(
+                charging, time.monotonic() + self.options.timeout - decided.verify_seconds
+            )
         finally:
             decided.store_seconds = time.perf_counter() - began
         if (problem := decision_problem(consumption, self.options.retry_after)) is not None:
             raise RefusedError(problem)
-        if consumption.charge_id != asked.charge_id:
-            self._find_out(asked)
+        if consumption.charge_id != charging.charge_id:
+            self._find_out(charging)
             raise RefusedError(cannot_tell(self.options.retry_after))
-        charge = Charge(asked.charge_id, ticks, asked.secret, self._settler)
+        charge = Charge(charging.charge_id, ticks, charging.secret, self._settler)
         if self._is_over(caller, consumption.now):
             charge.refund()
             _log.warning("a token that is in force here is over by the database's clock: check this machine's clock")

@@ -64,7 +64,7 @@ def _listed(app: object) -> tuple[_Listed, ...] | None:
 def _flattened(routes: Iterable[Any], prefix: str = "") -> tuple[_Listed, ...] | None:
     fastapi = sys.modules.get("fastapi.routing")
     expand = getattr(fastapi, "iter_route_contexts", None)
-    found: list[_Listed] = []
+    flat: list[_Listed] = []
     for route in routes if expand is None else expand(routes):
         path, inner = getattr(route, "path", None), getattr(route, "routes", None)
         if not isinstance(path, str):
@@ -74,10 +74,8 @@ def _flattened(routes: Iterable[Any], prefix: str = "") -> tuple[_Listed, ...] |
             return None
         # What is mounted and lists nothing may serve anything.
         is_mount = not hasattr(route, "methods") or (inner is not None and not inner)
-        found += below or [
-            _route(getattr(route, "methods", None), prefix + path + ("/{rest:path}" if is_mount else ""))
-        ]
-    return tuple(found)
+        flat += below or [_route(getattr(route, "methods", None), prefix + path + ("/{rest:path}" if is_mount else ""))]
+    return tuple(flat)
 
 
 def _route(methods: Iterable[str] | None, path: str) -> _Listed:

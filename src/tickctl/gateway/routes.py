@@ -203,13 +203,13 @@ def _without_dots(path: str) -> str:
 
 
 def _with_dots_carried_out(path: str) -> str:
-    kept: list[str] = []
+    segments: list[str] = []
     for segment in path.split("/"):
         if segment == "..":
-            kept = kept[:-1]
+            segments = segments[:-1]
         elif segment not in {"", "."}:
-            kept.append(segment)
-    return "/" + "/".join(kept)
+            segments.append(segment)
+    return "/" + "/".join(segments)
 
 
 def parsed(pattern: str) -> tuple[str, str]:
@@ -230,8 +230,10 @@ def parsed(pattern: str) -> tuple[str, str]:
 def compiled(path: str) -> Route:
     """Return the expressions of a pattern's path."""
     expressions = _expressions(path)
-    whole, *tails = ("".join(expressions[place:]) + r"[/\x00-\x20\x7f]*" for place in range(max(len(expressions), 1)))
-    return Route(re.compile(whole, re.DOTALL), tuple(re.compile(tail, re.DOTALL) for tail in tails))
+    expression, *tails = (
+        "".join(expressions[place:]) + r"[/\x00-\x20\x7f]*" for place in range(max(len(expressions), 1))
+    )
+    return Route(re.compile(expression, re.DOTALL), tuple(re.compile(tail, re.DOTALL) for tail in tails))
 
 
 def _expressions(path: str) -> list[str]:
@@ -239,9 +241,9 @@ def _expressions(path: str) -> list[str]:
 
 
 def _expression(segment: str) -> str:
-    whole = _PARAMETER.fullmatch(segment)
-    if whole is not None:
-        return "(?:/.*)?" if whole[1] == "path" else "/+[^/]+"
+    match = _PARAMETER.fullmatch(segment)
+    if match is not None:
+        return "(?:/.*)?" if match[1] == "path" else "/+[^/]+"
     pieces, end = ["/+", _CONTROL], 0
     for parameter in _PARAMETER.finditer(segment):
         pieces += [re.escape(segment[end : parameter.start()]), ".*" if parameter[1] == "path" else "[^/]+"]

@@ -69,7 +69,7 @@ def access_token_hook() -> SqlFile:
 def requirements() -> tuple[Requirement, ...]:
     """All requirements, in the order in which they are looked at and fixed."""
     words = {match[1]: match[0] for match in _WORD.finditer(_read("requirements/words.sql").text)}
-    found = []
+    requirements_read = []
     for file in _folder("requirements"):
         if file.name.endswith("words.sql"):
             continue
@@ -77,8 +77,8 @@ def requirements() -> tuple[Requirement, ...]:
         ends = [*(start.start() for start in starts[1:]), len(file.text)]
         for start, end in zip(starts, ends, strict=True):
             query = file.text[start.end() : end].strip().removesuffix(";")
-            found.append(Requirement(start["id"], start["title"], start["kind"], with_words(query, words)))
-    return tuple(found)
+            requirements_read.append(Requirement(start["id"], start["title"], start["kind"], with_words(query, words)))
+    return tuple(requirements_read)
 
 
 def record_installed() -> str:

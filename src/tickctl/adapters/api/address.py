@@ -40,9 +40,9 @@ def rest_url(url: str) -> str:
         raise ConfigurationError(
             "the project's address is that of its database", hint=f"that is for SUPABASE_DB_URL; {_EXAMPLE}"
         )
-    if found := _SERVICE.search(parts.path):
+    if match := _SERVICE.search(parts.path):
         raise ConfigurationError(
-            "the project's address goes on to one of its services", hint=f"leave off {found[0]} and what follows"
+            "the project's address goes on to one of its services", hint=f"leave off {match[0]} and what follows"
         )
     if not is_safe(parts):
         raise ConfigurationError(

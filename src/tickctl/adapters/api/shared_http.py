@@ -107,13 +107,13 @@ class SharedHttp:
             client.under_way -= 1
             if client is not self._client and not client.under_way:
                 await client.http.aclose()
-        found = response.headers
+        headers_received = response.headers
         return ApiAnswer(
             status=response.status_code,
             body=response.content,
-            content_type=found.get("Content-Type", ""),
-            content_range=found.get("Content-Range", ""),
-            retry_after=found.get("Retry-After", ""),
+            content_type=headers_received.get("Content-Type", ""),
+            content_range=headers_received.get("Content-Range", ""),
+            retry_after=headers_received.get("Retry-After", ""),
         )
 
     async def aclose(self) -> None:

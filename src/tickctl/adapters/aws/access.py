@@ -66,10 +66,10 @@ class Aws:
             UnreachableError: no usable answer.
         """
         if self._account is None:
-            answer = call(self._client("sts"), "get_caller_identity")
-            if not isinstance(answer.get("Account"), str):
+            response = call(self._client("sts"), "get_caller_identity")
+            if not isinstance(response.get("Account"), str):
                 raise stranger("STS")
-            self._account = answer["Account"]
+            self._account = response["Account"]
         return self._account
 
     def _client(self, service: str) -> Any:

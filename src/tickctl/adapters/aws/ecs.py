@@ -33,10 +33,10 @@ class Ecs:
     def check(self, document: JsonObject) -> None:
         """Refuse a document that isn't of the registration's shape; nothing is sent."""
         shape = self._client.meta.service_model.operation_model("RegisterTaskDefinition").input_shape
-        found = list(misfits(document, shape))
-        if found:
+        problems = list(misfits(document, shape))
+        if problems:
             raise ConfigurationError(
-                f"the task definition isn't as ECS wants it: {found[0]}",
+                f"the task definition isn't as ECS wants it: {problems[0]}",
                 hint="the API reference of RegisterTaskDefinition names each field and its type",
             )
 
@@ -48,23 +48,26 @@ class Ecs:
 
     def services(self, cluster: str, names: Sequence[str]) -> tuple[Service, ...]:
         """Return services in the order of their names, ten with each request."""
-        found: dict[str, Service] = {}
-        for some in _batches(names, _SERVICES_AT_ONCE):
-            answer = call(self._client, "describe_services", cluster=cluster, services=list(some))
-            for one in answer.get("services", ()):
-                service = _service(one)
-                found[service.name] = found[service.arn] = service
-        missing = [name for name in names if name not in found or found[name].status == "INACTIVE"]
+        services_by_name: dict[str, Service] = {}
+        for batch in _batches(names, _SERVICES_AT_ONCE):
+            response = call(self._client, "describe_services", cluster=cluster, services=list(batch))
+            for description in response.get("services", ()):
+                service = _service(description)
+                services_by_name[service.name] = services_by_name[service.arn] = service
+        missing = [
+            name for name in names if name not in services_by_name or services_by_name[name].status == "INACTIVE"
+        ]
         if missing:
             raise NotFoundError(
-                f"cluster {cluster} has no service {missing[0]}" + (" any more" if missing[0] in found else ""),
+                f"cluster {cluster} has no service {missing[0]}"
+                + (" any more" if missing[0] in services_by_name else ""),
                 hint="check the name, the cluster and the region; 'aws ecs list-services' shows them",
             )
-        return tuple(found[name] for name in names)
+        return tuple(services_by_name[name] for name in names)
 
     def deploy(self, cluster: str, service: str, *, task_definition: str, force: bool) -> Service:
         """Start a deployment of a revision; forced, also where the service runs that revision already."""
-        answer = call(
+        response = call(
             self._client,
             "update_service",
             cluster=cluster,
@@ -72,34 +75,34 @@ class Ecs:
             taskDefinition=task_definition,
             forceNewDeployment=force,
         )
-        return _service(answer.get("service", {}))
+        return _service(response.get("service", {}))
 
     def tasks(self, cluster: str, service: str, *, stopped: bool = False) -> Iterable[Task]:
         """Return the tasks of a service that run or are to run; or those that have stopped lately."""
         arns = self._task_arns(cluster, service, "STOPPED" if stopped else "RUNNING")
-        for some in _batches(list(arns), _TASKS_AT_ONCE):
-            answer = call(self._client, "describe_tasks", cluster=cluster, tasks=list(some))
-            yield from map(_task, answer.get("tasks", ()))
+        for batch in _batches(list(arns), _TASKS_AT_ONCE):
+            response = call(self._client, "describe_tasks", cluster=cluster, tasks=list(batch))
+            yield from map(_task, response.get("tasks", ()))
 
     def _task_arns(self, cluster: str, service: str, status: str) -> Iterator[str]:
         more: dict[str, str] = {}
         while True:
-            answer = call(
+            response = call(
                 self._client, "list_tasks", cluster=cluster, serviceName=service, desiredStatus=status, **more
             )
-            yield from answer.get("taskArns", ())
-            if not answer.get("nextToken"):
+            yield from response.get("taskArns", ())
+            if not response.get("nextToken"):
                 return
-            more = {"nextToken": answer["nextToken"]}
+            more = {"nextToken": response["nextToken"]}
 
 
 def _definition(answer: Mapping[str, Any], tags: Mapping[str, str] | None = None) -> TaskDefinition:
-    found = answer.get("taskDefinition") or {}
-    match found:
+    definition = answer.get("taskDefinition") or {}
+    match definition:
         case {"taskDefinitionArn": str(arn), "family": str(family), "revision": int(revision)}:
             if tags is None:
                 tags = {tag["key"]: tag.get("value", "") for tag in answer.get("tags", ())}
-            document = {name: value for name, value in found.items() if not isinstance(value, datetime)}
+            document = {name: value for name, value in definition.items() if not isinstance(value, datetime)}
             return TaskDefinition(arn, family, revision, document, tags)
         case _:
             raise stranger("ECS")

@@ -118,11 +118,11 @@ def _rejected(code: str, message: str, request: Request) -> TickctlError:
 
 
 def _absence(message: str, request: Request) -> str:
-    where = f"in {request.region}"
+    region_text = f"in {request.region}"
     if version := request.parameters.get("VersionId") or request.parameters.get("MoveToVersionId"):
-        return f"{request.subject} {where} has no version {version}"
+        return f"{request.subject} {region_text} has no version {version}"
     if "staging label" in message:
-        return f"{request.subject} {where} has no value yet"
+        return f"{request.subject} {region_text} has no value yet"
     if message.startswith("Cluster not found"):
-        return f"the cluster {request.parameters.get('cluster', 'default')} {where} doesn't exist"
-    return f"{request.subject} {where} doesn't exist"
+        return f"the cluster {request.parameters.get('cluster', 'default')} {region_text} doesn't exist"
+    return f"{request.subject} {region_text} doesn't exist"

@@ -27,41 +27,41 @@ class SecretsManager:
     def describe(self, secret_id: str) -> SecretState:
         """Return the state of a secret by name or ARN; one that doesn't exist is `Phase.ABSENT`, no error."""
         try:
-            answer = call(self._client, "describe_secret", SecretId=secret_id)
+            response = call(self._client, "describe_secret", SecretId=secret_id)
         except NotFoundError:
             return SecretState(name=secret_id, phase=Phase.ABSENT)
-        deletion, primary = answer.get("DeletedDate"), answer.get("PrimaryRegion")
+        deletion, primary = response.get("DeletedDate"), response.get("PrimaryRegion")
         return SecretState(
-            name=_text(answer, "Name"),
+            name=_text(response, "Name"),
             phase=Phase.LIVE if deletion is None else Phase.SCHEDULED_FOR_DELETION,
-            arn=_text(answer, "ARN"),
-            changed_at=answer.get("LastChangedDate"),
+            arn=_text(response, "ARN"),
+            changed_at=response.get("LastChangedDate"),
             deletion_at=deletion,
-            stages={version: tuple(stages) for version, stages in answer.get("VersionIdsToStages", {}).items()},
-            kms_key=answer.get("KmsKeyId"),
-            tags={tag["Key"]: tag.get("Value", "") for tag in answer.get("Tags", ())},
-            owner=answer.get("OwningService"),
-            rotates=bool(answer.get("RotationEnabled")),
+            stages={version: tuple(stages) for version, stages in response.get("VersionIdsToStages", {}).items()},
+            kms_key=response.get("KmsKeyId"),
+            tags={tag["Key"]: tag.get("Value", "") for tag in response.get("Tags", ())},
+            owner=response.get("OwningService"),
+            rotates=bool(response.get("RotationEnabled")),
             primary_region=primary if primary != self._client.meta.region_name else None,
         )
 
     def get(self, secret_id: str, *, version_id: str | None = None) -> SecretVersion:
         """Return a version with its text: AWSCURRENT, always asked for by its stage, unless an id is given."""
-        which = {"VersionId": version_id} if version_id else {"VersionStage": CURRENT}
-        answer = call(self._client, "get_secret_value", SecretId=secret_id, **which)
+        version = {"VersionId": version_id} if version_id else {"VersionStage": CURRENT}
+        response = call(self._client, "get_secret_value", SecretId=secret_id, **version)
         return SecretVersion(
-            id=_text(answer, "VersionId"),
-            stages=tuple(answer.get("VersionStages", ())),
-            created_at=answer.get("CreatedDate"),
-            text=Secret(answer["SecretString"]) if "SecretString" in answer else None,
+            id=_text(response, "VersionId"),
+            stages=tuple(response.get("VersionStages", ())),
+            created_at=response.get("CreatedDate"),
+            text=Secret(response["SecretString"]) if "SecretString" in response else None,
         )
 
     def versions(self, secret_id: str) -> Sequence[SecretVersion]:
         """Return all versions that are left, those without a stage included, the latest first, without text."""
-        found: list[SecretVersion] = []
+        versions: list[SecretVersion] = []
         more: dict[str, str] = {}
         while True:
-            answer = call(
+            response = call(
                 self._client,
                 "list_secret_version_ids",
                 SecretId=secret_id,
@@ -69,17 +69,17 @@ class SecretsManager:
                 MaxResults=_PAGE,
                 **more,
             )
-            _text(answer, "ARN")
-            found += [
+            _text(response, "ARN")
+            versions += [
                 SecretVersion(
                     id=_text(version, "VersionId"),
                     stages=tuple(version.get("VersionStages", ())),
                     created_at=version.get("CreatedDate"),
                 )
-                for version in answer.get("Versions", ())
+                for version in response.get("Versions", ())
             ]
-            if not (token := answer.get("NextToken")):
-                return sorted(found, key=_latest, reverse=True)
+            if not (token := response.get("NextToken")):
+                return sorted(versions, key=_latest, reverse=True)
             more = {"NextToken": token}
 
     def create(
@@ -89,24 +89,24 @@ class SecretsManager:
         more: dict[str, Any] = {"KmsKeyId": kms_key} if kms_key else {}
         if tags:
             more["Tags"] = _tags(tags)
-        answer = call(
+        response = call(
             self._client, "create_secret", Name=name, SecretString=text.reveal(), ClientRequestToken=token, **more
         )
         return SecretState(
-            name=_text(answer, "Name"),
+            name=_text(response, "Name"),
             phase=Phase.LIVE,
-            arn=_text(answer, "ARN"),
-            stages={_text(answer, "VersionId"): (CURRENT,)},
+            arn=_text(response, "ARN"),
+            stages={_text(response, "VersionId"): (CURRENT,)},
             kms_key=kms_key,
             tags=dict(tags),
         )
 
     def put(self, arn: str, text: Secret, *, token: str) -> SecretVersion:
         """Add a version and make it AWSCURRENT; the token becomes its id."""
-        answer = call(
+        response = call(
             self._client, "put_secret_value", SecretId=arn, SecretString=text.reveal(), ClientRequestToken=token
         )
-        return SecretVersion(id=_text(answer, "VersionId"), stages=tuple(answer.get("VersionStages", ())))
+        return SecretVersion(id=_text(response, "VersionId"), stages=tuple(response.get("VersionStages", ())))
 
     def restore(self, arn: str) -> None:
         """Take back the deletion that it is scheduled for."""
@@ -123,7 +123,7 @@ class SecretsManager:
         conflict counts only if the other version isn't current now.
         """
         try:
-            answer = call(
+            response = call(
                 self._client,
                 "update_secret_version_stage",
                 SecretId=arn,
@@ -134,7 +134,7 @@ class SecretsManager:
         except ConflictError as conflict:
             refusal = conflict
         else:
-            _text(answer, "ARN")
+            _text(response, "ARN")
             return
         if self.describe(arn).version_of(CURRENT) != to:
             raise refusal

@@ -106,11 +106,11 @@ def call(client: Any, operation: str, **parameters: Any) -> Mapping[str, Any]:
     """
     request = Request.of(client, operation, parameters)
     try:
-        answer: Mapping[str, Any] = getattr(client, operation)(**parameters)
+        response: Mapping[str, Any] = getattr(client, operation)(**parameters)
     except Exception as error:  # noqa: BLE001 - its parsers stumble in many ways over what isn't AWS's
         failure = explained(error, request)
     else:
-        return answer
+        return response
     # Out here, so that the library's exception, with request and answer in its frames, doesn't travel along.
     raise failure
 

@@ -27,10 +27,10 @@ def access_denied(message: str, *, action: str) -> str:
         message: AWS's.
         action: the IAM action of the request, for a message that names none.
     """
-    if not (found := _DENIED.search(message)):
+    if not (match := _DENIED.search(message)):
         return f"AWS doesn't allow {action}"
-    resource = f" on {found['resource'].rstrip('.')}" if found["resource"] else ""
-    return f"AWS doesn't allow {found['action']}{resource} to {found['who']}{found['why'] or ''}"
+    resource = f" on {match['resource'].rstrip('.')}" if match["resource"] else ""
+    return f"AWS doesn't allow {match['action']}{resource} to {match['who']}{match['why'] or ''}"
 
 
 def aws_words(message: object, parameters: Mapping[str, Any]) -> str:

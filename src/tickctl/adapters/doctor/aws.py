@@ -41,8 +41,8 @@ def _compared(aws: Aws, name: str, in_files: Mapping[str, Secret] | None) -> Sto
         raise ConflictError("it is to be deleted", hint="'tickctl secrets push --restore' takes the deletion back")
     if state.phase is Phase.ABSENT or state.arn is None or state.version_of(CURRENT) is None:
         raise NotFoundError(f"{name} isn't there, or has no value yet", hint="'tickctl secrets push' makes it")
-    held = decode(aws.secrets.get(state.arn, version_id=None).text)
+    stored = decode(aws.secrets.get(state.arn, version_id=None).text)
     if in_files is None:
         return StoredSecret(name, None)
-    changes = compare(in_files, held, prune=False)
+    changes = compare(in_files, stored, prune=False)
     return StoredSecret(name, tuple(sorted((*changes.added, *changes.changed))))

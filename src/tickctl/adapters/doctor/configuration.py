@@ -28,7 +28,7 @@ def read_configuration(settings: Settings, environ: Mapping[str, str], paths: Se
     Raises:
         ConfigurationError: a file can't be read.
     """
-    given = [
+    variables = [
         Entry(name, Secret(value), ENVIRONMENT, 0)
         for name, value in environ.items()
         if value and (name.startswith(_OURS) or name in CONNECTION_NAMES)
@@ -36,7 +36,7 @@ def read_configuration(settings: Settings, environ: Mapping[str, str], paths: Se
     in_files = [entry for entry in read(load_env_files(paths), shell=environ.keys()) if entry.value]
     # The one that counts comes last: later files over earlier ones, the environment over all.
     places: dict[str, dict[str, Entry]] = {}
-    for entry in (*in_files, *given):
+    for entry in (*in_files, *variables):
         own = places.setdefault(entry.name, {})
         own.pop(entry.file, None)
         own[entry.file] = entry
@@ -53,5 +53,5 @@ def read_configuration(settings: Settings, environ: Mapping[str, str], paths: Se
 
 
 def _differing(entries: Collection[Entry]) -> tuple[str, ...]:
-    *others, counting = entries
-    return tuple(entry.file for entry in others if entry.value != counting.value)
+    *entries_of_name, counting = entries
+    return tuple(entry.file for entry in entries_of_name if entry.value != counting.value)

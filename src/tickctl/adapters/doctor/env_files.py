@@ -31,10 +31,10 @@ def check(
     paths = tuple(dict.fromkeys((*pushed, *others)))
     if not paths:
         return None
-    found = [finding for path in paths for finding in placed(look_at(path, environ))]
+    findings = [finding for path in paths for finding in placed(look_at(path, environ))]
     if pushed:
-        found += _of_content(pushed, target, purpose, environ)
-    return EnvFiles(tuple(map(str, paths)), tuple(found))
+        findings += _of_content(pushed, target, purpose, environ)
+    return EnvFiles(tuple(map(str, paths)), tuple(findings))
 
 
 def _of_content(

@@ -63,13 +63,13 @@ def all_of(
 
     for _ in range(min(at_once, len(looks))):
         threading.Thread(target=work, daemon=True).start()
-    found: dict[str, object] = dict.fromkeys(looks, Unread(f"no answer within {seconds:g} s", "try again"))
+    results: dict[str, object] = dict.fromkeys(looks, Unread(f"no answer within {seconds:g} s", "try again"))
     end = time.monotonic() + seconds
     for _ in looks:
         try:
             name, result = done.get(timeout=max(0.0, end - time.monotonic()))
         except Empty:
             break
-        found[name] = result
+        results[name] = result
         advance()
-    return found
+    return results

@@ -60,13 +60,13 @@ def ask_auth(url: str, headers: dict[str, str] | None, *, now: Callable[[], floa
         UnreachableError: no answer of one.
     """
     before = now()
-    answer = guarded_get(f"{url}/auth/v1/{'settings' if headers else 'health'}", headers)
+    response = guarded_get(f"{url}/auth/v1/{'settings' if headers else 'health'}", headers)
     after = now()
-    apart = _seconds_apart(answer.date, before, after)
-    if answer.status in _REFUSED:  # what stands before Auth wants a key, or another one
+    apart = _seconds_apart(response.date, before, after)
+    if response.status in _REFUSED:  # what stands before Auth wants a key, or another one
         return AuthAnswer(False if headers else None, None, apart)
-    _require_ok(answer, "the Auth server", url)
-    return AuthAnswer(True if headers else None, _object(answer, "the Auth server") if headers else None, apart)
+    _require_ok(response, "the Auth server", url)
+    return AuthAnswer(True if headers else None, _object(response, "the Auth server") if headers else None, apart)
 
 
 def fetch_keys(url: str) -> Keys:
@@ -76,10 +76,10 @@ def fetch_keys(url: str) -> Keys:
         ConfigurationError: there are none at this address, or what is there is no key set.
         UnreachableError: no answer of a key server.
     """
-    answer = guarded_get(url, limit=MAX_JWKS_BYTES)
-    _require_ok(answer, "the key server", url)
-    found = KeySet.from_jwks(answer.body, allow_symmetric=False)
-    return Keys(len(found.keys), found.notes)
+    response = guarded_get(url, limit=MAX_JWKS_BYTES)
+    _require_ok(response, "the key server", url)
+    keys = KeySet.from_jwks(response.body, allow_symmetric=False)
+    return Keys(len(keys.keys), keys.notes)
 
 
 def configured_keys(settings: Settings) -> Keys:
@@ -89,8 +89,8 @@ def configured_keys(settings: Settings) -> Keys:
         ConfigurationError: it isn't one.
     """
     alone = replace(settings, supabase_url=None, jwks_url=None, jwt_secret=None, jwt_secret_previous=None)
-    found = project.keys(alone, cache_folder=None, fetch=False).current(_ANY)
-    return Keys(len(found.keys), found.notes)
+    keys = project.keys(alone, cache_folder=None, fetch=False).current(_ANY)
+    return Keys(len(keys.keys), keys.notes)
 
 
 def missing_functions(url: str, headers: dict[str, str]) -> tuple[str, ...]:
@@ -103,19 +103,19 @@ def missing_functions(url: str, headers: dict[str, str]) -> tuple[str, ...]:
         ConfigurationError: no API is there, or it refuses the key.
         UnreachableError: no answer of an API.
     """
-    first, *rest = PARAMETERS
+    first, *functions = PARAMETERS
     offered = {first: _offers(url, headers, first)}
     with ThreadPoolExecutor(_AT_ONCE) as pool:
-        offered |= zip(rest, pool.map(lambda name: _offers(url, headers, name), rest), strict=True)
+        offered |= zip(functions, pool.map(lambda name: _offers(url, headers, name), functions), strict=True)
     return tuple(name for name, is_offered in offered.items() if not is_offered)
 
 
 def _offers(url: str, headers: dict[str, str], name: str) -> bool:
     query = urlencode(dict.fromkeys(PARAMETERS[name], _NOBODY))
-    answer = guarded_get(f"{rest_url(url)}/rpc/{name}{'?' if query else ''}{query}", headers)
-    if answer.status < HTTPStatus.INTERNAL_SERVER_ERROR and answer.status not in _NOT_ITS_FAULT:
+    response = guarded_get(f"{rest_url(url)}/rpc/{name}{'?' if query else ''}{query}", headers)
+    if response.status < HTTPStatus.INTERNAL_SERVER_ERROR and response.status not in _NOT_ITS_FAULT:
         try:
-            code = parse_object(answer.body).get("code")
+            code = parse_object(response.body).get("code")
         except EncodingError:
             code = None
         if code == _NO_SUCH_FUNCTION:
@@ -123,9 +123,9 @@ def _offers(url: str, headers: dict[str, str], name: str) -> bool:
         # The nil UUID is no number: whoever reads the arguments has found the function.
         if code in {_INSUFFICIENT_PRIVILEGE, _MALFORMED}:
             return True
-        if answer.status in _REFUSED:
+        if response.status in _REFUSED:
             raise ConfigurationError("the API refuses the publishable key", hint="copy it again from the project")
-    _require_ok(answer, "the API", url)
+    _require_ok(response, "the API", url)
     raise UnreachableError(f"the answer of the API makes no sense: it let nobody in particular call {name}")
 
 
@@ -148,9 +148,9 @@ def _object(answer: Answer, who: str) -> JsonObject:
 def _seconds_apart(date: str, before: float, after: float) -> float | None:
     """Return the least by which the server's clock differs from ours; its Date is cut to whole seconds."""
     try:
-        said = parsedate_to_datetime(date).timestamp()
+        server_time = parsedate_to_datetime(date).timestamp()
     except ValueError:
         return None
-    if said > after:
-        return said - after
-    return min(0.0, said + 1 - before)
+    if server_time > after:
+        return server_time - after
+    return min(0.0, server_time + 1 - before)

@@ -36,14 +36,14 @@ def bootstrap(server: Server, home: Home) -> None:
     """
     with _reported(home), _connect(server, SUPERUSER) as connection:
         connection.autocommit = True
-        wanted = _fingerprint()
-        if _stamp(connection) == wanted:
+        fingerprint = _fingerprint()
+        if _stamp(connection) == fingerprint:
             return
         with connection.transaction():
             for file in _sql_files(resources.files("tickctl.sql") / "embedded"):
                 connection.execute(file.read_bytes())
         _apply_migrations(server)
-        connection.execute(sql.SQL("comment on schema auth is {}").format(wanted))
+        connection.execute(sql.SQL("comment on schema auth is {}").format(fingerprint))
 
 
 def _apply_migrations(server: Server) -> None:

@@ -110,16 +110,16 @@ class EmbeddedDatabase:
         if not self._is_there():
             return Status(False, False, None, self._home.path, None, None, None)
         with reported(self._home.path):
-            found = running(self._home)
+            process = running(self._home)
             there = self._home.data.is_dir()
             return Status(
-                running=found is not None,
+                running=process is not None,
                 kept=self._home.keep.exists(),
-                pid=found.pid if found else None,
+                pid=process.pid if process else None,
                 home=self._home.path,
                 version=read_small(self._home.data / "PG_VERSION").strip() if there else None,
                 size_bytes=_size(self._home.data) if there else None,
-                started_at=found.started_at if found else None,
+                started_at=process.started_at if process else None,
             )
 
     def reset(self) -> None:
@@ -158,8 +158,8 @@ class EmbeddedDatabase:
         if not self._is_there():
             return None
         with reported(self._home.path):
-            found = running(self._home)
-            return Server(socket_folder(self._home), found.pid, find_binaries().path("psql")) if found else None
+            process = running(self._home)
+            return Server(socket_folder(self._home), process.pid, find_binaries().path("psql")) if process else None
 
     def running(self) -> Server:
         """Return the server that runs; as `look`, but there must be one.
@@ -219,8 +219,8 @@ class EmbeddedDatabase:
         startup = Startup(self._home, find_account(), find_binaries(), self._durable)
         if not self._home.data.exists():
             self._notify(f"setting up the embedded database in {self._home.path}, once")
-        found = startup.start()
-        server = Server(socket_folder(self._home), found.pid, startup.binaries.path("psql"))
+        started = startup.start()
+        server = Server(socket_folder(self._home), started.pid, startup.binaries.path("psql"))
         bootstrap(server, self._home)
         return server
 

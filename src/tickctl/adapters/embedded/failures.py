@@ -38,12 +38,12 @@ def server_failure(log: str, home: Path) -> TickctlError:
     if says_disk_full(log):
         return disk_full(home)
     reasons: list[str] = _REASON.findall(log)
-    what = f"the embedded database did not start: {reasons[-1].strip() if reasons else 'it gave no reason'}"
+    message = f"the embedded database did not start: {reasons[-1].strip() if reasons else 'it gave no reason'}"
     if _NOT_ALLOWED.search(log):
         return ConfigurationError(
-            what, hint="the server's user can't reach its programs or folder: run tickctl as an ordinary user"
+            message, hint="the server's user can't reach its programs or folder: run tickctl as an ordinary user"
         )
-    return UnreachableError(what, hint=f"the whole log is {home / 'server.log'}")
+    return UnreachableError(message, hint=f"the whole log is {home / 'server.log'}")
 
 
 @contextmanager

@@ -107,14 +107,14 @@ class Home:
             ConfigurationError: it is somebody else's, open to changes by others, or full of other things.
         """
         try:
-            found = self.path.stat()
+            status = self.path.stat()
         except FileNotFoundError:
             return False
-        if not stat.S_ISDIR(found.st_mode):
+        if not stat.S_ISDIR(status.st_mode):
             raise ConfigurationError(f"{self.path} is not a folder", hint=_ELSEWHERE)
-        if found.st_uid != os.geteuid():
+        if status.st_uid != os.geteuid():
             raise ConfigurationError(f"{self.path} belongs to another user", hint=_ELSEWHERE)
-        if found.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
+        if status.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
             raise ConfigurationError(
                 f"other users can change what is in {self.path}", hint=f"chmod go-w it, or {_ELSEWHERE}"
             )
@@ -141,12 +141,12 @@ class Home:
         Raises:
             ConfigurationError: the folder was made by a version of tickctl that we know nothing of.
         """
-        found = self.marker.read_text().strip()
-        if not found:
+        format_found = self.marker.read_text().strip()
+        if not format_found:
             self.marker.write_text(FORMAT + "\n")
-        elif found != FORMAT:
+        elif format_found != FORMAT:
             raise ConfigurationError(
-                f"{self.path} has the format {found[:20]!r}, which this tickctl does not know",
+                f"{self.path} has the format {format_found[:20]!r}, which this tickctl does not know",
                 hint="install a newer tickctl",
             )
 
@@ -172,8 +172,8 @@ class Home:
         """
         descriptor = os.open(self.jwt_secret, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
         with os.fdopen(descriptor) as file:
-            found = os.fstat(descriptor)
-            if found.st_uid != os.geteuid() or found.st_mode & 0o077:
+            status = os.fstat(descriptor)
+            if status.st_uid != os.geteuid() or status.st_mode & 0o077:
                 raise ConfigurationError(
                     f"other users can read or replace {self.jwt_secret}",
                     hint="delete that file; the next command makes a new key, and old tokens lose their validity",

@@ -81,9 +81,11 @@ def is_alive(home: Home) -> bool:
 
 def running(home: Home) -> PidFile | None:
     """Return the server that is ready to be used, if there is one."""
-    found = read_pid_file(home.data)
-    ready = found is not None and found.status == "ready" and is_alive(home) and is_server_of(found.pid, home.data)
-    return found if ready else None
+    pid_file = read_pid_file(home.data)
+    ready = (
+        pid_file is not None and pid_file.status == "ready" and is_alive(home) and is_server_of(pid_file.pid, home.data)
+    )
+    return pid_file if ready else None
 
 
 def stop(home: Home) -> bool:
@@ -108,23 +110,23 @@ def _end(home: Home, request: signal.Signals) -> bool:
     One that is just starting has no process id to be read yet; one that was killed has other processes left, which
     notice it by themselves.
     """
-    asked: set[int] = set()
+    signalled: set[int] = set()
 
     def ended() -> bool:
         if not is_alive(home):
             return True
-        found = read_pid_file(home.data)
-        if found is not None and found.pid not in asked and is_server_of(found.pid, home.data):
-            asked.add(found.pid)
+        pid_file = read_pid_file(home.data)
+        if pid_file is not None and pid_file.pid not in signalled and is_server_of(pid_file.pid, home.data):
+            signalled.add(pid_file.pid)
             with suppress(ProcessLookupError):
-                os.kill(found.pid, request)
+                os.kill(pid_file.pid, request)
         return False
 
-    gone = wait_until(ended, _STOP_SECONDS)
-    if gone:
-        for server in asked:
+    has_ended = wait_until(ended, _STOP_SECONDS)
+    if has_ended:
+        for server in signalled:
             reap(server)
-    return gone
+    return has_ended
 
 
 def latest_log(home: Home) -> str:

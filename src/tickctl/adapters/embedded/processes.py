@@ -40,7 +40,7 @@ def command_line(pid: int) -> Sequence[str]:
         with suppress(OSError):
             return os.fsdecode((_PROC / str(pid) / "cmdline").read_bytes()).split("\0")[:-1]
         return ()
-    shown = subprocess.run(  # noqa: S603
+    listing = subprocess.run(  # noqa: S603
         ["/bin/ps", "-o", "comm=", "-p", str(pid)], capture_output=True, text=True, check=False
     )
-    return (shown.stdout.strip(),) if shown.stdout.strip() else ()
+    return (listing.stdout.strip(),) if listing.stdout.strip() else ()

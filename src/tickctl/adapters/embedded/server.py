@@ -28,8 +28,8 @@ class Server:
     def url(self, user: str = "postgres", database: str = "postgres") -> str:
         """Return the libpq URL for a role of the database; `supabase_admin` is the superuser."""
         # What is given here, even if empty, can't be overridden by PGHOSTADDR and the like.
-        where = f"host={quote(str(self.socket_dir), safe='')}&port={PORT}&hostaddr="
-        return f"postgresql://{quote(user, safe='')}@/{quote(database, safe='')}?{where}"
+        query = f"host={quote(str(self.socket_dir), safe='')}&port={PORT}&hostaddr="
+        return f"postgresql://{quote(user, safe='')}@/{quote(database, safe='')}?{query}"
 
     def environment(self, *, user: str = "postgres", database: str = "postgres") -> dict[str, str]:
         """Return the variables that lead a child `psql` here, to be laid over the environment it has."""

@@ -49,9 +49,9 @@ class Startup:
                 f"an earlier server in {self.home.path} is neither ready nor gone",
                 hint=f"see {self.home.log}; `tickctl local stop` ends it",
             )
-        found = running(self.home)
-        if found is not None:
-            return found
+        process = running(self.home)
+        if process is not None:
+            return process
         with life_line(self.home) as log:
             if not self._has_data():
                 self._make_data(log)
@@ -62,12 +62,12 @@ class Startup:
         """Whether there is a complete data folder of ours; False where nothing is."""
         data = self.home.data
         try:
-            found = data.lstat()
+            status = data.lstat()
         except FileNotFoundError:
             return False
         if data.is_symlink() or not data.is_dir():
             raise ConfigurationError(f"{data} is not a folder", hint="move it away, or set TICKCTL_HOME")
-        if found.st_uid != self.account.uid:
+        if status.st_uid != self.account.uid:
             raise ConfigurationError(
                 f"{data} does not belong to the user that runs the server",
                 hint="change its owner back, or set TICKCTL_HOME to a new folder",
@@ -98,10 +98,10 @@ class Startup:
         unfinished.rename(self.home.data)
 
     def _clear_stale_pid_file(self) -> None:
-        found = read_pid_file(self.home.data)
-        if found is not None and is_server_of(found.pid, self.home.data):
+        pid_file = read_pid_file(self.home.data)
+        if pid_file is not None and is_server_of(pid_file.pid, self.home.data):
             raise ConfigurationError(
-                f"a server that is not tickctl's, process {found.pid}, uses {self.home.data}",
+                f"a server that is not tickctl's, process {pid_file.pid}, uses {self.home.data}",
                 hint="stop it with `pg_ctl stop`, then try again",
             )
         # PostgreSQL would take any living process with that id for a server of this folder.
@@ -119,13 +119,13 @@ class Startup:
         server = self._spawn(log, "postgres", "-D", str(self.home.data), "-c", settings_file)
         with _ended_on_failure(server):
             settled = wait_until(lambda: server.poll() is not None or running(self.home) is not None, _START_SECONDS)
-            found = running(self.home)
-            if found is None:
+            process = running(self.home)
+            if process is None:
                 late = "" if settled else f"FATAL: it was not ready after {_START_SECONDS:.0f} s"
                 raise server_failure(log.new_text() + late, self.home.path)
         # The server outlives this process on purpose: `Popen` must not warn that nobody waits for it.
         server.returncode = 0
-        return found
+        return process
 
     def _spawn(self, log: Log, program: str, *arguments: str) -> subprocess.Popen[bytes]:
         return subprocess.Popen(  # noqa: S603

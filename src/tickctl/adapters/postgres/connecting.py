@@ -48,14 +48,14 @@ def connection_parameters(url: Secret, connect_timeout: int) -> Secret:
     # Neither the URL nor what libpq says of it leaves this function: a password with an unescaped "@" or "/" is read
     # as a part of the host's name, and is then quoted in the message.
     try:
-        given = conninfo_to_dict(url.reveal())
+        parameters_given = conninfo_to_dict(url.reveal())
         defaults: dict[str, str | int] = {
             "connect_timeout": connect_timeout,
             "application_name": "tickctl",
             "tcp_user_timeout": 15_000,
         }
         # Texts are written and read as UTF-8, whatever the URL or the environment says.
-        return Secret(make_conninfo("", **(defaults | given | {"client_encoding": "UTF8"})))
+        return Secret(make_conninfo("", **(defaults | parameters_given | {"client_encoding": "UTF8"})))
     except (psycopg.Error, UnicodeEncodeError, ValueError):
         raise ConfigurationError(
             "the database's URL can't be read",

@@ -127,7 +127,7 @@ def exchange(
         ConnectionLostError: the connection is of no more use.
     """
     failed: PGresult | None = None
-    answer: PGresult | None = None
+    last_result: PGresult | None = None
     patience = _Patience(until, clock)
     try:
         # A pipeline without BEGIN is one implicit transaction: it ends, with an error or without, at the pipeline's
@@ -141,7 +141,7 @@ def exchange(
                 line.consume_input()
         while (result := (yield from _next_result(line, patience))).status != ExecStatus.PIPELINE_SYNC:
             if result.status == ExecStatus.TUPLES_OK:
-                answer = result
+                last_result = result
             elif result.status == ExecStatus.COMMAND_OK and prepared is not None and new:
                 prepared.add(new.pop(0))
             elif failed is None:
@@ -153,7 +153,7 @@ def exchange(
         if prepared is not None and failed.error_field(DiagnosticField.SQLSTATE) in _STATEMENTS_LOST:
             raise StatementsLostError
         raise _error_of(failed)
-    return _rows(answer)
+    return _rows(last_result)
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,10 +165,10 @@ class _Patience:
 
     def ready(self, wanted: Wait) -> PQGen[int]:
         """Return what the connection is ready for, at least once in `INTERVAL` and not after the end."""
-        found = yield wanted
+        events = yield wanted
         if self.clock() >= self.until:
             raise ConnectionLostError(UncertainError("the database did not answer in time", hint=_LOOK), late=True)
-        return found or 0
+        return events or 0
 
 
 def _next_result(line: PGconn, patience: _Patience) -> PQGen[PGresult]:
@@ -186,8 +186,8 @@ def _next_result(line: PGconn, patience: _Patience) -> PQGen[PGresult]:
 
 def _rows(answer: PGresult | None) -> list[JsonObject]:
     try:
-        found = [answer.get_value(row, 0) for row in range(answer.ntuples)] if answer else []
-        return [json.loads(value or b"null") for value in found]
+        rows = [answer.get_value(row, 0) for row in range(answer.ntuples)] if answer else []
+        return [json.loads(value or b"null") for value in rows]
     except (ValueError, RecursionError):
         raise UncertainError("the database gave no usable answer", hint=_LOOK) from None
 

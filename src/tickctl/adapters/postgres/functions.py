@@ -57,12 +57,12 @@ class PostgresFunctions:
         """Call `public.<name>`; see `tickctl.core.quota.SqlFunctions`."""
         call = Call.of(name, arguments, caller)
         with self._lock:
-            kept = self._connection is not None
+            is_kept = self._connection is not None
             try:
                 return self._run(call)
             except ConnectionLostError as lost:
                 # What writes may have been done; a connection that was made just now breaks for a reason.
-                if lost.late or not (kept and name in REPEATABLE):
+                if lost.late or not (is_kept and name in REPEATABLE):
                     raise lost.error from None
                 unknown = lost.error
             try:

@@ -50,7 +50,7 @@ def refusal(kind: str, message: str) -> TickctlError | None:
 
 
 def _error(error: psycopg.Error) -> TickctlError:  # noqa: PLR0911 - one for each kind
-    state, said = error.sqlstate, error.diag.message_primary or ""
+    state, code_and_message = error.sqlstate, error.diag.message_primary or ""
     match state:
         case None:
             return UnreachableError(
@@ -59,11 +59,11 @@ def _error(error: psycopg.Error) -> TickctlError:  # noqa: PLR0911 - one for eac
             )
         case "42501":
             return CredentialsRefusedError(
-                f"this role may not do that: {said}",
+                f"this role may not do that: {code_and_message}",
                 hint=f"{_UNCHANGED}; connect as postgres, as the project's Connect dialog has it",
             )
         case "2BP01":
-            users = "; ".join((error.diag.message_detail or said).splitlines())
+            users = "; ".join((error.diag.message_detail or code_and_message).splitlines())
             return ConfigurationError(
                 f"objects of the project depend on tickctl's: {users}",
                 hint=f"{_UNCHANGED}; drop them, and make them again afterwards",
@@ -79,11 +79,11 @@ def _error(error: psycopg.Error) -> TickctlError:  # noqa: PLR0911 - one for eac
                 hint=f"{_UNCHANGED}; try again, or end the long transaction first",
             )
         case _ if state[:2] in {"08", "28", "40", "53", "57", "58"}:
-            known = error_for(state, said, error.diag.message_hint)
+            known = error_for(state, code_and_message, error.diag.message_hint)
             known.hint = known.hint or f"{_UNCHANGED}; try again"
             return known
         case _:
             return ConfigurationError(
-                f"the database refused: {said} (SQLSTATE {state})",
+                f"the database refused: {code_and_message} (SQLSTATE {state})",
                 hint=f"{_UNCHANGED}; mend what it names and run the same command again",
             )

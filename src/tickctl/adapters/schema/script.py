@@ -110,9 +110,11 @@ def as_one_file(*, hook: bool = False) -> str:
     """
     sources = (*migrations(), *repeatables(), *((access_token_hook(),) if hook else ()))
     file_list = as_json(sources)
-    asked = [requirement for requirement in all_requirements() if requirement.kind in _ASKED]
-    last = [requirement.id for requirement in asked if requirement.kind == "install"][-1]
-    requirements = [{"kind": each.kind, "query": query(each, file_list), "is_last": each.id == last} for each in asked]
+    questions = [requirement for requirement in all_requirements() if requirement.kind in _ASKED]
+    last = [requirement.id for requirement in questions if requirement.kind == "install"][-1]
+    requirements = [
+        {"kind": each.kind, "query": query(each, file_list), "is_last": each.id == last} for each in questions
+    ]
     tables = [file.text for file in sources if file.name.startswith("migrations/")]
     functions = [file.text for file in sources if not file.name.startswith("migrations/")]
     return _HEADER + _SCRIPT.format(

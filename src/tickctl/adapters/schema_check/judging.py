@@ -105,20 +105,20 @@ def answers(*rows: Sequence[object]) -> Judge:
     def judge(outcome: Outcome) -> Verdict:
         if outcome.sqlstate is not None:
             return no_answer(outcome)
-        found = [tuple(row) for row in outcome.rows]
-        if found == [tuple(row) for row in rows]:
+        tuples = [tuple(row) for row in outcome.rows]
+        if tuples == [tuple(row) for row in rows]:
             return OK
-        return Verdict(Result.BROKEN, f"gave {_written(found)}, not {_written(rows)}")
+        return Verdict(Result.BROKEN, f"gave {_written(tuples)}, not {_written(rows)}")
 
     return judge
 
 
 def serves(*rows: Sequence[object]) -> Judge:
     """The last statement must give exactly these rows to whoever asks; being denied is no answer but a failure."""
-    told = answers(*rows)
+    verdict = answers(*rows)
 
     def judge(outcome: Outcome) -> Verdict:
-        return Verdict(Result.BROKEN, "was denied") if outcome.sqlstate == DENIED else told(outcome)
+        return Verdict(Result.BROKEN, "was denied") if outcome.sqlstate == DENIED else verdict(outcome)
 
     return judge
 

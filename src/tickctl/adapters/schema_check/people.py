@@ -145,13 +145,13 @@ class People:
 
         The second of them becomes whatever kind of user an attempt is about, for as long as it lasts.
         """
-        user, other = (replace(old, id=new) for old, new in zip((self.user, self.other), existing, strict=True))
-        others = {}
+        user, stranger = (replace(old, id=new) for old, new in zip((self.user, self.other), existing, strict=True))
+        replacements = {}
         for name in ("unconfirmed", "anonymous", "banned", "deleted", "ended"):
             person = replace(getattr(self, name), id=existing[1])
             kind = sql.SQL(_BECOME_KIND).format(**person.values)
-            others[name] = person if name == "ended" else replace(person, prepared=(become("none"), kind))
-        people = People(user, other, **others)
+            replacements[name] = person if name == "ended" else replace(person, prepared=(become("none"), kind))
+        people = People(user, stranger, **replacements)
         sessions = (getattr(people, each.name) for each in fields(people))
         return people, [sql.SQL(_ADD_SESSION).format(**person.values) for person in sessions]
 

@@ -65,21 +65,21 @@ def callers(function: str) -> tuple[str, ...]:
 
 def private_probes(trial: Trial, world: World) -> Iterator[Finding]:
     """Yield the two findings."""
-    who = {
+    callers_by_name = {
         "a signed-in user": ("authenticated", world.people.user.acts()),
         "who is not signed in": ("anon", become("anon")),
         "the secret key": ("service_role", become("service_role")),
     }
     calls = [(str(name), str(statement)) for name, statement in trial.ask(sql.SQL(_CALLS))]
     verdicts: list[tuple[str, Verdict]] = []
-    for person, (role, acts) in who.items():
+    for person, (role, acts) in callers_by_name.items():
         # A signed-in user may reach what administrators call, and must be turned away inside.
         barred = [call for call in calls if role not in callers(call[0]) or _is_inside(role, call[0])]
         verdicts += _each(trial, person, acts, barred)
     yield concluded("private-functions", "nobody can call what is for operators or for nobody", verdicts)
 
     touches = [(str(name), str(statement)) for name, statement in trial.ask(sql.SQL(_TOUCHES))]
-    verdicts = [v for person, (_, acts) in who.items() for v in _each(trial, person, acts, touches)]
+    verdicts = [v for person, (_, acts) in callers_by_name.items() for v in _each(trial, person, acts, touches)]
     yield concluded("private-tables", "nobody can touch the private tables", verdicts)
 
 

@@ -30,7 +30,7 @@ _INSERT_DAY: LiteralString = (
 def table_probes(world: World) -> Iterator[Probe]:
     """Yield the probes; `world`'s rows must be there."""
     user = world.people.user.acts()
-    whole = ("user_daily_usage",) if world.tables.is_adopted else ("profiles", "user_daily_usage")
+    tables = ("user_daily_usage",) if world.tables.is_adopted else ("profiles", "user_daily_usage")
 
     def as_user(tried: str, text: LiteralString, judge: Judge = writes_nothing) -> Attempt:
         return Attempt(tried, (user, world.sql(text)), judge)
@@ -122,7 +122,7 @@ def table_probes(world: World) -> Iterator[Probe]:
     yield Probe(
         "truncate",
         "nobody can empty the tables through the API",
-        tuple(_truncate(world, who, table) for who in _WHO for table in whole),
+        tuple(_truncate(world, who, table) for who in _WHO for table in tables),
     )
     visitor = become("anon")
     yield Probe(

@@ -74,8 +74,8 @@ def list_admins(run: Run, ndjson: NdJson = False) -> None:
     elif run.json:
         run.output.document({"administrators": rows})
     elif run.output.style.terminal:
-        shown = [(each.email or each.user_id, each.added_at) for each in administrators]
-        run.output.table(("user", "since"), shown, empty="no user may administer: 'tickctl admin add' makes one")
+        cells = [(each.email or each.user_id, each.added_at) for each in administrators]
+        run.output.table(("user", "since"), cells, empty="no user may administer: 'tickctl admin add' makes one")
     else:
         run.output.table(("user_id", "email", "added_at"), [tuple(row.values()) for row in rows])
 

@@ -82,14 +82,14 @@ def audit(
 
     refuse_secrets(run, {"--sarif": [sarif]})
     _check(run, sarif)
-    wanted = target(run, env_name=env_name, region=region, cluster=cluster, services=service)
+    chosen = target(run, env_name=env_name, region=region, cluster=cluster, services=service)
     # A cluster of one's own has other services than that of the profile.
-    services = wanted.services if service or not cluster else ()
-    scope = _scope(wanted, services)
-    names = _names(run, wanted)
-    aws = open_target(run, wanted)
+    services = chosen.services if service or not cluster else ()
+    scope = _scope(chosen, services)
+    names = _names(run, chosen)
+    aws = open_target(run, chosen)
     account = aws.account()
-    check_account(aws, wanted, None)
+    check_account(aws, chosen, None)
     run.output.notice(f"looking at {_what(scope)} in AWS account {account}, {aws.region}")
     with _progress(run) as progress:
         facts = aws.posture.read(scope, progress=progress)

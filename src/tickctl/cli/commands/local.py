@@ -61,20 +61,20 @@ def status(run: Run) -> ExitCode:
 
     Exit code 1 says that it doesn't.
     """
-    found = _database(run).status()
+    state = _database(run).status()
     _answer(
         run,
         {
-            "running": found.running,
-            "kept": found.kept,
-            "home": str(found.home),
-            "pid": found.pid,
-            "version": found.version,
-            "size_bytes": found.size_bytes,
-            "started_at": found.started_at,
+            "running": state.running,
+            "kept": state.kept,
+            "home": str(state.home),
+            "pid": state.pid,
+            "version": state.version,
+            "size_bytes": state.size_bytes,
+            "started_at": state.started_at,
         },
     )
-    return ExitCode.YES if found.running else ExitCode.NO
+    return ExitCode.YES if state.running else ExitCode.NO
 
 
 def reset(run: Run, dry_run: DryRun = False, yes: AssumeYes = False) -> None:

@@ -120,10 +120,10 @@ def _saved(run: Run) -> "AuthSession | None":
     url, key = project_url(run.settings), publishable_key(run.settings)
     session = current_session(session_file(run.settings), _auth(run), now=time.time())
     if session is not None:
-        answer = AuthServer(url, key).lookup(session.user_id, "", session.access_token)
-        if isinstance(answer, Denial):
+        account = AuthServer(url, key).lookup(session.user_id, "", session.access_token)
+        if isinstance(account, Denial):
             raise CredentialsRefusedError(
-                f"{url} does not accept the session any more ({answer})", hint="sign in again with 'tickctl login'"
+                f"{url} does not accept the session any more ({account})", hint="sign in again with 'tickctl login'"
             )
     return session
 

@@ -105,5 +105,5 @@ def _sum_up(run: Run, findings: "Sequence[Finding]") -> None:
         run.output.notice(line)
     mended = sum(finding.mend == _APPLY and finding.result == "broken" for finding in findings)
     if mended:
-        what = "it" if mended == broken == 1 else f"{mended} of them" if mended < broken else "all of them"
-        run.output.notice(f"'{_APPLY}' mends {what}; with --dry-run it shows how")
+        amount = "it" if mended == broken == 1 else f"{mended} of them" if mended < broken else "all of them"
+        run.output.notice(f"'{_APPLY}' mends {amount}; with --dry-run it shows how")

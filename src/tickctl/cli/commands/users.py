@@ -111,8 +111,8 @@ def resend_confirmation(run: Run, user: User, dry_run: DryRun = False) -> None:
     url = project_url(run.settings)
     auth = AuthApi(url, publishable_key(run.settings))
     with open_quotas(run) as (quotas, target):
-        found = quotas.overview(user)
-    email, confirmed = found.quota.email, found.quota.email_confirmed
+        overview = quotas.overview(user)
+    email, confirmed = overview.quota.email, overview.quota.email_confirmed
     if email is None:
         raise InvalidInputError("the user has no e-mail address", hint="only an address can be confirmed by mail")
     if confirmed:
@@ -123,7 +123,7 @@ def resend_confirmation(run: Run, user: User, dry_run: DryRun = False) -> None:
         auth.resend_confirmation(email)
         run.output.notice(f"asked {url} to send the confirmation mail to {email}")
     fields: dict[str, Cell] = {
-        "user_id": found.quota.user_id,
+        "user_id": overview.quota.user_id,
         "email": email,
         "email_confirmed": confirmed,
         "sent": not (confirmed or dry_run),
@@ -139,8 +139,8 @@ def _table(run: Run, rows: Sequence[Mapping[str, Cell]]) -> None:
     """Show the accounts with their days; bans only where there are any."""
     banned = any(row["banned_until"] for row in rows)
     columns = [column for column in _HEADINGS if banned or column != "banned_until"]
-    shown = [[_short(row, column) for column in columns] for row in rows]
-    run.output.table([_HEADINGS[column] for column in columns], shown, empty="no such users")
+    cells = [[_short(row, column) for column in columns] for row in rows]
+    run.output.table([_HEADINGS[column] for column in columns], cells, empty="no such users")
 
 
 def _short(row: Mapping[str, Cell], column: str) -> Cell:

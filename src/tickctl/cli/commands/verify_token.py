@@ -117,26 +117,26 @@ def _verify_all(run: Run, verifier: "TokenVerifier", tokens: Iterator[str], now:
     first = next(tokens, None)
     if first is None:
         raise InvalidInputError("there is no token in the input", hint="give one on each line")
-    found = {ExitCode.YES}
+    codes = {ExitCode.YES}
     if not run.json:
         run.output.text("number\treason\tsubject\temail\texpires_at")
     for number, token in enumerate(chain([first], tokens), 1):
         verdict = verifier.verify(token, now)
-        found.add(exit_code_of(verdict.reason))
+        codes.add(exit_code_of(verdict.reason))
         if run.json:
             run.output.document({"number": number, **verdict_json(verdict)})
         else:
             cells = (number, verdict.reason.value, verdict.subject, verdict.email, moment(verdict.expires_at))
             run.output.text("\t".join(map(cell_text, cells)))
-    return next(code for code in (ExitCode.NO, ExitCode.CANNOT_TELL, ExitCode.YES) if code in found)
+    return next(code for code in (ExitCode.NO, ExitCode.CANNOT_TELL, ExitCode.YES) if code in codes)
 
 
 def _show(run: Run, verdict: "Verdict", *, explain: bool) -> None:
     """Tell a person: the answer in one line, then what is known, then what was not looked at."""
     head = "valid" if verdict.valid else ("cannot tell" if verdict.cannot_tell else "refused")
     if run.output.style.terminal:
-        shown = head if verdict.valid else f"{head}: {verdict.reason.value}"
-        run.output.coloured(shown, "green" if verdict.valid else "yellow" if verdict.cannot_tell else "red")
+        title = head if verdict.valid else f"{head}: {verdict.reason.value}"
+        run.output.coloured(title, "green" if verdict.valid else "yellow" if verdict.cannot_tell else "red")
         run.output.text(f"{printable(verdict.message)}")
     facts = _facts(verdict)
     if run.output.style.terminal:
@@ -152,6 +152,8 @@ def _show(run: Run, verdict: "Verdict", *, explain: bool) -> None:
 
 def _facts(verdict: "Verdict") -> dict[str, Cell]:
     """Return what fits beside a name: all of the JSON answer but its lists and what the first line says."""
-    answer = verdict_json(verdict)
-    facts = {name: value for name, value in answer.items() if isinstance(value, Cell) and name not in {"valid", "hint"}}
+    document = verdict_json(verdict)
+    facts = {
+        name: value for name, value in document.items() if isinstance(value, Cell) and name not in {"valid", "hint"}
+    }
     return facts | {"not_checked": ", ".join(verdict.not_checked)}

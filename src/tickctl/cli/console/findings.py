@@ -46,20 +46,20 @@ def present(
         extra: further fields of each finding, for JSON and for pipes; the same names for all.
         rank: how bad a failure is, in a word for people at a terminal; the same for all findings of a code.
     """
-    given = list(findings)
-    groups = list(dict.fromkeys(map(heading, given)))
-    found = sorted(given, key=lambda finding: (groups.index(heading(finding)), _RANKS.index(finding.result)))
-    ok = verdict(found)
-    rows = [_fields(finding) | dict(extra(finding) if extra else {}) for finding in found]
+    all_findings = list(findings)
+    groups = list(dict.fromkeys(map(heading, all_findings)))
+    ordered = sorted(all_findings, key=lambda finding: (groups.index(heading(finding)), _RANKS.index(finding.result)))
+    ok = verdict(ordered)
+    rows = [_fields(finding) | dict(extra(finding) if extra else {}) for finding in ordered]
     if run.json:
         run.output.document({"ok": ok, **(about or {}), "findings": rows})
     elif run.output.style.terminal:
-        _print(run, found, heading, rank)
-        run.output.coloured(_summary(found), {True: "green", False: "red", None: "yellow"}[ok])
+        _print(run, ordered, heading, rank)
+        run.output.coloured(_summary(ordered), {True: "green", False: "red", None: "yellow"}[ok])
     else:
         columns = tuple(rows[0]) if rows else _COLUMNS
         run.output.table(columns, [list(row.values()) for row in rows])
-        run.output.notice(_summary(found))
+        run.output.notice(_summary(ordered))
     return {True: ExitCode.YES, False: ExitCode.NO, None: ExitCode.CANNOT_TELL}[ok]
 
 
@@ -98,10 +98,10 @@ def _print(
 
 def _together(subjects: Sequence[str], *, all_of: bool) -> str:
     """Return several subjects as one text; where nothing has to be done about them, two and a number will do."""
-    shown = list(dict.fromkeys(subjects))
-    if all_of or len(shown) <= 3:  # noqa: PLR2004 - "and 1 more" would be no shorter
-        return "; ".join(shown)
-    return f"{'; '.join(shown[:2])} and {len(shown) - 2} more"
+    unique = list(dict.fromkeys(subjects))
+    if all_of or len(unique) <= 3:  # noqa: PLR2004 - "and 1 more" would be no shorter
+        return "; ".join(unique)
+    return f"{'; '.join(unique[:2])} and {len(unique) - 2} more"
 
 
 def _summary(found: Sequence[Finding]) -> str:

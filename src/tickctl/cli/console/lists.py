@@ -24,9 +24,9 @@ def filter_of(flags: Mapping[str, bool]) -> "UserFilter":
     """
     from tickctl.core.quota import UserFilter
 
-    given = [name for name, on in flags.items() if on]
-    if len(given) > 1:
+    chosen = [name for name, on in flags.items() if on]
+    if len(chosen) > 1:
         raise InvalidInputError(
-            " and ".join(f"--{name}" for name in given) + " exclude each other", hint="ask for one of them at a time"
+            " and ".join(f"--{name}" for name in chosen) + " exclude each other", hint="ask for one of them at a time"
         )
-    return UserFilter(given[0]) if given else UserFilter.ALL
+    return UserFilter(chosen[0]) if chosen else UserFilter.ALL

@@ -33,9 +33,9 @@ def ask(question: str, *, instead: str) -> str:
         InvalidInputError: there is no terminal, or nothing was typed.
     """
     try:
-        with _TERMINAL.open(encoding="utf-8") as terminal, _TERMINAL.open("w", encoding="utf-8") as shown:
-            shown.write(f"{question} ")
-            shown.flush()
+        with _TERMINAL.open(encoding="utf-8") as terminal, _TERMINAL.open("w", encoding="utf-8") as output:
+            output.write(f"{question} ")
+            output.flush()
             line = terminal.readline(_LONGEST).strip()
     except OSError:
         raise _no_terminal(question, instead) from None
@@ -106,5 +106,5 @@ def _no_text() -> InvalidInputError:
 
 
 def _no_terminal(question: str, instead: str) -> InvalidInputError:
-    asked = question.rstrip(":").lower()
-    return InvalidInputError(f"there is no terminal to ask for the {asked}", hint=instead)
+    subject = question.rstrip(":").lower()
+    return InvalidInputError(f"there is no terminal to ask for the {subject}", hint=instead)

@@ -38,8 +38,8 @@ def limit_text(limit: int | None) -> str:
 def bar_of(value: int, full: int, width: int) -> str:
     """Return a bar of `width` cells, filled in eighths in proportion to `value` of `full`."""
     eighths = min(width * 8, round(width * 8 * value / full)) if full > 0 else 0
-    whole, rest = divmod(eighths, 8)
-    bar = "█" * whole + (" ▏▎▍▌▋▊▉"[rest] if rest else "")
+    cells, remainder = divmod(eighths, 8)
+    bar = "█" * cells + (" ▏▎▍▌▋▊▉"[remainder] if remainder else "")
     return bar.ljust(width)
 
 

@@ -39,8 +39,8 @@ def redact(text: str, known: Iterable[Secret] = ()) -> str:
 def _spellings(value: str) -> Iterator[str]:
     """Yield a secret, and the password in it where it is a connection string, as written and as meant."""
     yield value
-    scheme, separator, rest = value.partition("://")
-    credentials, _, _ = rest.rpartition("@")
+    scheme, separator, location = value.partition("://")
+    credentials, _, _ = location.rpartition("@")
     password = credentials.partition(":")[2]
     if scheme and separator and password:
         yield password

@@ -36,12 +36,12 @@ def open_target(run: Run, target: Target) -> "Aws":
     from tickctl.adapters.aws.session import IDENTITY
 
     settings = run.settings
-    given = dict(settings.aws)
+    variables = dict(settings.aws)
     if any(settings.sources.get(name) == "environment" for name in SAYS_WHO):
-        given = {name: value for name, value in given.items() if name not in IDENTITY}
-    if sources := {settings.sources[name] for name in IDENTITY if name in given}:
+        variables = {name: value for name, value in variables.items() if name not in IDENTITY}
+    if sources := {settings.sources[name] for name in IDENTITY if name in variables}:
         run.output.notice(f"the AWS credentials come from {' and '.join(sorted(sources))}")
-    aws = open_aws(region=target.region, credentials=given, user_agent=f"tickctl/{__version__}")
+    aws = open_aws(region=target.region, credentials=variables, user_agent=f"tickctl/{__version__}")
     _ = aws.region
     return aws
 

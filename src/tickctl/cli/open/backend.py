@@ -35,11 +35,11 @@ def choose(settings: "Settings", asked: BackendName) -> BackendName:
         return asked
     if settings.supabase_url:
         return BackendName.SUPABASE
-    found = settings.project_variable
-    if found is None:
+    variable = settings.project_variable
+    if variable is None:
         return BackendName.LOCAL
     raise ConfigurationError(
-        f"{found} is set but SUPABASE_URL is not",
+        f"{variable} is set but SUPABASE_URL is not",
         hint="set SUPABASE_URL, or say --backend postgres (with SUPABASE_DB_URL) or --backend local",
     )
 
@@ -133,8 +133,8 @@ def _connection(settings: "Settings", backend: BackendName, stack: ExitStack) ->
     from tickctl.adapters.postgres import PostgresFunctions
 
     url = database_url(settings)
-    where = project_url(settings) if backend is BackendName.SUPABASE else "the database of SUPABASE_DB_URL"
-    return stack.enter_context(PostgresFunctions(url)), _as_role(f"{where} over a direct connection", url)
+    target_text = project_url(settings) if backend is BackendName.SUPABASE else "the database of SUPABASE_DB_URL"
+    return stack.enter_context(PostgresFunctions(url)), _as_role(f"{target_text} over a direct connection", url)
 
 
 def _api(settings: "Settings", identity: IdentityName, stack: ExitStack) -> tuple["SqlFunctions", str, "Caller"]:
@@ -144,11 +144,11 @@ def _api(settings: "Settings", identity: IdentityName, stack: ExitStack) -> tupl
     url = project_url(settings)
     caller: Caller
     if identity is IdentityName.SECRET_KEY:
-        key, caller, who = secret_key(settings), ServiceRole(), "service_role (secret key)"
+        key, caller, name = secret_key(settings), ServiceRole(), "service_role (secret key)"
     else:
         key = publishable_key(settings)
-        caller, who = signed_in_user(settings)
-    return stack.enter_context(ApiFunctions(url, key)), f"{url} as {who}", caller
+        caller, name = signed_in_user(settings)
+    return stack.enter_context(ApiFunctions(url, key)), f"{url} as {name}", caller
 
 
 def _as_role(target: str, url: "Secret") -> str:

@@ -35,6 +35,8 @@ def open_database(run: Run) -> Iterator[tuple["Connection", str]]:
                     "SUPABASE_DB_URL is not set, and the project's API can't do this",
                     hint="copy the connection string (session pooler, or direct) from the project's Connect dialog",
                 )
-            where = run.settings.supabase_url if name is BackendName.SUPABASE else "the database of SUPABASE_DB_URL"
+            target_text = (
+                run.settings.supabase_url if name is BackendName.SUPABASE else "the database of SUPABASE_DB_URL"
+            )
             with closing(connect(run.settings.db_url)) as connection:
-                yield connection, f"{where or 'the project'} over a direct connection as {connection.info.user}"
+                yield connection, f"{target_text or 'the project'} over a direct connection as {connection.info.user}"

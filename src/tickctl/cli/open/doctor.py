@@ -40,9 +40,9 @@ def look(run: Run, purpose: Purpose, env_name: str | None) -> "Facts":
     if callable(aws):
         looks["aws"] = aws
     with run.output.progress("looking", total=len(looks)) as advance:
-        found: dict[str, Any] = all_of(looks, advance=advance)
-    identity, secret = _both(found.pop("aws", aws))
-    return Facts(purpose, settings, **found, **_by_looks(run), aws=identity, secret=secret)
+        facts: dict[str, Any] = all_of(looks, advance=advance)
+    identity, secret = _both(facts.pop("aws", aws))
+    return Facts(purpose, settings, **facts, **_by_looks(run), aws=identity, secret=secret)
 
 
 def _configuration(run: Run, paths: Sequence[Path]) -> "Configuration":
@@ -162,16 +162,16 @@ def _ask_aws(
     from tickctl.adapters.doctor.looks import attempt
     from tickctl.core.doctor.facts import AwsIdentity, Unread
 
-    who = attempt(lambda: identity(aws, target.account))
+    caller = attempt(lambda: identity(aws, target.account))
     name = target.secret_id
     if not name:
-        return who, None
-    if not isinstance(who, AwsIdentity) or (who.wanted and who.account != who.wanted):
-        return who, Unread("with these credentials it isn't looked at")
+        return caller, None
+    if not isinstance(caller, AwsIdentity) or (caller.wanted and caller.account != caller.wanted):
+        return caller, Unread("with these credentials it isn't looked at")
     values = attempt(lambda: _values(run, target))
     if values is not None and not isinstance(values, dict):
-        return who, Unread("the env files can't be read as they are, so that nothing can be compared with it")
-    return who, attempt(lambda: stored(aws, name, values))
+        return caller, Unread("the env files can't be read as they are, so that nothing can be compared with it")
+    return caller, attempt(lambda: stored(aws, name, values))
 
 
 def _values(run: Run, target: Target) -> "dict[str, Secret] | None":

@@ -20,16 +20,16 @@ def choose_identity(run: Run, backend: BackendName) -> IdentityName:
         InvalidInputError: this identity is not to be had at this place.
         ConfigurationError: none is configured.
     """
-    asked, settings = run.identity, run.settings
+    choice, settings = run.identity, run.settings
     if backend is not BackendName.SUPABASE:
-        if asked in {IdentityName.AUTO, IdentityName.CONNECTION}:
+        if choice in {IdentityName.AUTO, IdentityName.CONNECTION}:
             return IdentityName.CONNECTION
         raise InvalidInputError(
-            f"--as {asked} goes through a project's API, which --backend {backend} does not",
+            f"--as {choice} goes through a project's API, which --backend {backend} does not",
             hint="leave --as out, or say --backend supabase",
         )
-    if asked is not IdentityName.AUTO:
-        return asked
+    if choice is not IdentityName.AUTO:
+        return choice
     if settings.db_url:
         return IdentityName.CONNECTION
     if settings.secret_key:

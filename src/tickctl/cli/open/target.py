@@ -53,10 +53,10 @@ def target(
     environment = _environment(run)
     if not secret_id:
         secret_id = chosen.secret_id
-        if said := environment.get("TICKCTL_SECRET_ID"):
-            if secret_id and not same_secret(said, secret_id):
+        if configured := environment.get("TICKCTL_SECRET_ID"):
+            if secret_id and not same_secret(configured, secret_id):
                 raise _contradiction(run, chosen, "TICKCTL_SECRET_ID", "another secret", "--secret-id")
-            secret_id = secret_id or said
+            secret_id = secret_id or configured
     if not region:
         region = chosen.region
         variable = next((name for name in ("AWS_REGION", "AWS_DEFAULT_REGION") if name in environment), None)
@@ -148,18 +148,18 @@ def _profiles() -> "Profiles | None":
 
 def _environment(run: Run) -> dict[str, str]:
     """Return what the process environment and the env files say about the target."""
-    found = {name: value.reveal() for name, value in run.settings.aws.items() if "REGION" in name}
-    found |= {name: os.environ[name] for name in ("AWS_REGION", "AWS_DEFAULT_REGION") if os.environ.get(name)}
+    variables = {name: value.reveal() for name, value in run.settings.aws.items() if "REGION" in name}
+    variables |= {name: os.environ[name] for name in ("AWS_REGION", "AWS_DEFAULT_REGION") if os.environ.get(name)}
     if run.settings.secret_id:
-        found["TICKCTL_SECRET_ID"] = run.settings.secret_id
-    refuse_secrets(run, {name: [value] for name, value in found.items()})
-    return found
+        variables["TICKCTL_SECRET_ID"] = run.settings.secret_id
+    refuse_secrets(run, {name: [value] for name, value in variables.items()})
+    return variables
 
 
 def _contradiction(run: Run, chosen: Target, variable: str, what: str, option: str) -> ConfigurationError:
     source = run.settings.sources.get(variable, "environment")
-    place = "of the environment" if source == "environment" else f"in {source}"
+    source_text = "of the environment" if source == "environment" else f"in {source}"
     return ConfigurationError(
-        f"{variable} {place} means {what} than profile {chosen.env_name}",
+        f"{variable} {source_text} means {what} than profile {chosen.env_name}",
         hint=f"unset it or correct the profile; {option} decides where both are meant",
     )

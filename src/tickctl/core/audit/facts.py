@@ -169,10 +169,10 @@ class SecretFacts:
 
     def version(self, *, stage: str | None, version_id: str | None) -> SecretVersionFacts | Unread | None:
         """Return the version that a reference means; None if there is none."""
-        wanted = version_id or self.state.version_of(stage or "AWSCURRENT")
-        if wanted is None or (version_id and stage and stage not in self.state.stages.get(version_id, ())):
+        identity = version_id or self.state.version_of(stage or "AWSCURRENT")
+        if identity is None or (version_id and stage and stage not in self.state.stages.get(version_id, ())):
             return None
-        return self.versions.get(wanted)
+        return self.versions.get(identity)
 
 
 @dataclass(frozen=True, slots=True)

@@ -54,8 +54,8 @@ def judge(facts: AccountFacts, *, names: Iterable[str] = ()) -> Iterator[Finding
     """
     known = known_names(facts, names)
     for check in Check:
-        found = _BY_NAME[check](facts, known) if check in _BY_NAME else _RULES[check](facts)
-        told = dict.fromkeys(found)  # the same thing may be referred to by many
+        findings = _BY_NAME[check](facts, known) if check in _BY_NAME else _RULES[check](facts)
+        unique = dict.fromkeys(findings)  # the same thing may be referred to by many
         if check not in _OF_THE_REGION:
-            told.update(dict.fromkeys(unread(check, missing.what, missing) for missing in facts.unlisted))
-        yield from told or [nothing(check, f"region {facts.region}")]
+            unique.update(dict.fromkeys(unread(check, missing.what, missing) for missing in facts.unlisted))
+        yield from unique or [nothing(check, f"region {facts.region}")]

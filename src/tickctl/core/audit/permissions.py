@@ -43,16 +43,16 @@ class Question:
 
 def evaluate(documents: Iterable[JsonObject], question: Question) -> Decision:
     """Return what documents say together: identity policies, or the policy of a resource."""
-    told = [
+    statements = [
         (statement.get("Effect"), _applies(statement, question))
         for document in documents
         for statement in _objects(document.get("Statement"))
     ]
     for effect, decision in (("Deny", Decision.DENIED), ("Allow", Decision.ALLOWED)):
-        answers = [applies for found, applies in told if found == effect]
-        if True in answers:
+        matches = [applies for found, applies in statements if found == effect]
+        if True in matches:
             return decision
-        if None in answers:
+        if None in matches:
             return Decision.UNSURE
     return Decision.SILENT
 
@@ -72,26 +72,26 @@ def together(identity: Decision, resource: Decision, *, both: bool) -> Decision:
         resource: what the policy of the resource says to the one who asks.
         both: whether both have to allow it, as between accounts; within one, either does.
     """
-    told = (identity, resource)
-    if Decision.DENIED in told:
+    decisions = (identity, resource)
+    if Decision.DENIED in decisions:
         return Decision.DENIED
-    if Decision.UNSURE in told:
+    if Decision.UNSURE in decisions:
         return Decision.UNSURE
     enough = all if both else any
-    return Decision.ALLOWED if enough(one is Decision.ALLOWED for one in told) else Decision.SILENT
+    return Decision.ALLOWED if enough(one is Decision.ALLOWED for one in decisions) else Decision.SILENT
 
 
 def _applies(statement: JsonObject, question: Question) -> bool | None:
     """Return whether a statement is about the question; None if that can't be told."""
-    answers = [
+    matches = [
         _listed(statement, "Action", question.action, ignore_case=True),
         _listed(statement, "Resource", question.resource, ignore_case=False),
         _principal(statement, question.principals),
         *_conditions(statement.get("Condition"), question.context),
     ]
-    if False in answers:
+    if False in matches:
         return False
-    return None if None in answers else True
+    return None if None in matches else True
 
 
 def _listed(statement: JsonObject, element: str, wanted: str, *, ignore_case: bool) -> bool | None:
@@ -136,8 +136,8 @@ def _condition(operator: str, known: str | None, values: Sequence[str]) -> bool 
     test = _TESTS.get(operator.replace("Not", "", 1))
     if known is None or test is None or any("${" in value for value in values):
         return None
-    found = any(test(value, known) for value in values)
-    return not found if "Not" in operator else found
+    is_met = any(test(value, known) for value in values)
+    return not is_met if "Not" in operator else is_met
 
 
 @cache

@@ -73,8 +73,8 @@ def why_secret_in(command: Iterable[Secret]) -> str | None:
     parts = list(command)
     if (shape := next(filter(None, map(_shape, parts)), None)) is not None:
         return f"holds {shape}"
-    found = (name for part in _words(parts) for name, value in part if why_secret(name, Secret(value), ()))
-    return "gives a secret to an option or variable" if next(found, None) else None
+    reasons = (name for part in _words(parts) for name, value in part if why_secret(name, Secret(value), ()))
+    return "gives a secret to an option or variable" if next(reasons, None) else None
 
 
 def is_secret_name(name: str) -> bool:

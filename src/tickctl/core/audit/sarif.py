@@ -27,13 +27,13 @@ def sarif(findings: Iterable[Finding], *, place: str, version: str) -> JsonObjec
         place: account and region, as the beginning of a path: `aws/123456789012/eu-west-1`.
         version: of this program.
     """
-    found = list(findings)
-    notifications: list[Json] = [_notification(one, place) for one in found if one.result is Result.CANNOT_TELL]
+    all_findings = list(findings)
+    notifications: list[Json] = [_notification(one, place) for one in all_findings if one.result is Result.CANNOT_TELL]
     driver: JsonObject = {"name": "tickctl", "version": version, "rules": [_rule(check) for check in Check]}
     run: JsonObject = {
         "tool": {"driver": driver},
         "invocations": [{"executionSuccessful": not notifications, "toolExecutionNotifications": notifications}],
-        "results": [_result(one, place) for one in found if one.result in _LEVELS],
+        "results": [_result(one, place) for one in all_findings if one.result in _LEVELS],
     }
     return {"$schema": SCHEMA, "version": "2.1.0", "runs": [run]}
 

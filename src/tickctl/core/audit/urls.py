@@ -78,14 +78,14 @@ def judge_url(name: str, value: Secret, *, local: bool = False) -> Judgement | N
     text = value.reveal().strip()
     if not text or not (name in CONNECTION_NAMES or _NAMES.fullmatch(name)):
         return None
-    found = [judged for part in _parts(text) if (judged := _judge(part)) is not None]
-    if not found:
+    judgements = [judged for part in _parts(text) if (judged := _judge(part)) is not None]
+    if not judgements:
         if name not in CONNECTION_NAMES:
             return None
-        found = [
+        judgements = [
             Judgement(Result.CANNOT_TELL, "is no URL that says how it connects", "write it with a scheme, as in https")
         ]
-    worst = min(found, key=lambda judgement: _WORST_FIRST.index(judgement.result))
+    worst = min(judgements, key=lambda judgement: _WORST_FIRST.index(judgement.result))
     if local and worst.result in {Result.FAIL, Result.WARNING}:
         return Judgement(Result.NOT_APPLICABLE, f"{worst.message}, which may be so on one machine")
     return worst
@@ -114,10 +114,10 @@ def _judge(text: str) -> Judgement | None:
         host = parts.hostname or ""
     except ValueError:
         return Judgement(Result.CANNOT_TELL, "is a URL that can't be read", "correct it")
-    given = {key.lower(): values[-1].lower() for key, values in parse_qs(parts.query).items()}
+    options = {key.lower(): values[-1].lower() for key, values in parse_qs(parts.query).items()}
     if scheme in _POSTGRES:
-        return _postgres(given, _postgres_hosts(parts, given))
-    return _by_scheme(scheme, host, given)
+        return _postgres(options, _postgres_hosts(parts, options))
+    return _by_scheme(scheme, host, options)
 
 
 def _by_scheme(scheme: str, host: str, given: Mapping[str, str]) -> Judgement:
@@ -143,8 +143,8 @@ def _postgres(given: Mapping[str, str], hosts: list[str]) -> Judgement:
         return Judgement(Result.CANNOT_TELL, "has an sslmode that PostgreSQL doesn't know", mend)
     if mode == "require":
         return Judgement(Result.WARNING, "is encrypted, but sslmode=require doesn't ask who answers", mend)
-    said = f"sslmode={mode}" if "sslmode" in given else f"without sslmode, {mode} counts, which"
-    return Judgement(Result.FAIL, f"may not be encrypted: {said} does without where it has to", mend)
+    reason = f"sslmode={mode}" if "sslmode" in given else f"without sslmode, {mode} counts, which"
+    return Judgement(Result.FAIL, f"may not be encrypted: {reason} does without where it has to", mend)
 
 
 def _pairs(text: str) -> dict[str, str]:

@@ -50,12 +50,12 @@ def together(
     check: Check, subject: str, judged: Iterable[Finding | None], more: Iterable[Finding] = ()
 ) -> Iterator[Finding]:
     """Yield what is to be told of one subject; where everything passes, that in one finding."""
-    found = [finding for finding in judged if finding]
-    told = [finding for finding in found if finding.result is not Result.PASS]
-    told += more
-    if found and not told:
+    findings = [finding for finding in judged if finding]
+    detail = [finding for finding in findings if finding.result is not Result.PASS]
+    detail += more
+    if findings and not detail:
         yield passed(check, subject)
-    yield from told
+    yield from detail
 
 
 def in_clear(definition: Definition) -> Iterator[Given]:
@@ -110,6 +110,6 @@ def _in_secret(check: Check, arn: str, secret: SecretFacts, judge: Judge) -> Ite
             yield unknown(check, subject, "it is no JSON object of names and values, so nothing can be told of it")
         else:
             current = CURRENT in secret.state.stages.get(identity, ())
-            place = subject if current else f"{subject}, version {identity}"
-            given = (Given(f"{place}, key {name}", name, value) for name, value in version.values.items())
-            yield from together(check, place, map(judge, given))
+            location = subject if current else f"{subject}, version {identity}"
+            values = (Given(f"{location}, key {name}", name, value) for name, value in version.values.items())
+            yield from together(check, location, map(judge, values))

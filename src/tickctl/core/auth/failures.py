@@ -140,13 +140,13 @@ def _code(members: JsonObject) -> str:
 
 def _too_many(members: JsonObject, retry_after: str) -> UnreachableError:
     """Auth tells the seconds in its text; a gateway in the header."""
-    said = members.get("message", members.get("msg"))
-    found = _SECONDS.search(said) if isinstance(said, str) else None
-    seconds = found[1] if found else retry_after.strip()
+    server_message = members.get("message", members.get("msg"))
+    match = _SECONDS.search(server_message) if isinstance(server_message, str) else None
+    seconds = match[1] if match else retry_after.strip()
     wait = f"try again in {int(seconds)} s" if _DIGITS.fullmatch(seconds) else "try again in some minutes"
-    what = (
+    message = (
         "it sends no more mails at the moment"
         if _code(members) == "over_email_send_rate_limit"
         else "too many requests"
     )
-    return UnreachableError(f"the Auth server's limit is reached: {what}", hint=wait)
+    return UnreachableError(f"the Auth server's limit is reached: {message}", hint=wait)

@@ -58,9 +58,9 @@ _SWITCH: Final = "SUPABASE_ALLOW_UNCONFIRMED"
 def found(facts: Facts, settings: Configuration) -> Iterator[Finding]:
     """Say what was found where."""
     places = dict.fromkeys(one.place for one in settings.found)
-    for place in places:
-        names = ", ".join(one.name for one in settings.found if one.place == place)
-        yield passed(Check.SETTINGS, place, names)
+    for location in places:
+        names = ", ".join(one.name for one in settings.found if one.place == location)
+        yield passed(Check.SETTINGS, location, names)
     if settings.has_project:
         return
     if facts.purpose is Purpose.PRODUCTION:
@@ -72,10 +72,10 @@ def found(facts: Facts, settings: Configuration) -> Iterator[Finding]:
 
 def overridden(settings: Configuration) -> Iterator[Finding]:
     """Find variables of which another value doesn't count."""
-    differing = [one for one in settings.found if one.differing]
-    for one in differing:
-        message = f"the value of {one.place} counts, and another one in {' and '.join(one.differing)} doesn't"
-        yield warned(Check.OVERRIDDEN, one.name, message)
+    differing = [variable for variable in settings.found if variable.differing]
+    for variable in differing:
+        message = f"the value of {variable.place} counts, and another one in {' and '.join(variable.differing)} doesn't"
+        yield warned(Check.OVERRIDDEN, variable.name, message)
     if settings.found and not differing:
         yield passed(Check.OVERRIDDEN, "configuration", "no variable has a second value that doesn't count")
     elif not settings.found:
@@ -84,11 +84,15 @@ def overridden(settings: Configuration) -> Iterator[Finding]:
 
 def half_configured(settings: Configuration) -> Iterator[Finding]:
     """Find what is there without what belongs to it."""
-    missing = [(there, other) for there, other in _PAIRS if settings.value(there) and not settings.value(other)]
+    missing = [
+        (there, counterpart)
+        for there, counterpart in _PAIRS
+        if settings.value(there) and not settings.value(counterpart)
+    ]
     if settings.needs_url:
         missing.insert(0, (settings.needs_url, "SUPABASE_URL"))
-    for there, other in missing:
-        yield failed(Check.HALF_CONFIGURED, there, f"{there} is set, and {other} is not")
+    for there, counterpart in missing:
+        yield failed(Check.HALF_CONFIGURED, there, f"{there} is set, and {counterpart} is not")
     if settings.found and not missing:
         yield passed(Check.HALF_CONFIGURED, "configuration", "what belongs together is there together")
     elif not settings.found:
@@ -113,15 +117,17 @@ def env_files(facts: Facts, settings: Configuration) -> Iterator[Finding]:
 def _of_files(files: EnvFiles, settings: Configuration, *, places: bool) -> Iterator[Finding]:
     check = Check.ENV_FILE_PLACES if places else Check.ENV_FILES
     own = [
-        one
-        for one in files.findings
-        if (one.check in _PLACES) is places and one.result in _RESULTS and not _has_its_own_row(one, settings)
+        finding
+        for finding in files.findings
+        if (finding.check in _PLACES) is places
+        and finding.result in _RESULTS
+        and not _has_its_own_row(finding, settings)
     ]
-    for one in own:
-        line = f" line {one.line}" if one.line else ""
-        subject = f"{one.file or 'env files'}{line}"
-        yield Finding(check, _RESULTS[one.result], subject, one.message, one.mend or check.mend)
-    clean = [name for name in files.names if all(one.file != name for one in own)]
+    for finding in own:
+        line = f" line {finding.line}" if finding.line else ""
+        subject = f"{finding.file or 'env files'}{line}"
+        yield Finding(check, _RESULTS[finding.result], subject, finding.message, finding.mend or check.mend)
+    clean = [name for name in files.names if all(finding.file != name for finding in own)]
     for name in clean:
         message = "it lies where it should" if places else "nothing is wrong with what it holds"
         yield passed(check, name, message)

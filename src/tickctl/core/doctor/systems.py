@@ -39,9 +39,9 @@ def database(facts: Facts) -> Iterator[Finding]:
 
 def schema(facts: Facts) -> Iterator[Finding]:
     """Judge whether the schema is current."""
-    found = facts.database
-    look = found.schema if isinstance(found, Database) else found
-    make = looked if isinstance(found, Database) else followed
+    database = facts.database
+    look = database.schema if isinstance(database, Database) else database
+    make = looked if isinstance(database, Database) else followed
     yield from make(Check.SCHEMA, _DATABASE, look, _WITHOUT, _schema)
 
 

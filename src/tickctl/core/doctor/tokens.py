@@ -39,13 +39,13 @@ def secrets(settings: Configuration) -> Iterator[Finding]:
         yield nothing(Check.PREVIOUS_SECRET, _PREVIOUS, "no rotation is under way")
         return
     lingering = [
-        one
-        for one in judged(settings.entries, Purpose.PRODUCTION)
-        if one.check in {FileCheck.PREVIOUS_SECRET, FileCheck.PREVIOUS_SECRET_SAME}
+        variable
+        for variable in judged(settings.entries, Purpose.PRODUCTION)
+        if variable.check in {FileCheck.PREVIOUS_SECRET, FileCheck.PREVIOUS_SECRET_SAME}
     ]
-    for one in lingering:
-        make = failed if one.result is Result.FAIL else warned
-        yield make(Check.PREVIOUS_SECRET, _PREVIOUS, one.message, one.mend)
+    for variable in lingering:
+        make = failed if variable.result is Result.FAIL else warned
+        yield make(Check.PREVIOUS_SECRET, _PREVIOUS, variable.message, variable.mend)
     yield from _weak(settings, _PREVIOUS, Check.PREVIOUS_SECRET)
 
 
@@ -57,9 +57,9 @@ def _weak(settings: Configuration, name: str, check: Check) -> Iterator[Finding]
     except ConfigurationError as error:
         yield failed(check, name, error.message.replace("the JWT secret is", "it is"), error.hint)
         return
-    for one in judged({name: entry}, Purpose.LOCAL if settings.on_loopback else Purpose.PRODUCTION):
-        if one.check in {FileCheck.WEAK_SECRET, FileCheck.DEMO_SECRET} and one.result is Result.FAIL:
-            yield failed(check, name, one.message, one.mend)
+    for finding in judged({name: entry}, Purpose.LOCAL if settings.on_loopback else Purpose.PRODUCTION):
+        if finding.check in {FileCheck.WEAK_SECRET, FileCheck.DEMO_SECRET} and finding.result is Result.FAIL:
+            yield failed(check, name, finding.message, finding.mend)
 
 
 def _fitting(settings: Configuration) -> Finding:
@@ -91,8 +91,8 @@ def _signed_by_ours(settings: Configuration, name: str) -> bool | None:
 
 def keys(facts: Facts, settings: Configuration) -> Iterator[Finding]:
     """Judge the keys that are configured, and those that are published."""
-    given = [("SUPABASE_JWKS", facts.configured_keys), ("published keys", facts.published_keys)]
-    looks = [(subject, look) for subject, look in given if look is not None]
+    key_sets = [("SUPABASE_JWKS", facts.configured_keys), ("published keys", facts.published_keys)]
+    looks = [(subject, look) for subject, look in key_sets if look is not None]
     for subject, look in looks:
         yield from looked(Check.KEY_SET, subject, look, "", partial(_key_set, settings, subject))
     if not looks:
@@ -113,17 +113,17 @@ def _key_set(settings: Configuration, subject: str, found: Keys) -> Iterator[Fin
 
 def issuer(settings: Configuration) -> Iterator[Finding]:
     """Compare the issuer that is wanted with the project's address."""
-    wanted, own = settings.value(_ISSUER), f"{settings.url}{_PATH}"
+    expected, own = settings.value(_ISSUER), f"{settings.url}{_PATH}"
     if settings.url is None:
         yield nothing(Check.ISSUER, _ISSUER, "no project is configured to compare it with")
-    elif wanted is None:
+    elif expected is None:
         yield passed(Check.ISSUER, _ISSUER, f"it isn't set, so that {own} counts")
-    elif wanted == own:
+    elif expected == own:
         yield passed(Check.ISSUER, _ISSUER, f"{own} belongs to SUPABASE_URL")
-    elif not _is_issuer(wanted):
+    elif not _is_issuer(expected):
         yield failed(Check.ISSUER, _ISSUER, f"it doesn't end in {_PATH}, as those of Supabase's tokens do")
     else:
-        yield _other_issuer(wanted, settings.url)
+        yield _other_issuer(expected, settings.url)
 
 
 def _other_issuer(wanted: str, url: str) -> Finding:

@@ -146,14 +146,14 @@ def plan(
         raise ConfigurationError(
             "services are named, but not their cluster", hint="add --cluster, or 'cluster' to the profile"
         )
-    found = platform.services(cluster, services) if cluster and services else ()
-    for service in found:
+    live = platform.services(cluster, services) if cluster and services else ()
+    for service in live:
         check_service(service)
-    sources = find_sources(platform, found, families, files)
+    sources = find_sources(platform, live, families, files)
     if wanted.keys is not None:
         check_containers(wanted.containers, sources)
     definitions = tuple(_definition(platform, wanted, source, changed_at, rewritten=rewritten) for source in sources)
-    return RolloutPlan(wanted, cluster, definitions, tuple(_warnings(found, wanted.arn)), changed_at)
+    return RolloutPlan(wanted, cluster, definitions, tuple(_warnings(live, wanted.arn)), changed_at)
 
 
 def older_tasks(platform: ContainerPlatform, service: Service, changed_at: datetime | None) -> int:

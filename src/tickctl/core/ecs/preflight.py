@@ -28,20 +28,20 @@ def objects(document: JsonObject, member: str) -> list[JsonObject]:
     Raises:
         ConfigurationError: it is no list of objects.
     """
-    found = document.get(member)
-    if found is None:
+    value = document.get(member)
+    if value is None:
         return []
-    if isinstance(found, Sequence) and not isinstance(found, str):
-        inner: list[JsonObject] = [item for item in found if isinstance(item, dict)]
-        if len(inner) == len(found):
+    if isinstance(value, Sequence) and not isinstance(value, str):
+        inner: list[JsonObject] = [item for item in value if isinstance(item, dict)]
+        if len(inner) == len(value):
             return inner
     raise ConfigurationError(f"'{member}' of the task definition is no list of objects", hint="correct the file")
 
 
 def text_of(document: JsonObject, member: str) -> str:
     """Return a text in a document; empty if there is none."""
-    found: Json = document.get(member)
-    return found if isinstance(found, str) else ""
+    value: Json = document.get(member)
+    return value if isinstance(value, str) else ""
 
 
 def check_definition(document: JsonObject) -> None:
@@ -83,10 +83,10 @@ def _check_names(container: JsonObject) -> None:
             hint="ECS wants each name once among a container's secrets; remove all but one",
         )
     plain = {text_of(variable, "name") for variable in objects(container, "environment")}
-    both = sorted(plain & set(secrets))
-    if both:
+    duplicates = sorted(plain & set(secrets))
+    if duplicates:
         raise ConfigurationError(
-            f"container {name} has these names both as secrets and as plain values: {', '.join(both)}",
+            f"container {name} has these names both as secrets and as plain values: {', '.join(duplicates)}",
             hint="ECS wants each name once; remove it from 'environment', or from 'secrets'",
         )
 

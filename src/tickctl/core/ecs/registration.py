@@ -48,12 +48,12 @@ def read_file(text: str, *, name: str) -> DefinitionFile:
         ConfigurationError: it is no task definition; none of its text is quoted but names of fields.
     """
     try:
-        found = json.loads(text)
+        value = json.loads(text)
     except (ValueError, RecursionError):
         raise ConfigurationError(f"{name} is no JSON", hint=_FORM) from None
-    document = found
-    if isinstance(found, dict) and isinstance(found.get("taskDefinition"), dict):
-        document = {"tags": found.get("tags"), **found["taskDefinition"]}
+    document = value
+    if isinstance(value, dict) and isinstance(value.get("taskDefinition"), dict):
+        document = {"tags": value.get("tags"), **value["taskDefinition"]}
     if not isinstance(document, dict) or not isinstance(document.get("containerDefinitions"), list):
         raise ConfigurationError(f"{name} is no task definition: it has no list 'containerDefinitions'", hint=_FORM)
     unknown = sorted(set(document) - FIELDS - _ANSWERED - {"tags"})
@@ -124,10 +124,10 @@ _UNITS: Final = {"vcpu": 1024, "gb": 1024, "mb": 1}
 
 
 def _normal(document: JsonObject) -> Json:
-    found: dict[str, Json] = {"networkMode": "bridge", "enableFaultInjection": False, **registration(document)}
+    normal: dict[str, Json] = {"networkMode": "bridge", "enableFaultInjection": False, **registration(document)}
     for name in ("cpu", "memory"):
-        found[name] = _units(found.get(name))
-    return _filled(found, name="", own_ports=found["networkMode"] in ("awsvpc", "host"))
+        normal[name] = _units(normal.get(name))
+    return _filled(normal, name="", own_ports=normal["networkMode"] in ("awsvpc", "host"))
 
 
 def _filled(value: Json, *, name: str, own_ports: bool) -> Json:

@@ -61,8 +61,8 @@ class Progress:
     @property
     def now(self) -> Deployment:
         """The deployment as last seen."""
-        seen = self.service.deployments if self.service else ()
-        return next((one for one in seen if one.id == self.started.deployment.id), self.started.deployment)
+        deployments = self.service.deployments if self.service else ()
+        return next((one for one in deployments if one.id == self.started.deployment.id), self.started.deployment)
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,20 +101,20 @@ def follow(
         CredentialsRefusedError, NotFoundError: of `look`; the deployments go on.
     """
     progress = {one.service: Progress(one, RolloutState.IN_PROGRESS) for one in started}
-    seen: set[str] = set()
+    reported: set[str] = set()
     began = clock()
     while True:
         waiting = [name for name, one in progress.items() if one.state is RolloutState.IN_PROGRESS]
         unreachable = None
         try:
-            found = look(waiting) if waiting else ()
+            outcome = look(waiting) if waiting else ()
         except UnreachableError as error:
-            found, unreachable = (), error
-        for service in found:
-            settling = service.name not in seen and clock() - began < _SETTLING
+            outcome, unreachable = (), error
+        for service in outcome:
+            settling = service.name not in reported and clock() - began < _SETTLING
             progress[service.name] = _seen(progress[service.name], service, settling=settling)
             if any(one.id == progress[service.name].started.deployment.id for one in service.deployments):
-                seen.add(service.name)
+                reported.add(service.name)
         now = tuple(progress.values())
         tell(now)
         left = timeout - (clock() - began)

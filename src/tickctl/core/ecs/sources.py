@@ -74,9 +74,9 @@ def _from_file(
     family = str(file.document["family"])
     services = [service for arn, base in bases.items() if base.family == family for service in running[arn]]
     if running and not services:
-        others = ", ".join(sorted({base.family for base in bases.values()}))
+        families = ", ".join(sorted({base.family for base in bases.values()}))
         raise ConfigurationError(
-            f"{name} is of the family {family}, and no service that is named runs it: they run {others}",
+            f"{name} is of the family {family}, and no service that is named runs it: they run {families}",
             hint="name the service that runs this family, or leave the services out to register it only",
         )
     try:

@@ -60,13 +60,13 @@ def without_dangling(document: JsonObject, *, arn: str, known: Collection[str]) 
 
 def refers_to(document: JsonObject, arn: str) -> dict[str, tuple[str, ...]]:
     """Return, for each container that refers to a secret, the keys that it refers to at AWSCURRENT, sorted."""
-    found = {}
+    keys_by_container = {}
     for container in containers_of(document):
         references = [to for to in map(_reference, objects(container, "secrets")) if to and to.is_to(arn)]
         if references:
             keys = {reference.key for reference in references if reference.key and reference.current}
-            found[text_of(container, "name")] = tuple(sorted(keys))
-    return found
+            keys_by_container[text_of(container, "name")] = tuple(sorted(keys))
+    return keys_by_container
 
 
 def _reference(entry: JsonObject) -> Reference | None:
@@ -94,8 +94,8 @@ def _choose(document: JsonObject, *, arn: str, containers: Sequence[str]) -> set
 def _each_container(document: JsonObject, *, arn: str, keys: set[str], chosen: set[str], known: set[str]) -> Rewrite:
     containers, changes = [], []
     for container in containers_of(document):
-        wanted = keys if text_of(container, "name") in chosen else set()
-        changed, change = _rewrite_container(container, arn=arn, keys=keys, wanted=wanted, known=known)
+        keys_here = keys if text_of(container, "name") in chosen else set()
+        changed, change = _rewrite_container(container, arn=arn, keys=keys, wanted=keys_here, known=known)
         containers.append(changed)
         if change != ContainerChange(change.container):
             changes.append(change)

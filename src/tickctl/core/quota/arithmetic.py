@@ -47,7 +47,7 @@ class Facts:
 def decide(facts: Facts, ticks: int, *, require_confirmed: bool = True) -> Decision:
     """Return the decision for a request of `ticks` ticks: the first refusal that holds, or a grant."""
     total = allowance(facts.daily_tick_limit, facts.ticks_granted)
-    answers = (
+    decisions = (
         (Decision.USER_NOT_FOUND, not facts.exists),
         (Decision.USER_DELETED, facts.deleted),
         (Decision.USER_BANNED, facts.banned),
@@ -61,7 +61,7 @@ def decide(facts: Facts, ticks: int, *, require_confirmed: bool = True) -> Decis
         (Decision.COST_EXCEEDS_LIMIT, total is not None and ticks > total),
         (Decision.QUOTA_EXHAUSTED, total is not None and facts.ticks_used + ticks > total),
     )
-    return next((decision for decision, holds in answers if holds), Decision.GRANTED)
+    return next((decision for decision, holds in decisions if holds), Decision.GRANTED)
 
 
 def day_of(moment: datetime, zone: ZoneInfo) -> date:

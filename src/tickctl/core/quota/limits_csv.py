@@ -87,8 +87,8 @@ def write_limits(states: Iterable[QuotaState]) -> Iterator[list[str]]:
 
 def _safe(email: str) -> str:
     """Return an address that neither a spreadsheet nor a terminal takes for more than text; the id tells who it is."""
-    shown = "".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in email)
-    return f"'{shown}" if shown.startswith(_FORMULA) else shown
+    text = "".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in email)
+    return f"'{text}" if text.startswith(_FORMULA) else text
 
 
 def limit_field(limit: int | None) -> str:
@@ -136,7 +136,7 @@ def _repeated(rows: list[LimitRow]) -> list[BadLine]:
     first: dict[str, int] = {}
     bad = []
     for row in rows:
-        seen = first.setdefault(row.user.lower(), row.line)
-        if seen != row.line:
-            bad.append(BadLine(row.line, f"names the same user as line {seen}"))
+        first_line = first.setdefault(row.user.lower(), row.line)
+        if first_line != row.line:
+            bad.append(BadLine(row.line, f"names the same user as line {first_line}"))
     return bad

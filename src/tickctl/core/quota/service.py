@@ -190,8 +190,10 @@ class QuotaAdmin:
         cursor = None if after is None else Cursor.from_text(after)
         items: tuple[UserOverview, ...] = ()
         while True:
-            place: JsonObject = {} if cursor is None else {"after_key": cursor.key, "after_id": cursor.user_id}
-            rows, more = self._chunk("tick_admin_list", {"filter": kind, "search": search, **place}, limit - len(items))
+            position: JsonObject = {} if cursor is None else {"after_key": cursor.key, "after_id": cursor.user_id}
+            rows, more = self._chunk(
+                "tick_admin_list", {"filter": kind, "search": search, **position}, limit - len(items)
+            )
             items += tuple(read(UserOverview, row) for row in rows)
             cursor = Cursor.of_row(rows[-1]) if more else None
             if cursor is None or len(items) == limit:

@@ -86,24 +86,24 @@ def _key(holder: Holder, secret: SecretPlace, arn: str) -> JsonObject:
 
 
 def _ecs(holder: Holder, secret: SecretPlace, deployment: Deployment) -> list[JsonObject]:
-    place = f"arn:{secret.partition}:ecs:{deployment.region}:{secret.account}"
+    prefix = f"arn:{secret.partition}:ecs:{deployment.region}:{secret.account}"
     statements = []
     changes = holder is Holder.PUSHER
     if deployment.services:
         cluster = deployment.cluster
-        services = [f"{place}:service/{cluster}/{name}" for name in deployment.services]
+        services = [f"{prefix}:service/{cluster}/{name}" for name in deployment.services]
         actions = ["ecs:DescribeServices", *(["ecs:UpdateService"] if changes else [])]
         statements += [
             allow("Services", actions, services),
             # Tasks are listed by service, but AWS can limit that to a cluster only.
-            allow("ListTasks", ["ecs:ListTasks"], "*", {"ArnEquals": {"ecs:cluster": f"{place}:cluster/{cluster}"}}),
-            allow("Tasks", ["ecs:DescribeTasks"], f"{place}:task/{cluster}/*"),
+            allow("ListTasks", ["ecs:ListTasks"], "*", {"ArnEquals": {"ecs:cluster": f"{prefix}:cluster/{cluster}"}}),
+            allow("Tasks", ["ecs:DescribeTasks"], f"{prefix}:task/{cluster}/*"),
         ]
     if deployment.services or deployment.families:
         # AWS can't limit this one at all.
         statements.append(allow("ReadTaskDefinitions", ["ecs:DescribeTaskDefinition"], "*"))
     if changes and deployment.families:
-        families = [f"{place}:task-definition/{family}:*" for family in deployment.families]
+        families = [f"{prefix}:task-definition/{family}:*" for family in deployment.families]
         registering: JsonObject = {"StringEquals": {"ecs:CreateAction": "RegisterTaskDefinition"}}
         statements += [
             allow("RegisterTaskDefinitions", ["ecs:RegisterTaskDefinition"], families),

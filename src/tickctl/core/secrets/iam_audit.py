@@ -70,14 +70,14 @@ def audit_statements(secret: SecretPlace, kms_key: str | None, deployment: Deplo
 
 
 def _ecs(secret: SecretPlace, region: str, cluster: str | None, services: Sequence[str]) -> list[JsonObject]:
-    place = f"arn:{secret.partition}:ecs:{region}:{secret.account}"
+    prefix = f"arn:{secret.partition}:ecs:{region}:{secret.account}"
     within = cluster or "*"
-    named = [f"{place}:service/{within}/{name}" for name in services or ("*",)]
+    named = [f"{prefix}:service/{within}/{name}" for name in services or ("*",)]
     lists = ["ecs:ListTasks", *([] if services else ["ecs:ListServices"])]
-    only: JsonObject | None = {"ArnEquals": {"ecs:cluster": f"{place}:cluster/{cluster}"}} if cluster else None
+    only: JsonObject | None = {"ArnEquals": {"ecs:cluster": f"{prefix}:cluster/{cluster}"}} if cluster else None
     return [
         allow("Services", ["ecs:DescribeServices"], named),
-        allow("Tasks", ["ecs:DescribeTasks"], f"{place}:task/{within}/*"),
+        allow("Tasks", ["ecs:DescribeTasks"], f"{prefix}:task/{within}/*"),
         allow("Lists", lists, "*", only),
         allow("ReadTaskDefinitions", ["ecs:DescribeTaskDefinition", *([] if cluster else ["ecs:ListClusters"])], "*"),
     ]

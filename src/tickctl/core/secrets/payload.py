@@ -51,8 +51,8 @@ def decode(text: Secret | None) -> dict[str, Secret]:
 
 def listed(names: list[str]) -> str:
     """Return names for a message, not too many of them."""
-    shown = ", ".join(sorted(names)[:_SHOWN])
-    return f"{shown} and {len(names) - _SHOWN} more" if len(names) > _SHOWN else shown
+    text = ", ".join(sorted(names)[:_SHOWN])
+    return f"{text} and {len(names) - _SHOWN} more" if len(names) > _SHOWN else text
 
 
 class _Members:

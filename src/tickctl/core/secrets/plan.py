@@ -60,12 +60,12 @@ class PushPlan:
 
 def compare(wanted: Mapping[str, Secret], current: Mapping[str, Secret], *, prune: bool) -> KeyChanges:
     """Return what becomes of each key."""
-    both = wanted.keys() & current.keys()
+    common = wanted.keys() & current.keys()
     extra = tuple(sorted(current.keys() - wanted.keys()))
     return KeyChanges(
         added=tuple(sorted(wanted.keys() - current.keys())),
-        changed=tuple(sorted(name for name in both if wanted[name] != current[name])),
-        unchanged=tuple(sorted(name for name in both if wanted[name] == current[name])),
+        changed=tuple(sorted(name for name in common if wanted[name] != current[name])),
+        unchanged=tuple(sorted(name for name in common if wanted[name] == current[name])),
         kept=() if prune else extra,
         removed=extra if prune else (),
     )
@@ -110,12 +110,12 @@ def client_token(base: SecretState) -> str:
     the same write. It is made of the ARN, the versions' ids and stages and the time of the last change; never of a
     value. A secret that doesn't exist yet has its name only, which is enough: names are unique.
     """
-    seen = {
+    state = {
         "secret": base.arn or base.name,
         "stages": {version: sorted(stages) for version, stages in base.stages.items()},
         "changed_at": base.changed_at.astimezone(UTC).isoformat() if base.changed_at else None,
     }
-    return str(uuid5(_NAMESPACE, json.dumps(seen, sort_keys=True)))
+    return str(uuid5(_NAMESPACE, json.dumps(state, sort_keys=True)))
 
 
 def _check_state(state: SecretState) -> None:

@@ -96,13 +96,13 @@ def same_secret(one: str, other: str) -> bool:
 
 def region_of(secret_id: str) -> str | None:
     """Return the region of an ARN; None for a name."""
-    found = _SECRET_ARN.fullmatch(secret_id)
-    return found[1] if found else None
+    match = _SECRET_ARN.fullmatch(secret_id)
+    return match[1] if match else None
 
 
 def _name(secret_id: str) -> str | None:
-    found = _SECRET_ARN.fullmatch(secret_id)
-    return re.sub(r"-[A-Za-z0-9]{6}$", "", found[3]) if found else None
+    match = _SECRET_ARN.fullmatch(secret_id)
+    return re.sub(r"-[A-Za-z0-9]{6}$", "", match[3]) if match else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,8 +202,8 @@ class _Reader:
         arn = _SECRET_ARN.fullmatch(texts.get("secret_id", ""))
         if not arn:
             return
-        for key, said in (("region", arn[1]), ("account", arn[2])):
-            if texts.get(key, said) != said:
+        for key, stated in (("region", arn[1]), ("account", arn[2])):
+            if texts.get(key, stated) != stated:
                 raise self.wrong(_below(path, key), "is another one than that of secret-id", f"remove {key}")
 
 

@@ -128,8 +128,8 @@ class RemoteKeys:
         """Return the set for this header if it is younger than `oldest` seconds; never waits."""
         if self._is_local(header):
             return self._local
-        held = self._held
-        return held.merged if held is not None and _younger(held.fetched_at, oldest, self._clock()) else None
+        key_set = self._held
+        return key_set.merged if key_set is not None and _younger(key_set.fetched_at, oldest, self._clock()) else None
 
     def fetching(self, oldest: float) -> "Future[str | None] | None":
         """Return the fetch that is under way, begun now if the set is `oldest` seconds old; never waits.
@@ -139,10 +139,10 @@ class RemoteKeys:
         """
         with self._lock:
             self._read_copy()
-            held, now = self._held, self._clock()
-            if held is not None and _younger(held.fetched_at, oldest, now):
+            key_set, now = self._held, self._clock()
+            if key_set is not None and _younger(key_set.fetched_at, oldest, now):
                 return None
-            if self._fetching is None and self._may_ask(held, now):
+            if self._fetching is None and self._may_ask(key_set, now):
                 self._begin(now)
             return self._fetching
 
@@ -200,10 +200,10 @@ class RemoteKeys:
 
     def _read_copy(self) -> None:
         copy, self._unread_copy = self._unread_copy, None
-        found = copy.load() if copy is not None else None
-        if found is None:
+        copied = copy.load() if copy is not None else None
+        if copied is None:
             return
-        document, fetched_at = found
+        document, fetched_at = copied
         try:
             self._take(document, fetched_at, save=False)
         except ConfigurationError:
@@ -213,10 +213,10 @@ class RemoteKeys:
 
     def _take(self, document: bytes, fetched_at: float, *, save: bool) -> _Held:
         published = KeySet.from_jwks(document, allow_symmetric=False)
-        held = self._held
+        previous = self._held
         # The same keys stay the same object: caches of verified tokens are bound to it.
-        if held is not None and held.published == published:
-            self._held = _Held(held.published, held.merged, fetched_at)
+        if previous is not None and previous.published == published:
+            self._held = _Held(previous.published, previous.merged, fetched_at)
         else:
             self._held = _Held(published, self._local.merge(published), fetched_at)
         if save and self._copy is not None:

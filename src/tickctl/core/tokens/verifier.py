@@ -149,25 +149,25 @@ class TokenVerifier:
         """Return the verdict after a look at the live account, which only a token that passed so far causes."""
         user, so_far = admitted.user, admitted.verdict
         try:
-            found = directory.lookup(user.subject, user.session_id, token)
+            account = directory.lookup(user.subject, user.session_id, token)
         except TickctlError as error:
             return _stopped(so_far, _unreachable(error, Step.DELETION))
-        if isinstance(found, Denial):
-            return _stopped(so_far, judge_denial(found, user, now))
-        if found.user_id != user.subject:
+        if isinstance(account, Denial):
+            return _stopped(so_far, judge_denial(account, user, now))
+        if account.user_id != user.subject:
             return _stopped(so_far, _another_user())
-        passed, refusal = judge_account(found, self._policy, now)
-        by_claim = found.email_confirmed and so_far.confirmation_source is ConfirmationSource.CLAIM
-        seen = replace(
+        passed, refusal = judge_account(account, self._policy, now)
+        by_claim = account.email_confirmed and so_far.confirmation_source is ConfirmationSource.CLAIM
+        checked = replace(
             so_far,
-            email=found.email,
-            email_confirmed=found.email_confirmed,
+            email=account.email,
+            email_confirmed=account.email_confirmed,
             confirmation_source=ConfirmationSource.CLAIM if by_claim else directory.source,
             passed=(so_far.passed - {Step.EMAIL}) | passed,
         )
         if refusal is not None:
-            return _stopped(seen, refusal)
-        return replace(seen, reason=Reason.VALID, message=_VALID, hint=None, stopped_at=None)
+            return _stopped(checked, refusal)
+        return replace(checked, reason=Reason.VALID, message=_VALID, hint=None, stopped_at=None)
 
     def _refused(
         self,

@@ -31,22 +31,24 @@ def read_access(reader: Reader, pairs: Iterable[_Pair], secrets: Mapping[str, Re
         pairs: ARN of the role, and the secret as it is referred to.
         secrets: by how they are referred to.
     """
-    found: dict[_Pair, Access] = {}
+    access: dict[_Pair, Access] = {}
     live: dict[_Pair, tuple[Asked, ...] | Unread] = {}
     for role, arn in dict.fromkeys(pairs):
         facts = secrets[arn].facts
         if isinstance(facts, Unread):
-            found[role, arn] = Access(role, arn, facts)
+            access[role, arn] = Access(role, arn, facts)
         elif facts.state.phase is Phase.LIVE:
             live[role, arn] = _questions(role, facts.state)
-    answers = ask_iam(reader, [one for some in live.values() if not isinstance(some, Unread) for one in some])
-    keys = reader.each("keys", [one.resource for one in answers if one.action == _DECRYPT], partial(_key, reader))
+    decisions = ask_iam(reader, [one for some in live.values() if not isinstance(some, Unread) for one in some])
+    keys = reader.each("keys", [one.resource for one in decisions if one.action == _DECRYPT], partial(_key, reader))
     for (role, arn), questions in live.items():
         if isinstance(questions, Unread):
-            found[role, arn] = Access(role, arn, questions)
+            access[role, arn] = Access(role, arn, questions)
         else:
-            found[role, arn] = _access(role, arn, [_judged(one, answers[one], secrets[arn], keys) for one in questions])
-    return tuple(found.values())
+            access[role, arn] = _access(
+                role, arn, [_judged(one, decisions[one], secrets[arn], keys) for one in questions]
+            )
+    return tuple(access.values())
 
 
 def _questions(role: str, state: SecretState) -> tuple[Asked, ...] | Unread:
@@ -57,9 +59,9 @@ def _questions(role: str, state: SecretState) -> tuple[Asked, ...] | Unread:
         return (fetch,)
     if "alias/" in key:
         return Unread(f"the key of secret {state.name}", f"the secret names it by an alias ({key})")
-    place = ":".join(arn.split(":")[3:5])
+    region_and_account = ":".join(arn.split(":")[3:5])
     if not key.startswith("arn:"):
-        key = f"{arn.split(':secretsmanager:')[0]}:kms:{place}:key/{key}"
+        key = f"{arn.split(':secretsmanager:')[0]}:kms:{region_and_account}:key/{key}"
     suffix = ".cn" if region_of(arn).startswith("cn-") else ""
     return fetch, Asked(role, _DECRYPT, key, via=f"secretsmanager.{region_of(arn)}.amazonaws.com{suffix}")
 
@@ -104,9 +106,9 @@ def _judged(
             f"whether {asked.action} is allowed to role {asked.role.rpartition('/')[2]}",
             "a policy depends on a condition that isn't known here",
         ), ""
-    what = "denies" if told is Decision.DENIED else "allows"
-    who = "a policy" if told is Decision.DENIED else "no policy"
-    return (True, "") if told is Decision.ALLOWED else (False, f"{who} {what} {asked.action}")
+    verb = "denies" if told is Decision.DENIED else "allows"
+    subject = "a policy" if told is Decision.DENIED else "no policy"
+    return (True, "") if told is Decision.ALLOWED else (False, f"{subject} {verb} {asked.action}")
 
 
 def _of_resource(policy: JsonObject | None, asked: Asked) -> tuple[Decision, Decision]:

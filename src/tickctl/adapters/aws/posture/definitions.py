@@ -68,9 +68,11 @@ def _named(values: Mapping[str, str]) -> tuple[Named, ...]:
 
 
 def _efs(volume: Mapping[str, Any]) -> EfsMount:
-    found = volume["efsVolumeConfiguration"]
+    volume_configuration = volume["efsVolumeConfiguration"]
     # ECS API reference, EFSVolumeConfiguration: DISABLED is the default.
-    return EfsMount(volume["name"], found["fileSystemId"], found.get("transitEncryption") == "ENABLED")
+    return EfsMount(
+        volume["name"], volume_configuration["fileSystemId"], volume_configuration.get("transitEncryption") == "ENABLED"
+    )
 
 
 def _host_paths(volumes: Iterable[Mapping[str, Any]]) -> Iterator[tuple[str, str]]:

@@ -42,13 +42,13 @@ def read_services(reader: Reader, scope: Scope) -> tuple[tuple[Service, ...], tu
                 unlisted.append(names)
             else:
                 named += [(cluster, some) for some in batches(names, _SERVICES_AT_ONCE)]
-    found: list[Service] = []
+    facts: list[Service] = []
     for services in reader.each("services", named, partial(_described, reader, scope)).values():
         if isinstance(services, Unread):
             unlisted.append(services)
         else:
-            found += services
-    return _with_tasks(reader, found), tuple(unlisted)
+            facts += services
+    return _with_tasks(reader, facts), tuple(unlisted)
 
 
 def _clusters(reader: Reader) -> list[str]:
@@ -66,15 +66,15 @@ def _listed(reader: Reader, scope: Scope, cluster: str) -> list[str] | Unread:
 
 def _described(reader: Reader, scope: Scope, some: _Some) -> list[Service] | Unread:
     cluster, names = some
-    answer = attempt(
+    response = attempt(
         f"the services {', '.join(map(_short, names))}",
         partial(reader.call, "ecs", "describe_services", cluster=cluster, services=list(names)),
         through=_named(scope),
     )
-    if isinstance(answer, Unread):
-        return answer
-    found = [_service(one) for one in answer.get("services", ()) if one.get("status") != "INACTIVE"]
-    known = {service.name for service in found} | {service.arn for service in found}
+    if isinstance(response, Unread):
+        return response
+    live = [_service(one) for one in response.get("services", ()) if one.get("status") != "INACTIVE"]
+    known = {service.name for service in live} | {service.arn for service in live}
     missing = [name for name in names if name not in known]
     if missing and scope.services:
         raise NotFoundError(
@@ -82,7 +82,7 @@ def _described(reader: Reader, scope: Scope, some: _Some) -> list[Service] | Unr
             hint="check the name, the cluster and the region; 'aws ecs list-services' shows them",
         )
     # What was listed and is gone by now needs no look.
-    return found
+    return live
 
 
 def _named(scope: Scope) -> tuple[type[NotFoundError], ...]:
@@ -94,12 +94,12 @@ def _with_tasks(reader: Reader, services: Sequence[Service]) -> tuple[Service, .
     """Return services with their tasks, which are listed by service and described a hundred at a time."""
     listed = reader.each("tasks", [(one.cluster, one.name) for one in services], partial(_task_arns, reader))
     arns: dict[str, list[str]] = {}
-    for (cluster, _), some in listed.items():
-        arns.setdefault(cluster, []).extend(() if isinstance(some, Unread) else some)
-    wanted = [(cluster, some) for cluster, all_ in arns.items() for some in batches(all_, _TASKS_AT_ONCE)]
+    for (cluster, _), batch in listed.items():
+        arns.setdefault(cluster, []).extend(() if isinstance(batch, Unread) else batch)
+    requests = [(cluster, batch) for cluster, all_ in arns.items() for batch in batches(all_, _TASKS_AT_ONCE)]
     described: dict[str, Task | Unread | None] = {}
-    for (_, asked), tasks in reader.each("tasks", wanted, partial(_tasks, reader)).items():
-        described |= dict.fromkeys(asked, tasks) if isinstance(tasks, Unread) else tasks
+    for (_, results), tasks in reader.each("tasks", requests, partial(_tasks, reader)).items():
+        described |= dict.fromkeys(results, tasks) if isinstance(tasks, Unread) else tasks
     return tuple(
         replace(service, tasks=_together(listed[service.cluster, service.name], described)) for service in services
     )
@@ -116,12 +116,12 @@ def _task_arns(reader: Reader, service: tuple[str, str]) -> list[str] | Unread:
 def _tasks(reader: Reader, some: _Some) -> dict[str, Task | None] | Unread:
     """Return tasks by ARN; None for those that have ended since they were listed."""
     cluster, arns = some
-    answer = attempt(
+    response = attempt(
         f"tasks in cluster {cluster}", partial(reader.call, "ecs", "describe_tasks", cluster=cluster, tasks=list(arns))
     )
-    if isinstance(answer, Unread):
-        return answer
-    tasks = {one["taskArn"]: _task(one) for one in answer.get("tasks", ()) if one.get("lastStatus") != "STOPPED"}
+    if isinstance(response, Unread):
+        return response
+    tasks = {one["taskArn"]: _task(one) for one in response.get("tasks", ()) if one.get("lastStatus") != "STOPPED"}
     return {arn: tasks.get(arn) for arn in arns}
 
 
@@ -129,11 +129,11 @@ def _together(arns: Iterable[str] | Unread, described: Mapping[str, Task | Unrea
     if isinstance(arns, Unread):
         return arns
     tasks: list[Task] = []
-    for one in map(described.__getitem__, arns):
-        if isinstance(one, Unread):
-            return one
-        if one is not None:
-            tasks.append(one)
+    for description in map(described.__getitem__, arns):
+        if isinstance(description, Unread):
+            return description
+        if description is not None:
+            tasks.append(description)
     return tuple(tasks)
 
 
@@ -155,11 +155,11 @@ def _service(found: Mapping[str, Any]) -> Service:
 
 
 def _networks(version: Mapping[str, Any]) -> Iterator[Network]:
-    if found := version.get("networkConfiguration", {}).get("awsvpcConfiguration"):
+    if network := version.get("networkConfiguration", {}).get("awsvpcConfiguration"):
         yield Network(
-            subnets=tuple(sorted(found.get("subnets", ()))),
-            groups=tuple(sorted(found.get("securityGroups", ()))),
-            public_ip=found.get("assignPublicIp") == "ENABLED",
+            subnets=tuple(sorted(network.get("subnets", ()))),
+            groups=tuple(sorted(network.get("securityGroups", ()))),
+            public_ip=network.get("assignPublicIp") == "ENABLED",
         )
 
 

@@ -53,18 +53,21 @@ def read_images(reader: Reader, region: str, images: Iterable[str]) -> dict[str,
 
 
 def _read(reader: Reader, region: str, image: str) -> Image | Unread:
-    what = f"the configuration of image {image.rpartition('/')[2].partition('@')[0]}"
-    found = _REFERENCE.fullmatch(image)
-    if found is None:
-        return Unread(what, "it isn't in a registry of ECR")
-    if found["region"] != region:
-        return Unread(what, f"it lies in {found['region']}; only {region} is looked at")
-    place = _Place(found["account"], found["repository"])
-    wanted = {"imageDigest": found["digest"]} if found["digest"] else {"imageTag": found["tag"] or "latest"}
+    subject = f"the configuration of image {image.rpartition('/')[2].partition('@')[0]}"
+    match = _REFERENCE.fullmatch(image)
+    if match is None:
+        return Unread(subject, "it isn't in a registry of ECR")
+    if match["region"] != region:
+        return Unread(subject, f"it lies in {match['region']}; only {region} is looked at")
+    repository = _Place(match["account"], match["repository"])
+    image_id = {"imageDigest": match["digest"]} if match["digest"] else {"imageTag": match["tag"] or "latest"}
     try:
-        return attempt(what, lambda: _image([_config(reader, place, one) for one in _digests(reader, place, wanted)]))
+        return attempt(
+            subject,
+            lambda: _image([_config(reader, repository, one) for one in _digests(reader, repository, image_id)]),
+        )
     except (ValueError, TypeError, AttributeError, RecursionError):
-        return Unread(what, "what ECR holds there is no image as the specification has it")
+        return Unread(subject, "what ECR holds there is no image as the specification has it")
 
 
 def _digests(reader: Reader, place: _Place, wanted: Mapping[str, str]) -> Iterator[str]:
@@ -74,15 +77,15 @@ def _digests(reader: Reader, place: _Place, wanted: Mapping[str, str]) -> Iterat
         yield manifest["config"]["digest"]
         return
     # Attestations stand in the same list, for a platform that doesn't exist.
-    runnable = [one for one in manifest["manifests"] if one.get("platform", {}).get("os") != "unknown"]
+    runnable = [entry for entry in manifest["manifests"] if entry.get("platform", {}).get("os") != "unknown"]
     if not 0 < len(runnable) <= _PLATFORMS:
         raise ValueError(f"{len(runnable)} platforms")
-    for one in runnable:
-        yield _manifest(reader, place, {"imageDigest": one["digest"]})["config"]["digest"]
+    for entry in runnable:
+        yield _manifest(reader, place, {"imageDigest": entry["digest"]})["config"]["digest"]
 
 
 def _manifest(reader: Reader, place: _Place, wanted: Mapping[str, str]) -> Mapping[str, Any]:
-    answer = reader.call(
+    response = reader.call(
         "ecr",
         "batch_get_image",
         registryId=place.account,
@@ -90,8 +93,8 @@ def _manifest(reader: Reader, place: _Place, wanted: Mapping[str, str]) -> Mappi
         imageIds=[wanted],
         acceptedMediaTypes=[*_INDEXES, *_MANIFESTS],
     )
-    for found in answer.get("images", ()):
-        manifest: Mapping[str, Any] = json.loads(found["imageManifest"])
+    for images in response.get("images", ()):
+        manifest: Mapping[str, Any] = json.loads(images["imageManifest"])
         return manifest
     raise NotFoundError(f"repository {place.repository} has no such image")
 
@@ -106,12 +109,12 @@ def _config(reader: Reader, place: _Place, digest: str) -> Mapping[str, Any]:
     )["downloadUrl"]
     if not is_safe(url, reader.client("ecr").meta.endpoint_url):
         raise UnreachableError("ECR gives an address that isn't AWS's own")
-    answer = guarded_get(url, timeout=_SECONDS, limit=_LARGEST)
-    if answer.status != _OK:
-        raise UnreachableError(f"the store of layers answered with status {answer.status}")
-    if f"sha256:{hashlib.sha256(answer.body).hexdigest()}" != digest:
+    response = guarded_get(url, timeout=_SECONDS, limit=_LARGEST)
+    if response.status != _OK:
+        raise UnreachableError(f"the store of layers answered with status {response.status}")
+    if f"sha256:{hashlib.sha256(response.body).hexdigest()}" != digest:
         raise UnreachableError("the store of layers gave something else than what was asked for")
-    config: Mapping[str, Any] = json.loads(answer.body)["config"]
+    config: Mapping[str, Any] = json.loads(response.body)["config"]
     return config
 
 

@@ -23,9 +23,9 @@ def read_load_balancers(
     behind = {
         arn: one if isinstance(one, Unread) else tuple(one.get("LoadBalancerArns", ())) for arn, one in groups.items()
     }
-    wanted = [arn for some in behind.values() if not isinstance(some, Unread) for arn in some]
-    found = _described(reader, "load balancers", partial(_load_balancers, reader), wanted)
-    readable = [arn for arn, one in found.items() if not isinstance(one, Unread)]
+    arns = [arn for some in behind.values() if not isinstance(some, Unread) for arn in some]
+    balancers = _described(reader, "load balancers", partial(_load_balancers, reader), arns)
+    readable = [arn for arn, one in balancers.items() if not isinstance(one, Unread)]
     listeners = reader.each("listeners", readable, partial(_listeners, reader))
     every = [one for some in listeners.values() if not isinstance(some, Unread) for one in some]
     plain = [one["ListenerArn"] for one in every if one.get("Protocol") == "HTTP"]
@@ -42,7 +42,7 @@ def read_load_balancers(
 
     return behind, {
         arn: one if isinstance(one, Unread) else _load_balancer(one, listeners[arn], assembled)
-        for arn, one in found.items()
+        for arn, one in balancers.items()
     }
 
 
@@ -52,22 +52,22 @@ def _described(
     """Return descriptions by ARN or name. Where one doesn't exist AWS refuses all, so they are asked for one by one."""
 
     def some(names: tuple[str, ...]) -> dict[str, _Found | Unread]:
-        shown = ", ".join(map(_short, names))
+        names_text = ", ".join(map(_short, names))
         try:
-            answer = attempt(f"the {what} {shown}", lambda: ask(names), through=(NotFoundError,))
+            response = attempt(f"the {what} {names_text}", lambda: ask(names), through=(NotFoundError,))
         except NotFoundError as error:
             if len(names) > 1:
                 return {name: one for each in names for name, one in some((each,)).items()}
-            answer = Unread(f"the {what} {shown}", error.message)
-        if isinstance(answer, Unread):
-            return dict.fromkeys(names, answer)
+            response = Unread(f"the {what} {names_text}", error.message)
+        if isinstance(response, Unread):
+            return dict.fromkeys(names, response)
         return {
-            name: answer.get(name) or Unread(f"{_short(name)} of the {what}", "AWS says nothing about it")
+            name: response.get(name) or Unread(f"{_short(name)} of the {what}", "AWS says nothing about it")
             for name in names
         }
 
-    asked = reader.each(what, batches(list(dict.fromkeys(wanted)), _AT_ONCE), some)
-    return {name: one for found in asked.values() for name, one in found.items()}
+    results = reader.each(what, batches(list(dict.fromkeys(wanted)), _AT_ONCE), some)
+    return {name: one for found in results.values() for name, one in found.items()}
 
 
 def _target_groups(reader: Reader, arns: tuple[str, ...]) -> dict[str, _Found]:
@@ -128,8 +128,8 @@ def _listener(found: _Found, rules: tuple[Action, ...] | Unread, policies: Mappi
 def _policy(name: str | None, policies: Mapping[str, _Found | Unread]) -> TlsPolicy | Unread | None:
     if not name:
         return None
-    found = policies[name]
-    return found if isinstance(found, Unread) else TlsPolicy(name, tuple(found.get("SslProtocols", ())))
+    policy = policies[name]
+    return policy if isinstance(policy, Unread) else TlsPolicy(name, tuple(policy.get("SslProtocols", ())))
 
 
 def _actions(found: Iterable[_Found]) -> Iterator[Action]:

@@ -14,18 +14,18 @@ _PAGE: Final = 100
 
 def read_subnets(reader: Reader, ids: Iterable[str]) -> dict[str, Subnet | Unread]:
     """Return subnets with their routes to internet gateways."""
-    found = _by_id(reader, "subnets", ("describe_subnets", "Subnets"), ("subnet-id", "SubnetId"), ids)
-    vpcs = [one["VpcId"] for one in found.values() if not isinstance(one, Unread)]
+    subnets = _by_id(reader, "subnets", ("describe_subnets", "Subnets"), ("subnet-id", "SubnetId"), ids)
+    vpcs = [one["VpcId"] for one in subnets.values() if not isinstance(one, Unread)]
     tables = reader.each("route tables", vpcs, partial(_route_tables, reader))
     return {
         id_: one if isinstance(one, Unread) else Subnet(id_, one["VpcId"], _ways_out(id_, tables[one["VpcId"]]))
-        for id_, one in found.items()
+        for id_, one in subnets.items()
     }
 
 
 def read_groups(reader: Reader, ids: Iterable[str]) -> dict[str, SecurityGroup | Unread]:
     """Return security groups with the rules that let something in."""
-    found = _by_id(
+    groups = _by_id(
         reader, "security groups", ("describe_security_groups", "SecurityGroups"), ("group-id", "GroupId"), ids
     )
     return {
@@ -34,15 +34,15 @@ def read_groups(reader: Reader, ids: Iterable[str]) -> dict[str, SecurityGroup |
         else SecurityGroup(
             id_, one.get("GroupName", ""), one.get("VpcId", ""), tuple(map(_ingress, one["IpPermissions"]))
         )
-        for id_, one in found.items()
+        for id_, one in groups.items()
     }
 
 
 def read_interfaces(reader: Reader, ids: Iterable[str]) -> dict[str, Interface | Unread]:
     """Return the network interfaces of tasks."""
     names = ("network-interface-id", "NetworkInterfaceId")
-    found = _by_id(reader, "interfaces", ("describe_network_interfaces", "NetworkInterfaces"), names, ids)
-    return {id_: one if isinstance(one, Unread) else _interface(id_, one) for id_, one in found.items()}
+    interfaces = _by_id(reader, "interfaces", ("describe_network_interfaces", "NetworkInterfaces"), names, ids)
+    return {id_: one if isinstance(one, Unread) else _interface(id_, one) for id_, one in interfaces.items()}
 
 
 def _by_id(
@@ -59,21 +59,21 @@ def _by_id(
     """
     (method, member), (name, key) = operation, names
 
-    def described(some: tuple[str, ...]) -> dict[str, Any] | Unread:
-        filters = [{"Name": name, "Values": list(some)}]
+    def described(batch: tuple[str, ...]) -> dict[str, Any] | Unread:
+        filters = [{"Name": name, "Values": list(batch)}]
         return attempt(
-            f"the {what} {', '.join(some)}",
+            f"the {what} {', '.join(batch)}",
             lambda: {one[key]: one for one in reader.pages("ec2", method, member, Filters=filters)},
         )
 
-    found: dict[str, Any] = {}
-    for some, answer in reader.each(what, batches(list(dict.fromkeys(ids)), _VALUES), described).items():
-        for id_ in some:
-            if isinstance(answer, Unread):
-                found[id_] = answer
+    objects: dict[str, Any] = {}
+    for batch, response in reader.each(what, batches(list(dict.fromkeys(ids)), _VALUES), described).items():
+        for id_ in batch:
+            if isinstance(response, Unread):
+                objects[id_] = response
             else:
-                found[id_] = answer.get(id_) or Unread(f"{id_} of the {what}", "it doesn't exist any more")
-    return found
+                objects[id_] = response.get(id_) or Unread(f"{id_} of the {what}", "it doesn't exist any more")
+    return objects
 
 
 def _route_tables(reader: Reader, vpc: str) -> list[Mapping[str, Any]] | Unread:

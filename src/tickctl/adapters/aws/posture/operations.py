@@ -96,18 +96,18 @@ class Reader:
             token: names of the token in a request and in an answer.
             more: the parameters.
         """
-        asked, answered = token
-        seen: set[str] = set()
+        previous, answered = token
+        tokens: set[str] = set()
         while True:
-            answer = self.call(service, method, **more)
-            yield from answer.get(member, ())
-            following = answer.get(answered)
+            response = self.call(service, method, **more)
+            yield from response.get(member, ())
+            following = response.get(answered)
             if not following:
                 return
-            if following in seen:
+            if following in tokens:
                 raise stranger(service)
-            seen.add(following)
-            more[asked] = following
+            tokens.add(following)
+            more[previous] = following
 
     def each(self, what: str, items: Iterable[_Item], ask: Callable[[_Item], _Result]) -> dict[_Item, _Result]:
         """Ask about each item, once, several at a time.
@@ -117,13 +117,13 @@ class Reader:
             items: which; the result has them in this order.
             ask: does one; it runs in a thread, and calls nothing that waits for others.
         """
-        wanted = list(dict.fromkeys(items))
-        futures: dict[Future[_Result], _Item] = {self._pool.submit(ask, item): item for item in wanted}
-        found: dict[_Item, _Result] = {}
+        unique = list(dict.fromkeys(items))
+        futures: dict[Future[_Result], _Item] = {self._pool.submit(ask, item): item for item in unique}
+        results: dict[_Item, _Result] = {}
         for done, future in enumerate(as_completed(futures), start=1):
-            found[futures[future]] = future.result()
-            self._progress(what, done, len(wanted))
-        return {item: found[item] for item in wanted}
+            results[futures[future]] = future.result()
+            self._progress(what, done, len(unique))
+        return {item: results[item] for item in unique}
 
 
 def attempt(what: str, ask: Callable[[], _Result], *, through: tuple[type[TickctlError], ...] = ()) -> _Result | Unread:

@@ -54,13 +54,13 @@ class _Role:
 
 def ask_iam(reader: Reader, questions: Iterable[Asked]) -> dict[Asked, Decision | Unread | NoRole]:
     """Return what the policies of roles say to questions; those of resources aren't asked."""
-    told = reader.each("permissions", questions, partial(_simulated, reader))
+    results = reader.each("permissions", questions, partial(_simulated, reader))
     # Simulating is a right of its own, and reading policies another: one of them is enough.
-    unread = {asked: one for asked, one in told.items() if isinstance(one, Unread)}
+    unread = {asked: one for asked, one in results.items() if isinstance(one, Unread)}
     roles = reader.each("roles", [asked.role for asked in unread], partial(_role, reader))
     named = [arn for role in roles.values() if isinstance(role, _Role) for arn in (*role.attached, role.boundary)]
     policies = reader.each("policies", [arn for arn in named if arn], partial(_policy, reader))
-    return told | {asked: _judged(asked, roles[asked.role], policies, one) for asked, one in unread.items()}
+    return results | {asked: _judged(asked, roles[asked.role], policies, one) for asked, one in unread.items()}
 
 
 def _simulated(reader: Reader, asked: Asked) -> Decision | Unread | NoRole:
@@ -94,8 +94,8 @@ def _role(reader: Reader, arn: str) -> _Role | Unread | NoRole:
     name = _short(arn)
 
     def policies() -> _Role | Unread:
-        found = reader.call("iam", "get_role", RoleName=name)["Role"]
-        if found["Arn"] != arn:
+        response = reader.call("iam", "get_role", RoleName=name)["Role"]
+        if response["Arn"] != arn:
             return Unread(f"role {name}", "it belongs to another account")
         inline = reader.pages("iam", "list_role_policies", "PolicyNames", token=_TOKEN, RoleName=name)
         attached = reader.pages("iam", "list_attached_role_policies", "AttachedPolicies", token=_TOKEN, RoleName=name)
@@ -105,7 +105,7 @@ def _role(reader: Reader, arn: str) -> _Role | Unread | NoRole:
                 for policy in inline
             ),
             attached=tuple(policy["PolicyArn"] for policy in attached),
-            boundary=found.get("PermissionsBoundary", {}).get("PermissionsBoundaryArn"),
+            boundary=response.get("PermissionsBoundary", {}).get("PermissionsBoundaryArn"),
         )
 
     try:
@@ -117,8 +117,8 @@ def _role(reader: Reader, arn: str) -> _Role | Unread | NoRole:
 def _policy(reader: Reader, arn: str) -> JsonObject | Unread:
     def asked() -> JsonObject:
         version = reader.call("iam", "get_policy", PolicyArn=arn)["Policy"]["DefaultVersionId"]
-        found = reader.call("iam", "get_policy_version", PolicyArn=arn, VersionId=version)
-        return _document(found["PolicyVersion"]["Document"])
+        response = reader.call("iam", "get_policy_version", PolicyArn=arn, VersionId=version)
+        return _document(response["PolicyVersion"]["Document"])
 
     return attempt(f"policy {_short(arn)}", asked)
 

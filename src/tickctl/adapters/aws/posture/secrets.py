@@ -25,18 +25,18 @@ class ReadSecret:
 
 def read_secrets(reader: Reader, region: str, references: Iterable[Reference]) -> dict[str, ReadSecret]:
     """Return secrets by the ARN of the references to them, with each version that is meant."""
-    wanted: dict[str, set[Reference]] = {}
+    requests: dict[str, set[Reference]] = {}
     for reference in references:
-        wanted.setdefault(reference.arn, set()).add(reference)
+        requests.setdefault(reference.arn, set()).add(reference)
 
     def read(arn: str) -> ReadSecret:
         if region_of(arn) not in ("", region):
             return ReadSecret(Unread(_words(arn), f"it lies in {region_of(arn)}; only {region} is looked at"))
-        facts = attempt(_words(arn), partial(_facts, reader, arn, wanted[arn]))
+        facts = attempt(_words(arn), partial(_facts, reader, arn, requests[arn]))
         policy = None if isinstance(facts, Unread) or facts.state.phase is not Phase.LIVE else _policy(reader, arn)
         return ReadSecret(facts, policy)
 
-    return reader.each("secrets", wanted, read)
+    return reader.each("secrets", requests, read)
 
 
 def _facts(reader: Reader, arn: str, references: Iterable[Reference]) -> SecretFacts:
@@ -70,14 +70,14 @@ def _members(text: Secret | None) -> Mapping[str, Secret] | None:
     if text is None:
         return None
     try:
-        found = json.loads(text.reveal())
+        members = json.loads(text.reveal())
     except (ValueError, RecursionError):
         return None
-    if not isinstance(found, dict):
+    if not isinstance(members, dict):
         return None
     return {
         name: Secret(value if isinstance(value, str) else json.dumps(value, ensure_ascii=False))
-        for name, value in found.items()
+        for name, value in members.items()
     }
 
 

@@ -32,9 +32,9 @@ def read_file_systems(reader: Reader, ids: Iterable[str]) -> dict[str, FileSyste
 
 def _file_system(reader: Reader, id_: str) -> FileSystem | Unread:
     def asked() -> FileSystem:
-        for found in reader.call("efs", "describe_file_systems", FileSystemId=id_)["FileSystems"]:
-            if found["FileSystemId"] == id_:
-                return FileSystem(id_, bool(found["Encrypted"]))
+        for response in reader.call("efs", "describe_file_systems", FileSystemId=id_)["FileSystems"]:
+            if response["FileSystemId"] == id_:
+                return FileSystem(id_, bool(response["Encrypted"]))
         raise KeyError(id_)
 
     return attempt(f"file system {id_}", asked)

@@ -73,11 +73,11 @@ def explain(
     local = choose(run.settings, run.backend) is BackendName.LOCAL
     options = "" if run.backend is BackendName.AUTO else f" --backend {run.backend}"
     remedy = mend(explanation, Situation(ticks, local, person, options, accepted))
-    answer = Answer(explanation, remedy, person, ticks, confirms=not run.settings.allow_unconfirmed)
+    document = Answer(explanation, remedy, person, ticks, confirms=not run.settings.allow_unconfirmed)
     if run.json:
-        run.output.document(answer.json())
+        run.output.document(document.json())
     else:
-        show(run, answer)
+        show(run, document)
     if explanation.admitted is None:
         return ExitCode.CANNOT_TELL
     return ExitCode.YES if explanation.admitted else ExitCode.NO

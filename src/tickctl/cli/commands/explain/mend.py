@@ -92,8 +92,8 @@ def _command(code: str, explanation: "Explanation", situation: Situation) -> str
     user = situation.person.argument
     match code:
         case "unreachable":
-            found = _COMMAND.search(explanation.hint or "")
-            return found[1] if found else None
+            match = _COMMAND.search(explanation.hint or "")
+            return match[1] if match else None
         case "expired" | "session_revoked" if user and situation.local:
             return f"tickctl local token {user}"
         case "email_not_confirmed" if user and not situation.local:

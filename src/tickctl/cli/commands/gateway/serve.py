@@ -258,12 +258,12 @@ def _spending(shown: _Shown) -> list[str]:
     if not remaining:
         return []
     ticks = max(1, remaining // _MOST_REQUESTS)
-    first, *others = _broken(shown.curl(ticks, options="-s -o /dev/null -w '%{http_code}\\n'"))
+    first, *further = _broken(shown.curl(ticks, options="-s -o /dev/null -w '%{http_code}\\n'"))
     return [
         "# All of it: 202 until nothing is left, then 429 with Retry-After, seen with -i.",
         f"for i in $(seq {-(-remaining // ticks) + 1}); do",
         f"  {first}",
-        *(f"  {line}" for line in others),
+        *(f"  {line}" for line in further),
         "done",
         "",
     ]

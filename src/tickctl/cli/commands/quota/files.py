@@ -52,13 +52,13 @@ def import_limits(
     rows = _read(file)
     with open_quotas(run) as (quotas, target):
         plan, unchanged = _plan(run, quotas, rows)
-        what = f"change {len(plan)} limits on {target} ({unchanged} already as in the file)"
+        summary = f"change {len(plan)} limits on {target} ({unchanged} already as in the file)"
         if plan and not dry_run:
-            confirm(what, assume_yes=yes)
+            confirm(summary, assume_yes=yes)
         written = _write(run, quotas, plan, reason, dry_run=dry_run)
         changed = 0 if dry_run else written
         if dry_run:
-            run.output.notice(f"would {what}")
+            run.output.notice(f"would {summary}")
         elif plan:
             run.output.notice(f"changed {changed} limits on {target}")
         else:
@@ -185,6 +185,6 @@ def _everybody(run: Run, quotas: "QuotaAdmin") -> "Iterator[QuotaState]":
 
 def _refusal(bad: "list[BadLine]") -> InvalidInputError:
     ordered = sorted(bad, key=lambda line: line.line)
-    shown = "; ".join(f"line {line.line} {line.problem}" for line in ordered[:SHOWN_PROBLEMS])
+    problems = "; ".join(f"line {line.line} {line.problem}" for line in ordered[:SHOWN_PROBLEMS])
     more = f"; and {len(bad) - SHOWN_PROBLEMS} more" if len(bad) > SHOWN_PROBLEMS else ""
-    return InvalidInputError(f"nothing was written: {shown}{more}", hint="mend these lines and run it again")
+    return InvalidInputError(f"nothing was written: {problems}{more}", hint="mend these lines and run it again")

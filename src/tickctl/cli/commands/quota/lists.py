@@ -88,8 +88,8 @@ def list_users(
     else:
         columns = _HEADINGS if run.output.style.terminal else _IN_A_PIPE
         names = list(_HEADINGS.values()) if run.output.style.terminal else _IN_A_PIPE
-        shown = [[_cell(row, column) for column in columns] for row in rows]
-        run.output.table(names, shown, empty="no such users")
+        cells = [[_cell(row, column) for column in columns] for row in rows]
+        run.output.table(names, cells, empty="no such users")
     if page.next and not run.json:
         run.output.notice(f"there are more: --after {page.next}")
 
@@ -165,25 +165,25 @@ def audit_log(
         _tell(run, page.items)
     else:
         columns = ("at", "actor", "operator", "action", "email", "change", "reason")
-        shown = [
+        cells = [
             (e.at, e.actor, e.operator, e.action, e.email or str(e.user_id), _change(e), e.reason) for e in page.items
         ]
-        run.output.table(columns, shown)
+        run.output.table(columns, cells)
     if page.next and not run.json:
         run.output.notice(f"there are more: --after {page.next}")
 
 
 def _tell(run: Run, entries: "Iterable[AuditEntry]") -> None:
     """Write entries for a person: what was changed on one line, who did it and why below."""
-    told = False
+    is_told = False
     for entry in entries:
         at = f"{rfc3339(entry.at)}  "
         by = f"{entry.operator} (as {entry.actor})" if entry.operator else entry.actor
         why = f": {entry.reason}" if entry.reason else ""
         run.output.paragraph(f"{entry.email or entry.user_id}: {_change(entry)}", first=at)
         run.output.paragraph(f"by {by}{why}", first=" " * len(at))
-        told = True
-    if not told:
+        is_told = True
+    if not is_told:
         run.output.notice("no changes recorded")
 
 

@@ -145,8 +145,8 @@ def _answer(run: Run, state: "QuotaState", **more: Cell) -> None:
         run.output.document(fields | more)
         return
     readable = {"daily_tick_limit", "ticks_remaining", "previous"}
-    shown = fields | more
-    run.output.record({name: limit_text(v) if name in readable else v for name, v in shown.items()})  # type: ignore[arg-type] # these three are int | None
+    cells = fields | more
+    run.output.record({name: limit_text(v) if name in readable else v for name, v in cells.items()})  # type: ignore[arg-type] # these three are int | None
 
 
 def _conflict(actual: int | None) -> ConflictError:

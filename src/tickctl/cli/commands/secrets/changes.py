@@ -35,8 +35,8 @@ def show_changes(run: Run, changes: KeyChanges) -> None:
 def _show_paragraphs(run: Run, kinds: Mapping[str, tuple[str, ...]]) -> None:
     """Write the names; of those that stay the same, a person is told how many."""
     same = len(kinds["unchanged"])
-    shown = {kind: ", ".join(names) for kind, names in kinds.items()}
-    shown["unchanged"] = f"{same} {'key' if same == 1 else 'keys'}" if same else ""
-    for kind, text in shown.items():
+    paragraphs = {kind: ", ".join(names) for kind, names in kinds.items()}
+    paragraphs["unchanged"] = f"{same} {'key' if same == 1 else 'keys'}" if same else ""
+    for kind, text in paragraphs.items():
         if text:
             run.output.paragraph(text, first=f"{kind.replace('_', ' ').replace('aws', 'AWS'):{_WIDTH}}")

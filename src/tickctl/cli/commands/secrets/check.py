@@ -72,8 +72,8 @@ def check(
     target = profile(run, env_name)
     paths = chosen_files(run, target)
     order = list(_WORDS)
-    found = _findings(target, paths, required_from, purpose, allow_shell or ())
-    findings = sorted(found, key=lambda finding: order.index(finding.result))
+    all_findings = _findings(target, paths, required_from, purpose, allow_shell or ())
+    findings = sorted(all_findings, key=lambda finding: order.index(finding.result))
     ok = verdict(findings, strict=strict)
     if run.json:
         run.output.document(
@@ -143,9 +143,9 @@ def _print(run: Run, paths: Sequence[Path], findings: "Sequence[Finding]") -> No
         if name and not own:
             run.output.paragraph("nothing found", first=f"  {'ok':{_WIDTH}}", colour="green")
         for finding in own:
-            place = f"line {finding.line}: " if finding.line else ""
+            location = f"line {finding.line}: " if finding.line else ""
             first = f"  {_WORDS[finding.result]:{_WIDTH}}"
-            run.output.paragraph(f"{place}{finding.message}", first=first, colour=_COLOURS.get(finding.result))
+            run.output.paragraph(f"{location}{finding.message}", first=first, colour=_COLOURS.get(finding.result))
             if finding.mend:
                 run.output.paragraph(finding.mend, first=f"  {'':{_WIDTH}}mend: ")
 

@@ -108,12 +108,12 @@ def read(run: Run, aws: "Aws", target: "Target", version: str | None = None) -> 
 
     check_version(run, version)
     state = existing(aws, target)
-    place = where(aws, target, state.arn)
-    run.output.notice(f"reading {place}")
-    found = held(aws, state, place, version)
-    if found.version_id is None:
-        raise NotFoundError(f"{place} has no value yet", hint="'tickctl secrets push' gives it one")
-    return found
+    location = where(aws, target, state.arn)
+    run.output.notice(f"reading {location}")
+    stored = held(aws, state, location, version)
+    if stored.version_id is None:
+        raise NotFoundError(f"{location} has no value yet", hint="'tickctl secrets push' gives it one")
+    return stored
 
 
 def held(aws: "Aws", state: "SecretState", place: str, version: str | None = None) -> Held:
@@ -121,22 +121,22 @@ def held(aws: "Aws", state: "SecretState", place: str, version: str | None = Non
     from tickctl.core.secrets.payload import decode
     from tickctl.core.secrets.store import CURRENT
 
-    wanted = _version_id(state, version)
-    if state.arn is None or (wanted is None and state.version_of(CURRENT) is None):
+    version_id = _version_id(state, version)
+    if state.arn is None or (version_id is None and state.version_of(CURRENT) is None):
         return Held(state, None, {}, place)
-    found = aws.secrets.get(state.arn, version_id=wanted)
-    return Held(state, found.id, decode(found.text), place)
+    stored = aws.secrets.get(state.arn, version_id=version_id)
+    return Held(state, stored.id, decode(stored.text), place)
 
 
 def _version_id(state: "SecretState", text: str | None) -> str | None:
     if text is None or text == "current":
         return None
     if text in _WORDS:
-        if (found := state.version_of(_WORDS[text])) is None:
+        if (version_found := state.version_of(_WORDS[text])) is None:
             raise NotFoundError(
                 f"{state.name} has no {text} version", hint="'tickctl secrets list --versions' shows those there are"
             )
-        return found
+        return version_found
     return text
 
 

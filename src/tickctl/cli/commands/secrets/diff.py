@@ -47,17 +47,17 @@ def diff(
 
     wanted_target = target(run, env_name=env_name, secret_id=secret_id, region=region)
     secret = secret_of(wanted_target)
-    wanted = values(read_files(run, wanted_target, allow_shell=allow_shell or ()))
+    local = values(read_files(run, wanted_target, allow_shell=allow_shell or ()))
     aws = open_target(run, wanted_target)
     state = current.look(aws, wanted_target)
-    held = current.held(aws, state, where(aws, wanted_target, state.arn))
-    changes = compare(wanted, held.values, prune=prune)
+    stored = current.held(aws, state, where(aws, wanted_target, state.arn))
+    changes = compare(local, stored.values, prune=prune)
     if run.json:
         run.output.document(
             {
                 "secret_id": secret,
                 "arn": state.arn,
-                "version_id": held.version_id,
+                "version_id": stored.version_id,
                 "in_sync": not changes.any,
                 "added": changes.added,
                 "changed": changes.changed,
@@ -67,10 +67,10 @@ def diff(
         )
     else:
         show_changes(run, changes)
-    if held.version_id is None:
-        run.output.notice(f"there is no value yet: {held.place}")
+    if stored.version_id is None:
+        run.output.notice(f"there is no value yet: {stored.place}")
     elif changes.any:
-        run.output.notice(f"differs from version {held.version_id}: {held.place}")
+        run.output.notice(f"differs from version {stored.version_id}: {stored.place}")
     else:
-        run.output.notice(f"in sync with version {held.version_id}: {held.place}")
+        run.output.notice(f"in sync with version {stored.version_id}: {stored.place}")
     return ExitCode.NO if changes.any else ExitCode.YES

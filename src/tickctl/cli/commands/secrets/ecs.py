@@ -64,9 +64,9 @@ def ecs(
     from tickctl.core.secrets.env_files import values
 
     _refuse_mixtures(task_definition, output, container or (), in_place=in_place)
-    where = target(run, env_name=env_name, secret_id=secret_id, region=region, containers=container)
-    keys = sorted(values(read_files(run, where, allow_shell=allow_shell or ())))
-    arn = _arn(run, where, secret_arn)
+    chosen = target(run, env_name=env_name, secret_id=secret_id, region=region, containers=container)
+    keys = sorted(values(read_files(run, chosen, allow_shell=allow_shell or ())))
+    arn = _arn(run, chosen, secret_arn)
     if task_definition is None:
         _print(run, block(arn, keys))
         return
@@ -75,8 +75,8 @@ def ecs(
 
     file = read_definition(task_definition)
     # Which other keys the secret has isn't asked, so references to them stay.
-    others = {key for referred in refers_to(file.document, arn).values() for key in referred}
-    change = rewrite(file.document, arn=arn, keys=keys, containers=where.containers, known=others.union(keys))
+    keys_referred = {key for referred in refers_to(file.document, arn).values() for key in referred}
+    change = rewrite(file.document, arn=arn, keys=keys, containers=chosen.containers, known=keys_referred.union(keys))
     _tell(run, change)
     destination = task_definition if in_place else output
     if destination is None:
@@ -119,8 +119,8 @@ def _arn(run: Run, target: "Target", given: str | None) -> str:
 def _tell(run: Run, change: "Rewrite") -> None:
     from tickctl.cli.commands.secrets.rollout_report import change_line
 
-    for one in change.changes:
-        run.output.notice(f"container {one.container}: {change_line(one)}")
+    for entry in change.changes:
+        run.output.notice(f"container {entry.container}: {change_line(entry)}")
     if not change.changes:
         run.output.notice("nothing differs")
 

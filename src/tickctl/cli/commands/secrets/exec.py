@@ -59,12 +59,12 @@ def execute(
 
     if run.json:
         raise InvalidInputError("exec has no answer of its own for --json", hint="leave --json out")
-    wanted = target(run, env_name=env_name, secret_id=secret_id, region=region)
-    held = current.read(run, open_target(run, wanted), wanted, version)
-    _check(held.values)
-    run.output.notice(f"running {program[0]} with {len(held.values)} keys of version {held.version_id}")
+    chosen = target(run, env_name=env_name, secret_id=secret_id, region=region)
+    stored = current.read(run, open_target(run, chosen), chosen, version)
+    _check(stored.values)
+    run.output.notice(f"running {program[0]} with {len(stored.values)} keys of version {stored.version_id}")
     try:
-        _become(program, held.values)
+        _become(program, stored.values)
     except OSError as error:
         return _failed(program[0], error)
 

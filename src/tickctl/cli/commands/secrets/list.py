@@ -37,26 +37,26 @@ def list_secret(
     from tickctl.cli.open.aws import open_target
     from tickctl.cli.open.target import target
 
-    wanted = target(run, env_name=env_name, secret_id=secret_id, region=region)
-    aws = open_target(run, wanted)
+    chosen = target(run, env_name=env_name, secret_id=secret_id, region=region)
+    aws = open_target(run, chosen)
     if versions:
-        _versions(run, aws, wanted)
+        _versions(run, aws, chosen)
     else:
-        _keys(run, aws, wanted)
+        _keys(run, aws, chosen)
 
 
 def _keys(run: Run, aws: "Aws", target: "Target") -> None:
     from tickctl.cli.commands.secrets import current
 
-    held = current.read(run, aws, target)
-    keys = sorted(held.values)
+    stored = current.read(run, aws, target)
+    keys = sorted(stored.values)
     if run.json:
         run.output.document(
-            {"secret_id": target.secret_id, "arn": held.state.arn, "version_id": held.version_id, "keys": keys}
+            {"secret_id": target.secret_id, "arn": stored.state.arn, "version_id": stored.version_id, "keys": keys}
         )
         return
     run.output.table(["key"], [[key] for key in keys], empty="the secret holds no keys")
-    run.output.notice(f"{len(keys)} {'key' if len(keys) == 1 else 'keys'} in version {held.version_id}")
+    run.output.notice(f"{len(keys)} {'key' if len(keys) == 1 else 'keys'} in version {stored.version_id}")
 
 
 def _versions(run: Run, aws: "Aws", target: "Target") -> None:
@@ -65,16 +65,17 @@ def _versions(run: Run, aws: "Aws", target: "Target") -> None:
 
     state = current.existing(aws, target)
     run.output.notice(f"reading {where(aws, target, state.arn)}")
-    found = aws.secrets.versions(state.arn or state.name)
+    versions = aws.secrets.versions(state.arn or state.name)
     if run.json:
         rows = [
-            {"version_id": version.id, "stages": version.stages, "created_at": version.created_at} for version in found
+            {"version_id": version.id, "stages": version.stages, "created_at": version.created_at}
+            for version in versions
         ]
         run.output.document({"secret_id": target.secret_id, "arn": state.arn, "versions": rows})
         return
     run.output.table(
         ["version_id", "created_at", "stages"],
-        [[version.id, version.created_at, _stages(version)] for version in found],
+        [[version.id, version.created_at, _stages(version)] for version in versions],
         empty="the secret has no version yet",
     )
 

@@ -74,7 +74,7 @@ def policy(
     from tickctl.core.secrets import iam
 
     refuse_secrets(run, {"--kms-key": [kms_key], "--role-arn": role_arn or (), "--secret-arn": [secret_arn]})
-    where = target(
+    chosen = target(
         run,
         env_name=env_name,
         secret_id=_named(secret_id, secret_arn),
@@ -83,10 +83,10 @@ def policy(
         services=service,
         task_definitions=task_definition,
     )
-    access = _Access(run, where)
-    place, key = _secret(run, access, where, kms_key, create=create)
-    deployment = _deployment(access, where, place, holder, tuple(role_arn or ()))
-    document = iam.policy(holder, place, kms_key=key, deployment=deployment, create=create, tag=bool(where.tags))
+    access = _Access(run, chosen)
+    secret, key = _secret(run, access, chosen, kms_key, create=create)
+    deployment = _deployment(access, chosen, secret, holder, tuple(role_arn or ()))
+    document = iam.policy(holder, secret, kms_key=key, deployment=deployment, create=create, tag=bool(chosen.tags))
     if holder is Holder.PUSHER and deployment.families and not deployment.roles:
         run.output.warning("the task definitions name no roles; a pusher needs --role-arn for those they will name")
     if run.json:

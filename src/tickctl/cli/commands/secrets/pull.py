@@ -50,26 +50,26 @@ def pull(
     from tickctl.core.secrets.env_files.writer import write
 
     replaces = _check(output, force=force)
-    wanted = target(run, env_name=env_name, secret_id=secret_id, region=region)
-    held = current.read(run, open_target(run, wanted), wanted, version)
-    text = Secret(write(held.values))
-    keys = sorted(held.values)
-    what = f"{len(keys)} {'key' if len(keys) == 1 else 'keys'} of {held.place}, version {held.version_id}"
+    chosen = target(run, env_name=env_name, secret_id=secret_id, region=region)
+    stored = current.read(run, open_target(run, chosen), chosen, version)
+    text = Secret(write(stored.values))
+    keys = sorted(stored.values)
+    plan = f"{len(keys)} {'key' if len(keys) == 1 else 'keys'} of {stored.place}, version {stored.version_id}"
     _warn(run, output)
     if dry_run:
-        run.output.notice(f"would write {what} to {output}{', over what it holds' if replaces else ''}")
+        run.output.notice(f"would write {plan} to {output}{', over plan it holds' if replaces else ''}")
     else:
         if replaces:
             confirm(f"write over {output}", assume_yes=yes)
         with private_file(output, exclusive=not replaces) as stream:
             stream.write(text.reveal())
-        run.output.notice(f"wrote {what} to {output}")
+        run.output.notice(f"wrote {plan} to {output}")
     if run.json:
         run.output.document(
             {
-                "secret_id": wanted.secret_id,
-                "arn": held.state.arn,
-                "version_id": held.version_id,
+                "secret_id": chosen.secret_id,
+                "arn": stored.state.arn,
+                "version_id": stored.version_id,
                 "file": str(output),
                 "keys": keys,
                 "dry_run": dry_run,
@@ -89,10 +89,10 @@ def _check(output: Path, *, force: bool) -> bool:
             hint="name a file; 'tickctl secrets exec -- COMMAND' needs none",
         )
     try:
-        found = output.lstat()
+        status = output.lstat()
     except OSError:
         return False  # writing says best what is wrong
-    if not stat.S_ISREG(found.st_mode):
+    if not stat.S_ISREG(status.st_mode):
         raise InvalidInputError(f"{output} is no plain file", hint="name a new file, not a link, device or folder")
     if not force:
         raise InvalidInputError(f"{output} exists already", hint="name another file, or add --force to write over it")

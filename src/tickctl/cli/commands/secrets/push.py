@@ -116,7 +116,7 @@ def push(
     from tickctl.cli.open.target import refuse_secrets, target
 
     refuse_secrets(run, {"--kms-key": [kms_key], "--tag": tag})
-    where = target(
+    chosen = target(
         run,
         env_name=env_name,
         secret_id=secret_id,
@@ -126,10 +126,10 @@ def push(
         task_definitions=task_definition,
         containers=container,
     )
-    where = replace(where, kms_key=kms_key or where.kms_key, tags={**where.tags, **_parse_tags(tag or ())})
-    wanted = _read(run, where, allow_shell=allow_shell or (), force_insecure=force_insecure)
-    aws = open_target(run, where)
-    plan = _plan(run, aws, where, wanted, prune=prune, restore=restore and not dry_run)
+    chosen = replace(chosen, kms_key=kms_key or chosen.kms_key, tags={**chosen.tags, **_parse_tags(tag or ())})
+    local = _read(run, chosen, allow_shell=allow_shell or (), force_insecure=force_insecure)
+    aws = open_target(run, chosen)
+    plan = _plan(run, aws, chosen, local, prune=prune, restore=restore and not dry_run)
     _show(run, plan)
     if dry_run or not plan.work:
         run.output.notice("nothing was changed" if plan.work else "nothing to do")
@@ -157,9 +157,9 @@ def _read(run: Run, target: "Target", *, allow_shell: Sequence[str], force_insec
 
     paths = chosen_files(run, target)
     entries = read_entries(load_env_files(paths), allow_shell=allow_shell)
-    wanted = values(entries)
+    local = values(entries)
     refuse_unsafe(run, target, paths, entries, force=force_insecure)
-    return wanted
+    return local
 
 
 def _plan(

@@ -86,9 +86,9 @@ def rollback(
     from tickctl.cli.open.target import target
 
     check_version(run, to, option="--to")
-    where = target(run, env_name=env_name, secret_id=secret_id, region=region, cluster=cluster, services=service)
-    aws = open_target(run, where)
-    plan = _plan(aws, where, to)
+    chosen = target(run, env_name=env_name, secret_id=secret_id, region=region, cluster=cluster, services=service)
+    aws = open_target(run, chosen)
+    plan = _plan(aws, chosen, to)
     _show(run, plan)
     if dry_run or not plan.work:
         run.output.notice("nothing was changed" if plan.work else "nothing to do")
@@ -111,8 +111,8 @@ def _plan(aws: "Aws", target: "Target", to: str | None) -> _Plan:
     from tickctl.core.secrets.plan import compare
 
     state = existing(aws, target)
-    place = where(aws, target, state.arn)
-    now, then = held(aws, state, place), held(aws, state, place, to or "previous")
+    location = where(aws, target, state.arn)
+    now, then = held(aws, state, location), held(aws, state, location, to or "previous")
     if state.arn is None or now.version_id is None or then.version_id is None:
         raise NotFoundError(
             f"{state.name} has no value yet", hint="'tickctl secrets list --versions' shows what there is"
@@ -130,7 +130,7 @@ def _plan(aws: "Aws", target: "Target", to: str | None) -> _Plan:
         rewritten=then.version_id != now.version_id,
     )
     changes = compare(then.values, now.values, prune=True)
-    return _Plan(place, target.env_name, state, state.arn, now.version_id, then.version_id, changes, tasks)
+    return _Plan(location, target.env_name, state, state.arn, now.version_id, then.version_id, changes, tasks)
 
 
 def _show(run: Run, plan: _Plan) -> None:

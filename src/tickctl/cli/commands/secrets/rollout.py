@@ -60,18 +60,18 @@ def plan(
     from tickctl.core.ecs.plan import RolloutPlan, Wanted
     from tickctl.core.ecs.plan import plan as decide
 
-    wanted = Wanted(
+    goal = Wanted(
         arn=arn or f"arn:aws:secretsmanager:{region}:{'0' * 12}:secret:{secret_id}{_SUFFIX}",
         known=frozenset(known),
         keys=None if keys is None else frozenset(keys),
         containers=target.containers,
     )
     if not (target.services or target.task_definitions):
-        return RolloutPlan(wanted)
+        return RolloutPlan(goal)
     files = [name for name in target.task_definitions if name.endswith(".json")]
     return decide(
         platform,
-        wanted,
+        goal,
         cluster=target.cluster,
         services=target.services,
         families=[name for name in target.task_definitions if name not in files],
@@ -164,8 +164,8 @@ def carry_out(
         services = recheck(platform, plan)
         revisions = [_revision(run, platform, definition, plan, arn, done) for definition in plan.definitions]
         for definition, revision in zip(plan.definitions, revisions, strict=True):
-            for one in definition.services:
-                _deploy(run, platform, str(plan.cluster), one, revision, services[one.service.name], done)
+            for service in definition.services:
+                _deploy(run, platform, str(plan.cluster), service, revision, services[service.service.name], done)
         ending = None
         if wait:
             ending = follow_started(
@@ -183,14 +183,16 @@ def recheck(platform: "ContainerPlatform", plan: "RolloutPlan") -> "dict[str, Se
     planned = [one.service for definition in plan.definitions for one in definition.services]
     if not planned:
         return {}
-    found = {service.name: service for service in platform.services(str(plan.cluster), [one.name for one in planned])}
+    services = {
+        service.name: service for service in platform.services(str(plan.cluster), [one.name for one in planned])
+    }
     for before in planned:
-        if found[before.name].task_definition != before.task_definition:
+        if services[before.name].task_definition != before.task_definition:
             raise ConflictError(
                 f"somebody else has just deployed service {before.name}; it was left as it is",
                 hint="run the same command again: it starts from what the service runs now",
             )
-    return found
+    return services
 
 
 @dataclass(slots=True)

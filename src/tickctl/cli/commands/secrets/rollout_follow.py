@@ -61,11 +61,11 @@ def _notices(run: Run) -> Iterator[Tell]:
     last: dict[str, tuple[RolloutState, bool]] = {}
 
     def tell(progress: Sequence[Progress]) -> None:
-        for one in progress:
-            now = one.state, bool(one.now.failed)
-            if last.get(one.started.service) != now and one.state not in {RolloutState.FAILED, RolloutState.REPLACED}:
-                last[one.started.service] = now
-                run.output.notice(f"service {one.started.service}: {_line(one)}")
+        for step in progress:
+            now = step.state, bool(step.now.failed)
+            if last.get(step.started.service) != now and step.state not in {RolloutState.FAILED, RolloutState.REPLACED}:
+                last[step.started.service] = now
+                run.output.notice(f"service {step.started.service}: {_line(step)}")
 
     yield tell
 
@@ -74,8 +74,8 @@ def _line(progress: Progress) -> str:
     now = progress.now
     failed = f", {now.failed} failed" if now.failed else ""
     tasks = "task runs" if now.desired == 1 else "tasks run"
-    what = f"deployment of {short(now.task_definition)} {_STATES[progress.state]}"
-    return f"{what}, {now.running} of {now.desired} {tasks}{failed}"
+    deployment = f"deployment of {short(now.task_definition)} {_STATES[progress.state]}"
+    return f"{deployment}, {now.running} of {now.desired} {tasks}{failed}"
 
 
 @contextmanager
@@ -101,17 +101,17 @@ def _bars(run: Run, started: Sequence[Started]) -> Iterator[Tell]:
         }
 
         def tell(progress: Sequence[Progress]) -> None:
-            for one in progress:
-                now = one.now
+            for step in progress:
+                now = step.now
                 failed = f", {now.failed} failed" if now.failed else ""
                 bars.update(
-                    lines[one.started.service],
+                    lines[step.started.service],
                     total=max(now.desired, 1),
                     completed=now.running,
-                    tasks=f"{now.running}/{now.desired} tasks{failed}, {_STATES[one.state]}",
+                    tasks=f"{now.running}/{now.desired} tasks{failed}, {_STATES[step.state]}",
                 )
-                if one.state is not RolloutState.IN_PROGRESS:
-                    bars.stop_task(lines[one.started.service])
+                if step.state is not RolloutState.IN_PROGRESS:
+                    bars.stop_task(lines[step.started.service])
 
         yield tell
 
@@ -137,19 +137,19 @@ def ended(
         ending: None if they weren't followed.
         secret: names it for people, if it has been written.
     """
-    followed = {one.started.service: one for one in (ending.progress if ending else ())}
-    begun = {one.service: one for one in started}
+    followed = {service.started.service: service for service in (ending.progress if ending else ())}
+    begun = {service.service: service for service in started}
     reports = []
-    for one in (one for definition in plan.definitions for one in definition.services):
-        name = one.service.name
+    for service in (service for definition in plan.definitions for service in definition.services):
+        name = service.service.name
         if name in followed:
-            reports.append(_judged(run, platform, plan, one, followed[name], ending))
+            reports.append(_judged(run, platform, plan, service, followed[name], ending))
         elif name in begun:
             reports.append(ServiceReport(name, Outcome.NOT_FOLLOWED, begun[name].deployment.id))
             run.output.notice(f"service {name}: deployment {begun[name].deployment.id} goes on and is not followed")
         else:
             reports.append(ServiceReport(name, Outcome.UNCHANGED))
-    outcomes = {one.outcome for one in reports}
+    outcomes = {service.outcome for service in reports}
     if secret and outcomes & {Outcome.FAILED, Outcome.REPLACED}:
         run.output.notice(
             f"{secret} keeps the version that it has now; 'tickctl secrets rollback' brings back the one before"
@@ -187,8 +187,8 @@ def _judged(
     run.output.warning(f"service {name}: {_headline(outcome, progress)}" + (f": {reason}" if reason else ""))
     events = events_since(progress.service, progress.started.deployment.created_at) if progress.service else ()
     stopped, unread = _stopped(platform, plan, progress)
-    for title, found in (("event", events), ("stopped task", stopped)):
-        for line in found:
+    for title, evidence in (("event", events), ("stopped task", stopped)):
+        for line in evidence:
             run.output.notice(f"  {title}: {line}")
     if unread:
         run.output.notice(f"  why tasks stopped can't be told: {unread}")
@@ -197,14 +197,14 @@ def _judged(
 
 def _headline(outcome: Outcome, progress: Progress) -> str:
     now = progress.now
-    what = f"deployment {now.id} of {short(now.task_definition)}"
+    deployment = f"deployment {now.id} of {short(now.task_definition)}"
     if outcome is Outcome.TIMED_OUT:
-        return f"{what} has not ended in time, and goes on"
+        return f"{deployment} has not ended in time, and goes on"
     primary = progress.service.primary if progress.service else None
-    other = f"{primary.id} of {short(primary.task_definition)}" if primary and primary.id != now.id else None
+    primary_text = f"{primary.id} of {short(primary.task_definition)}" if primary and primary.id != now.id else None
     if outcome is Outcome.REPLACED:
-        return f"{what} was replaced by another deployment" + (f", {other}" if other else "")
-    return f"{what} failed" + (f", and {other} has its place" if other else "")
+        return f"{deployment} was replaced by another deployment" + (f", {primary_text}" if primary_text else "")
+    return f"{deployment} failed" + (f", and {primary_text} has its place" if primary_text else "")
 
 
 def _stopped(

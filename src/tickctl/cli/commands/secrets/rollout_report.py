@@ -84,8 +84,8 @@ def change_line(change: "ContainerChange") -> str:
 
 
 def _names(words: Sequence[str]) -> str:
-    shown = ", ".join(words[:_SHOWN])
-    return shown if len(words) <= _SHOWN else f"{shown} and {len(words) - _SHOWN} more"
+    text = ", ".join(words[:_SHOWN])
+    return text if len(words) <= _SHOWN else f"{text} and {len(words) - _SHOWN} more"
 
 
 def _service_line(definition: DefinitionPlan, plan: ServicePlan) -> str:

@@ -23,9 +23,9 @@ def refuse_unsafe(run: Run, target: Target, paths: Sequence[Path], entries: "Seq
 
     findings = unsafe(entries, expectations(target, paths))
     for finding in findings:
-        place = f"{finding.file}:{finding.line}: " if finding.file and finding.line else ""
+        location = f"{finding.file}:{finding.line}: " if finding.file and finding.line else ""
         mend = f" ({finding.mend})" if finding.mend else ""
-        run.output.warning(f"{place}{finding.message}{mend}")
+        run.output.warning(f"{location}{finding.message}{mend}")
     if findings and not force:
         raise ConfigurationError(
             "nothing was pushed: the files are not fit for production",

@@ -57,24 +57,26 @@ def status(
     wanted_target = target(
         run, env_name=env_name, secret_id=secret_id, region=region, cluster=cluster, services=service
     )
-    wanted = _wanted(run, wanted_target, allow_shell or ())
+    local = _wanted(run, wanted_target, allow_shell or ())
     aws = open_target(run, wanted_target)
     state = current.look(aws, wanted_target)
-    place = where(aws, wanted_target, state.arn)
-    run.output.notice(f"reading {place}")
-    if wanted is None and state.arn is None:
-        raise NotFoundError(f"there is no {place}, and there are no env files", hint="check name, region and account")
-    held = current.held(aws, state, place)
+    location = where(aws, wanted_target, state.arn)
+    run.output.notice(f"reading {location}")
+    if local is None and state.arn is None:
+        raise NotFoundError(
+            f"there is no {location}, and there are no env files", hint="check name, region and account"
+        )
+    stored = current.held(aws, state, location)
     observed = _observe(run, aws.containers, wanted_target, state.arn) if wanted_target.services else None
     keys = key_states(
-        in_files=None if wanted is None else wanted.keys(),
-        in_aws=held.values.keys(),
-        differing=compare(wanted or {}, held.values, prune=False).changed,
+        in_files=None if local is None else local.keys(),
+        in_aws=stored.values.keys(),
+        differing=compare(local or {}, stored.values, prune=False).changed,
         services=observed,
         changed_at=state.changed_at,
     )
     code = _code(keys)
-    _answer(run, wanted_target, held, keys, observed, ok=_OK.get(code))
+    _answer(run, wanted_target, stored, keys, observed, ok=_OK.get(code))
     return code
 
 

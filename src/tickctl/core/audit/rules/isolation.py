@@ -44,9 +44,9 @@ def _mode(definition: Definition) -> Iterator[Finding]:
 
 
 def _namespaces(definition: Definition) -> Iterator[Finding]:
-    for what, mode in (("processes", definition.pid_mode), ("memory", definition.ipc_mode)):
+    for kind, mode in (("processes", definition.pid_mode), ("memory", definition.ipc_mode)):
         if mode == _HOST:
-            yield failed(Check.HOST_NAMESPACE, of_definition(definition), f"it shares {what} with its host")
+            yield failed(Check.HOST_NAMESPACE, of_definition(definition), f"it shares {kind} with its host")
 
 
 def _rights(definition: Definition) -> Iterator[Finding]:

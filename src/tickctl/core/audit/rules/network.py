@@ -34,13 +34,13 @@ def public_ip(facts: AccountFacts) -> Iterator[Finding]:
 def public_subnet(facts: AccountFacts) -> Iterator[Finding]:
     """Find subnets that the internet can reach."""
     check = Check.PUBLIC_SUBNET
-    found: dict[str, None] = {}
+    findings: dict[str, None] = {}
     for service in facts.services:
-        found.update(dict.fromkeys(subnet for network in service.networks for subnet in network.subnets))
-        found.update(dict.fromkeys(subnet for task in _tasks(service) for subnet in task.subnets))
+        findings.update(dict.fromkeys(subnet for network in service.networks for subnet in network.subnets))
+        findings.update(dict.fromkeys(subnet for task in _tasks(service) for subnet in task.subnets))
         if isinstance(service.tasks, Unread):
             yield unread(check, of_service(service), service.tasks)
-    for identity in found:
+    for identity in findings:
         subject = f"subnet {identity}"
         subnet = facts.subnets.get(identity, Unread(subject, "nobody has looked"))
         routes = subnet if isinstance(subnet, Unread) else subnet.internet_routes
@@ -56,16 +56,16 @@ def public_subnet(facts: AccountFacts) -> Iterator[Finding]:
 def open_security_group(facts: AccountFacts) -> Iterator[Finding]:
     """Find security groups of tasks that let addresses in; the load balancer's own group may."""
     check = Check.OPEN_SECURITY_GROUP
-    found: dict[str, None] = {}
+    findings: dict[str, None] = {}
     for service in facts.services:
         interfaces = tuple(_interfaces(facts, service))
-        found.update(dict.fromkeys(group for network in service.networks for group in network.groups))
-        found.update(dict.fromkeys(group for interface in interfaces for group in interface.groups))
+        findings.update(dict.fromkeys(group for network in service.networks for group in network.groups))
+        findings.update(dict.fromkeys(group for interface in interfaces for group in interface.groups))
         yield from _missing(facts, check, service)
         if not interfaces and any(not network.groups for network in service.networks):
             message = "it names no security group, so that the default one of its VPC counts, whichever that is"
             yield unknown(check, of_service(service), message, "name a group of its own")
-    for identity in found:
+    for identity in findings:
         subject = f"security group {identity}"
         group = facts.groups.get(identity, Unread(subject, "nobody has looked"))
         if isinstance(group, Unread):
@@ -80,10 +80,10 @@ def _open(subject: str, group: SecurityGroup) -> Iterator[Finding]:
         ports = _ports(rule)
         if everybody := sorted(_EVERYBODY.intersection(rule.cidrs)):
             yield failed(check, subject, f"it lets everybody in: {', '.join(everybody)} to {ports}")
-        others = [cidr for cidr in rule.cidrs if cidr not in _EVERYBODY]
-        if public := [cidr for cidr in others if not _is_private(cidr)]:
+        ranges = [cidr for cidr in rule.cidrs if cidr not in _EVERYBODY]
+        if public := [cidr for cidr in ranges if not _is_private(cidr)]:
             yield failed(check, subject, f"it lets addresses of the internet in: {_listed(public)} to {ports}")
-        if private := [cidr for cidr in others if _is_private(cidr)]:
+        if private := [cidr for cidr in ranges if _is_private(cidr)]:
             yield warned(check, subject, f"it lets a range of addresses in: {_listed(private)} to {ports}")
         if rule.prefix_lists:
             message = f"it lets in what a prefix list holds, at which nobody looks: {_listed(list(rule.prefix_lists))}"

@@ -45,8 +45,8 @@ def plain_secret(facts: AccountFacts, known: KnownNames) -> Iterator[Finding]:
         if isinstance(definition, Unread):
             yield unread(Check.PLAIN_SECRET, of_revision(arn), definition)
             continue
-        found = [finding for container in definition.containers for finding in _in(definition, container, known)]
-        yield from found or [passed(Check.PLAIN_SECRET, of_definition(definition))]
+        findings = [finding for container in definition.containers for finding in _in(definition, container, known)]
+        yield from findings or [passed(Check.PLAIN_SECRET, of_definition(definition))]
 
 
 def image_env(facts: AccountFacts, known: KnownNames) -> Iterator[Finding]:
@@ -66,8 +66,8 @@ def image_env(facts: AccountFacts, known: KnownNames) -> Iterator[Finding]:
             continue
         # What every image has, such as PATH, is no reason to say that it can't be told.
         sure = KnownNames(known.names)
-        found = [*_named(check, subject, _kinds(image), sure), *_baked_command(subject, image)]
-        yield from found or [passed(check, subject)]
+        findings = [*_named(check, subject, _kinds(image), sure), *_baked_command(subject, image)]
+        yield from findings or [passed(check, subject)]
 
 
 def _in(definition: Definition, container: Container, known: KnownNames) -> Iterator[Finding]:
@@ -86,13 +86,13 @@ def _named(
     check: Check, subject: str, kinds: Iterable[tuple[str, Iterable[Named]]], known: KnownNames
 ) -> Iterator[Finding]:
     for kind, named in kinds:
-        for one in named:
-            place = f"{subject}, {kind} {shown(one.name)}"
-            if why := why_secret(one.name, one.value, known.names):
-                yield failed(check, place, f"it {why}")
-            elif known.missing and why_secret(one.name, one.value, {one.name}):
+        for value in named:
+            location = f"{subject}, {kind} {shown(value.name)}"
+            if why := why_secret(value.name, value.value, known.names):
+                yield failed(check, location, f"it {why}")
+            elif known.missing and why_secret(value.name, value.value, {value.name}):
                 message = f"it stands in the clear, and the keys of {', '.join(known.missing)} can't be read"
-                yield unknown(check, place, message, "look again with the right to read the secret")
+                yield unknown(check, location, message, "look again with the right to read the secret")
 
 
 def _kinds(image: Image) -> Iterator[tuple[str, Iterable[Named]]]:

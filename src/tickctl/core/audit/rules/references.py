@@ -50,7 +50,7 @@ def secret_readable(facts: AccountFacts) -> Iterator[Finding]:
     """Find secrets that the role which fetches them may not read."""
     check = Check.SECRET_READABLE
     known = {(access.role, access.secret): access for access in facts.access}
-    wanted: dict[tuple[str, str], None] = {}
+    needed: dict[tuple[str, str], None] = {}
     for arn, definition in facts.definitions.items():
         if isinstance(definition, Unread):
             yield unread(check, of_revision(arn), definition)
@@ -61,8 +61,8 @@ def secret_readable(facts: AccountFacts) -> Iterator[Finding]:
             yield failed(check, of_definition(definition), message, "set 'executionRoleArn' of the task definition")
             continue
         there = (secret for secret in to if not _gone(facts, secret))
-        wanted.update(dict.fromkeys((definition.execution_role or "", secret) for secret in there))
-    for role, secret in wanted:
+        needed.update(dict.fromkeys((definition.execution_role or "", secret) for secret in there))
+    for role, secret in needed:
         subject = f"role {role.rpartition('/')[2]}, {of_secret(secret)}"
         access = known.get((role, secret))
         allowed = access.allowed if access else Unread("what the role may do", "nobody has looked")
@@ -109,13 +109,13 @@ def _foreign(check: Check, subject: str) -> Finding | None:
 
 
 def _exists(referred: _Referred) -> Finding:
-    where, phase = of_secret(referred.reference.arn), referred.secret.state.phase
+    secret_text, phase = of_secret(referred.reference.arn), referred.secret.state.phase
     if phase is Phase.LIVE:
         return passed(Check.SECRET_EXISTS, referred.subject)
     if phase is Phase.ABSENT:
-        return failed(Check.SECRET_EXISTS, referred.subject, f"there is no {where}")
+        return failed(Check.SECRET_EXISTS, referred.subject, f"there is no {secret_text}")
     mend = "run 'aws secretsmanager restore-secret', or refer to another secret"
-    return failed(Check.SECRET_EXISTS, referred.subject, f"{where} is to be deleted: no new task can start", mend)
+    return failed(Check.SECRET_EXISTS, referred.subject, f"{secret_text} is to be deleted: no new task can start", mend)
 
 
 def _key(referred: _Referred) -> Finding | None:
@@ -139,11 +139,11 @@ def _stage(referred: _Referred) -> Finding | None:
     if state.phase is not Phase.LIVE:
         return None
     if reference.version is not None:
-        found = meant(referred.secret, reference)
-        if isinstance(found, Unread) and reference.version not in state.stages:
-            return unread(check, referred.subject, found)
-        known = reference.version in state.stages or isinstance(found, SecretVersionFacts)
-        fits = found is not None or reference.stage is None
+        version = meant(referred.secret, reference)
+        if isinstance(version, Unread) and reference.version not in state.stages:
+            return unread(check, referred.subject, version)
+        known = reference.version in state.stages or isinstance(version, SecretVersionFacts)
+        fits = version is not None or reference.stage is None
         if not (known and fits):
             return failed(check, referred.subject, "the secret has no such version")
     elif state.version_of(reference.stage or CURRENT) is None:

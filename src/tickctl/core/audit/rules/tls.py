@@ -30,8 +30,8 @@ def https_listener(facts: AccountFacts) -> Iterator[Finding]:
         elif any(listener.protocol in _TLS for listener in listeners):
             yield passed(Check.HTTPS_LISTENER, _of_balancer(balancer))
         elif balancer.kind == _APPLICATION or not listeners:
-            said = "none of its listeners speaks TLS" if listeners else "it has no listener at all"
-            yield failed(Check.HTTPS_LISTENER, _of_balancer(balancer), said)
+            reason = "none of its listeners speaks TLS" if listeners else "it has no listener at all"
+            yield failed(Check.HTTPS_LISTENER, _of_balancer(balancer), reason)
         else:
             message = "it passes connections on as they are, so whether they are encrypted is a matter of the service"
             yield unknown(Check.HTTPS_LISTENER, _of_balancer(balancer), message, "end TLS at the load balancer")
@@ -72,12 +72,12 @@ def _url(given: Given) -> Finding | None:
 def _redirect(subject: str, listener: Listener) -> Finding:
     if any(action.kind == _REDIRECT and action.to_protocol != "HTTPS" for action in _actions(listener)):
         return failed(Check.HTTP_REDIRECT, subject, "it redirects, but not to HTTPS")
-    others = {action.kind for action in _actions(listener) if action.kind != _REDIRECT}
-    if others - {"fixed-response"} or not listener.actions:
+    kinds = {action.kind for action in _actions(listener) if action.kind != _REDIRECT}
+    if kinds - {"fixed-response"} or not listener.actions:
         return failed(Check.HTTP_REDIRECT, subject, "it speaks HTTP, and does more than redirect to HTTPS")
     if isinstance(listener.rules, Unread):
         return unread(Check.HTTP_REDIRECT, subject, listener.rules)
-    if others:
+    if kinds:
         message = "it answers over HTTP with fixed words instead of redirecting"
         return warned(Check.HTTP_REDIRECT, subject, message)
     return passed(Check.HTTP_REDIRECT, subject)

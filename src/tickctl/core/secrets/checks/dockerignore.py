@@ -51,23 +51,23 @@ def _lines(text: str) -> Iterator[tuple[str, bool]]:
 def _translated(pattern: str) -> str:
     """Return the regular expression that means the same; ValueError where Go finds no meaning."""
     written = []
-    rest = pattern
-    while rest:
-        if rest.startswith("**"):
-            rest = rest[2:].removeprefix("/")
-            written.append("(?:.*/)?" if rest else ".*")
-        elif rest[0] == "[":
-            found = re.match(r"\[\^?(?:\\.|[^\]\\])+\]", rest)
-            if not found:
+    remaining = pattern
+    while remaining:
+        if remaining.startswith("**"):
+            remaining = remaining[2:].removeprefix("/")
+            written.append("(?:.*/)?" if remaining else ".*")
+        elif remaining[0] == "[":
+            match = re.match(r"\[\^?(?:\\.|[^\]\\])+\]", remaining)
+            if not match:
                 raise ValueError("a bracket without an end")
-            written.append(found[0].replace("[[", r"[\["))
-            rest = rest[found.end() :]
-        elif rest[0] == "\\":
-            if len(rest) == 1:
+            written.append(match[0].replace("[[", r"[\["))
+            remaining = remaining[match.end() :]
+        elif remaining[0] == "\\":
+            if len(remaining) == 1:
                 raise ValueError("nothing after the backslash")
-            written.append(re.escape(rest[1]))
-            rest = rest[2:]
+            written.append(re.escape(remaining[1]))
+            remaining = remaining[2:]
         else:
-            written.append({"*": "[^/]*", "?": "[^/]"}.get(rest[0], re.escape(rest[0])))
-            rest = rest[1:]
+            written.append({"*": "[^/]*", "?": "[^/]"}.get(remaining[0], re.escape(remaining[0])))
+            remaining = remaining[1:]
     return "".join(written)

@@ -79,14 +79,14 @@ def placed(facts: FileFacts) -> Iterator[Finding]:
     for context in facts.contexts:
         if context.excluded:
             continue
-        where = f"a docker build of {context.folder}"
+        build = f"a docker build of {context.folder}"
         if context.excluded is None:
-            message = f"whether {where} is sent it can't be told: {context.ignore_file} has a line without a meaning"
+            message = f"whether {build} is sent it can't be told: {context.ignore_file} has a line without a meaning"
             yield finding(Check.BUILD_CONTEXT, Result.CANNOT_TELL, message, f"correct {context.ignore_file}")
         else:
             mend = f"add it to {context.ignore_file}"
             yield finding(
-                Check.BUILD_CONTEXT, Result.WARNING, f"{where} is sent it, and may copy it into an image", mend
+                Check.BUILD_CONTEXT, Result.WARNING, f"{build} is sent it, and may copy it into an image", mend
             )
 
 

@@ -42,7 +42,7 @@ def differences(
     readings = {reader: look(files) for reader, look in readers.items()}
     gives_up = {reader: _at(reading.refused, entries) for reader, reading in readings.items() if reading.refused}
     counting = effective(entries)
-    found = []
+    all_differences = []
     for entry in entries:
         if entry.value is None:
             continue
@@ -57,8 +57,8 @@ def differences(
             )
         )
         if differing:
-            found.append(Difference(entry, differing, _mend(entry.name, entry.value, differing, readers)))
-    return tuple(found)
+            all_differences.append(Difference(entry, differing, _mend(entry.name, entry.value, differing, readers)))
+    return tuple(all_differences)
 
 
 def _at(place: tuple[str, int], entries: Sequence[Entry]) -> Entry | None:
@@ -82,8 +82,8 @@ def _mend(name: str, value: Secret, differing: Collection[OtherReader], readers:
         braces = OtherReader.PYTHON_DOTENV in differing and "${" in value.reveal()
         why = "; python-dotenv replaces ${...} in any quotes, unless it is told interpolate=False" if braces else ""
         return f"{' and '.join(differing)} {_HOPELESS}{why}"
-    rest = "".join(f"; {reader} {_HOPELESS}" for reader in readers if reader not in pleased)
-    return f"write '{name}=' and the value itself, {best.name}{rest}"
+    suffix = "".join(f"; {reader} {_HOPELESS}" for reader in readers if reader not in pleased)
+    return f"write '{name}=' and the value itself, {best.name}{suffix}"
 
 
 def _compose_reads(files: Sequence[EnvFile], name: str, value: Secret) -> bool:

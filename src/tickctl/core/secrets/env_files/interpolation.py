@@ -61,16 +61,16 @@ class Scope:
             MalformedError: the references together bring in too much.
         """
         if name in self._allowed:
-            found: str | Refusal | None = self._allowed[name].reveal()
+            entry: str | Refusal | None = self._allowed[name].reveal()
         elif name in self._shell:
-            found = Refusal(RefusalKind.SHELL, name)
+            entry = Refusal(RefusalKind.SHELL, name)
         else:
-            found = self._assigned.get(name)
-        if isinstance(found, str):
-            self._left -= len(found)
+            entry = self._assigned.get(name)
+        if isinstance(entry, str):
+            self._left -= len(entry)
             if self._left < 0:
                 raise MalformedError("references that bring in more than 1 MiB", "write the value itself")
-        return found
+        return entry
 
 
 def interpolated(text: str, scope: Scope) -> str | Refusal:
@@ -142,27 +142,27 @@ class _Template:
         return self._plain(name) if operator == "}" else self._with_operator(name, operator, depth)
 
     def _plain(self, name: str) -> _Outcome:
-        found = self._scope.look_up(name)
-        if found is None:
+        value = self._scope.look_up(name)
+        if value is None:
             return "", [Refusal(RefusalKind.UNSET, name)]
-        return ("", [found]) if isinstance(found, Refusal) else (found, [])
+        return ("", [value]) if isinstance(value, Refusal) else (value, [])
 
     def _with_operator(self, name: str, operator: str, depth: int) -> _Outcome:
-        found = self._scope.look_up(name)
+        value = self._scope.look_up(name)
         body = self._body(depth + 1)
         # Compose reads the text after the operator in any case, and fails where it requires a variable in vain.
         unused = [refusal for refusal in body[1] if refusal.kind is RefusalKind.REQUIRED]
-        if isinstance(found, Refusal):
-            return "", [found, *unused]
-        given = found is not None if len(operator) == 1 else bool(found)
+        if isinstance(value, Refusal):
+            return "", [value, *unused]
+        is_set = value is not None if len(operator) == 1 else bool(value)
         match operator[-1]:
             case "-":
-                return (found or "", unused) if given else body
+                return (value or "", unused) if is_set else body
             case "+":
-                return body if given else (found or "", unused)
+                return body if is_set else (value or "", unused)
             case _:
-                missing = [] if given else [Refusal(RefusalKind.REQUIRED, name)]
-                return found or "", [*missing, *unused]
+                missing = [] if is_set else [Refusal(RefusalKind.REQUIRED, name)]
+                return value or "", [*missing, *unused]
 
 
 def _malformed() -> MalformedError:
