@@ -100,11 +100,11 @@ def running(app: Any, **config: Any) -> Iterator[Running]:
 
     Args:
         app: the application.
-        config: further settings of uvicorn, such as `root_path`, `ws="websockets-sansio"` or `lifespan="off"`.
+        config: further settings of uvicorn, such as `http="httptools"`, `root_path` or `lifespan="off"`.
     """
     listener = socket.create_server(("127.0.0.1", 0), backlog=512)
-    options = {"log_config": None, "access_log": False, "ws": "none", "timeout_graceful_shutdown": 10} | config
-    server = _Server(uvicorn.Config(app, http="h11", **options))
+    options = {"http": "h11", "log_config": None, "access_log": False, "ws": "none", "timeout_graceful_shutdown": 10}
+    server = _Server(uvicorn.Config(app, **(options | config)))
     thread = threading.Thread(target=server.work, args=(listener,), name="uvicorn", daemon=True)
     thread.start()
     assert server.decided.wait(PATIENCE), "the server did not start"
@@ -154,6 +154,15 @@ class Line:
         with suppress(ConnectionError):
             for piece in pieces:
                 self.socket.sendall(piece)
+
+    def head(self) -> bytes:
+        """Read the head of one response, such as 100 (Continue), and leave what follows it unread."""
+        while b"\r\n\r\n" not in self._unread:
+            received = self.socket.recv(65536)
+            assert received, "the connection ended without a response"
+            self._unread += received
+        head, _, self._unread = self._unread.partition(b"\r\n\r\n")
+        return head
 
     def reply(self, method: str = "POST") -> Reply:
         """Read one final response; `h11.RemoteProtocolError` where the connection ends before."""
