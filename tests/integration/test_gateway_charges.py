@@ -14,6 +14,7 @@ import pytest
 from fastapi import BackgroundTasks, FastAPI, HTTPException
 from starlette.applications import Starlette
 from starlette.background import BackgroundTask
+from starlette.concurrency import run_in_threadpool
 from starlette.middleware.base import BaseHTTPMiddleware, RequestResponseEndpoint
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
@@ -253,9 +254,45 @@ def fastapi_in_a_thread(ticks: Ticks) -> None:
     raise RuntimeError("on purpose")
 
 
+def fastapi_settles_in_a_thread(ticks: Ticks) -> None:
+    """Settle once; more, another amount or more than the charge is refused in the thread itself."""
+    ticks.charge.settle(3)
+    ticks.charge.settle(3)
+    ticks.charge.refund()
+    with pytest.raises(ConflictError):
+        ticks.charge.settle(2)
+    with pytest.raises(InvalidInputError):
+        ticks.charge.settle(CHARGED + 1)
+
+
+def fastapi_refunds_in_a_thread(ticks: Ticks) -> None:
+    """Answer, and take nothing for it."""
+    ticks.charge.refund()
+
+
+def fastapi_fails_after_settling(ticks: Ticks) -> None:
+    """Fail when it has been said what was used."""
+    ticks.charge.settle(2)
+    raise RuntimeError("on purpose")
+
+
+async def settles_in_the_pool(ticks: Ticks) -> None:
+    """Work in Starlette's pool of threads."""
+    await run_in_threadpool(ticks.charge.settle, 1)
+
+
 @pytest.mark.parametrize(
     ("work", "status", "expected"),
-    [(fastapi_settles, 202, 3), (fastapi_refuses, 503, 0), (fastapi_background, 202, 2), (fastapi_in_a_thread, 500, 0)],
+    [
+        (fastapi_settles, 202, 3),
+        (fastapi_refuses, 503, 0),
+        (fastapi_background, 202, 2),
+        (fastapi_in_a_thread, 500, 0),
+        (fastapi_settles_in_a_thread, 202, 3),
+        (fastapi_refunds_in_a_thread, 202, 0),
+        (fastapi_fails_after_settling, 500, 2),
+        (settles_in_the_pool, 202, 1),
+    ],
 )
 def test_fastapi_handlers_settle_too(where: Where, work: Callable[..., Any], status: int, expected: int) -> None:
     """Through the dependency, in background tasks and in threads."""

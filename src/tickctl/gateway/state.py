@@ -10,7 +10,7 @@ class AdmittedState(dict[str, Any]):
     """What was in the state before, and the admission, which nobody finds but this request's handler.
 
     Some servers give one state to all requests of a connection, where one user could find another's admission. What
-    handlers set besides is set outside as well: middleware reads it there when the handler is done.
+    handlers change besides is changed outside as well: middleware reads it there when the handler is done.
     """
 
     __slots__ = ("_outside",)
@@ -22,11 +22,21 @@ class AdmittedState(dict[str, Any]):
 
     def __setitem__(self, name: str, value: Any) -> None:
         super().__setitem__(name, value)
-        self._outside[name] = value
+        if name != STATE_KEY:
+            self._outside[name] = value
 
     def __delitem__(self, name: str) -> None:
         super().__delitem__(name)
-        self._outside.pop(name, None)
+        if name != STATE_KEY:
+            self._outside.pop(name, None)
+
+    def pop(self, name: str, *default: Any) -> Any:
+        """Take a value out; `MutableMapping.pop` works in its own subclasses only."""
+        if name not in self:
+            return super().pop(name, *default)
+        value = self[name]
+        del self[name]
+        return value
 
     def __ior__(self, others: Any) -> Self:  # type: ignore[override,misc]
         self.update(others)
@@ -35,6 +45,5 @@ class AdmittedState(dict[str, Any]):
     # A dict's own would not call the methods above.
     update = MutableMapping.update
     setdefault = MutableMapping.setdefault
-    pop = MutableMapping.pop
     popitem = MutableMapping.popitem
     clear = MutableMapping.clear
