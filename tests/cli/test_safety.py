@@ -159,7 +159,7 @@ def test_emails_cannot_drive_the_terminal(tickctl: Tickctl, terminal: Tickctl) -
 def test_bug_is_reported_without_a_traceback(tickctl: Tickctl, home: Path, tmp_path: Path) -> None:
     """Whatever goes wrong inside ends in one line, one hint and code 70; the trace comes on request, without values."""
     program = (
-        "import sys; from tickctl.cli import main, quota\n"
+        "import sys; from tickctl.cli import main; from tickctl.cli.commands.quota import quota\n"
         "def broken(*_): raise RuntimeError('holds a secret')\n"
         "quota.open_quotas = broken\n"
         "sys.exit(main.run(['quota', 'show', 'x@example.com']))"

@@ -10,7 +10,7 @@ from botocore.parsers import ResponseParserError
 
 from tickctl.adapters.aws import logs
 from tickctl.adapters.aws.failures import Request, explained, stranger
-from tickctl.adapters.aws.words import access_denied, aws_words
+from tickctl.adapters.aws.refusals import access_denied, aws_words
 from tickctl.core.secret import MASK
 from tickctl.errors import (
     ConfigurationError,

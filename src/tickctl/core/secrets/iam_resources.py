@@ -1,11 +1,35 @@
 """What IAM policies for a secret are about: the secret, and the services that run with it."""
 
 import re
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from tickctl.core.ecs.references import full_arn
+from tickctl.core.json import Json, JsonObject
 from tickctl.errors import ConfigurationError
+
+
+def actions_of(service: str, actions: Iterable[str]) -> list[str]:
+    """Return a service's actions under their full names."""
+    return [f"{service}:{action}" for action in actions]
+
+
+def allow(
+    sid: str, actions: Iterable[str], resources: str | Sequence[str], condition: JsonObject | None = None
+) -> JsonObject:
+    """Return a statement; one resource is written as a string, as AWS does."""
+    listed = [resources] if isinstance(resources, str) else sorted(set(resources))
+    statement: dict[str, Json] = {
+        "Sid": sid,
+        "Effect": "Allow",
+        "Action": sorted(actions),
+        "Resource": listed[0] if len(listed) == 1 else listed,
+    }
+    if condition is not None:
+        statement["Condition"] = condition
+    return statement
+
 
 _ARN: Final = r"arn:(aws[a-z-]*)"
 _KEY_ID: Final = r"mrk-[0-9a-f]{32}|[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}"

@@ -6,9 +6,8 @@ from typing import Final
 
 from tickctl.core.json import JsonObject
 from tickctl.core.secret import Secret
-from tickctl.core.tokens.account import email_not_confirmed, judge_account, judge_denial
+from tickctl.core.tokens.account import confirmed_by_claim, email_not_confirmed, judge_account, judge_denial
 from tickctl.core.tokens.claims import UserClaims, check_rules, check_times, read_claims
-from tickctl.core.tokens.confirmation import confirmed_by_claim
 from tickctl.core.tokens.directory import Denial, UserDirectory
 from tickctl.core.tokens.encoding import EncodingError, parse_object
 from tickctl.core.tokens.jws import MAX_TOKEN, CompactJws, Header, check_signature, parse_compact

@@ -6,12 +6,40 @@ from dataclasses import replace
 from typing import Final
 
 from tickctl.core.secret import Secret
-from tickctl.core.secrets.env_files.escapes import unescaped
 from tickctl.core.secrets.env_files.grammar import Form, Statement, statements
 from tickctl.core.secrets.env_files.interpolation import MalformedError, Scope, interpolated
 from tickctl.core.secrets.env_files.model import Entry, EnvFile, Refusal, RefusalKind, unreadable
 from tickctl.core.secrets.env_files.refusals import describe
 from tickctl.errors import ConfigurationError
+
+_SEQUENCE: Final = re.compile(r"\\(?:[abfnrtv$\\]|0[0-9]{0,3})")
+_OCTAL: Final = re.compile(r"[0-3][0-7]{2}")
+_SINGLE: Final = {
+    "a": "\a",
+    "b": "\b",
+    "f": "\f",
+    "n": "\n",
+    "r": "\r",
+    "t": "\t",
+    "v": "\v",
+    "\\": "\\",
+    # Left for the interpolation, which makes one dollar of two.
+    "$": "$$",
+}
+
+
+def unescaped(text: str) -> str:
+    """Return the text of a double-quoted value with its escape sequences replaced; references are left."""
+    return _SEQUENCE.sub(_replacement, text)
+
+
+def _replacement(match: re.Match[str]) -> str:
+    sequence = match[0][1:]
+    if sequence[0] != "0":
+        return _SINGLE[sequence]
+    digits = sequence[1:]
+    return chr(int(digits, 8)) if _OCTAL.fullmatch(digits) else f"\\{digits}"
+
 
 # What may be shown of a line without `=`; without an underscore it may be a key in base32.
 _LIKE_A_NAME: Final = re.compile(r"[A-Z][A-Z0-9]{0,30}(?:_[A-Z0-9]{1,30})+")
