@@ -30,11 +30,11 @@ from gateway_support import (
 from quota_support import Database, User
 from tickctl.adapters.api import ApiFunctions
 from tickctl.adapters.postgres import AsyncPostgresFunctions, PostgresFunctions
+from tickctl.cli.commands.explain.steps import Explainer, Explanation, StepName, StepResult, explain_user
 from tickctl.core.json import JsonObject
 from tickctl.core.quota import Caller, QuotaAdmin, SignedInUser, SqlFunctions
 from tickctl.core.secret import Secret
 from tickctl.errors import CredentialsRefusedError
-from tickctl.gateway.explain import Explainer, Explanation, StepName, StepResult, explain_user
 
 NOW = int(time.time())
 HOUR = 3600

@@ -9,10 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tickctl.cli.commands.explain.mend import Person, Situation, mend
+from tickctl.cli.commands.explain.steps import Explanation
 from tickctl.core.quota import Consumption, Decision, Facts, decide, remaining
 from tickctl.core.tokens import Reason, Verdict
 from tickctl.errors import ConfigurationError, UnreachableError
-from tickctl.gateway.explain import Explanation
 from tickctl.gateway.refusals import decision_problem, error_problem, verdict_problem
 
 ID = "0a5f7d0e-2f4c-4b8e-9d55-5b1f3c1f7a10"

@@ -15,7 +15,7 @@ from tickctl.cli.open.tokens import open_tokens, parse_time
 from tickctl.errors import InvalidInputError, TickctlError
 
 if TYPE_CHECKING:
-    from tickctl.gateway.explain import Explanation
+    from tickctl.cli.commands.explain.steps import Explanation
 
 
 def register(app: typer.Typer) -> None:
@@ -87,7 +87,7 @@ def _of_token(
     run: Run, token: str | None, file: Path | None, ticks: int, at: float | None, *, offline: bool
 ) -> tuple["Explanation", bool | None]:
     """Explain a token; tell as well whether the Auth server accepts one whose signature is refused here."""
-    from tickctl.gateway.explain import Explainer
+    from tickctl.cli.commands.explain.steps import Explainer
 
     with open_tokens(run, token, file, batch=False) as tokens, open_sources(run, offline=offline) as sources:
         text = next(tokens)
@@ -116,7 +116,7 @@ def _accepted_elsewhere(sources: Sources, text: str) -> bool | None:
 
 
 def _of_user(run: Run, user: str, ticks: int) -> tuple[Person, "Explanation"]:
-    from tickctl.gateway.explain import explain_user
+    from tickctl.cli.commands.explain.steps import explain_user
 
     confirms = not run.settings.allow_unconfirmed
     with open_reader(run) as quotas:

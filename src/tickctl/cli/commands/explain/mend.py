@@ -10,9 +10,9 @@ from tickctl.cli.console.output import rfc3339
 from tickctl.core.quota.limits_csv import LARGEST_LIMIT
 
 if TYPE_CHECKING:
+    from tickctl.cli.commands.explain.steps import Explanation
     from tickctl.core.quota import Consumption
     from tickctl.core.tokens import Verdict
-    from tickctl.gateway.explain import Explanation
 
 # An address that no shell and no option parser takes for something else.
 _PLAIN: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._%+-]*@[A-Za-z0-9.-]+")

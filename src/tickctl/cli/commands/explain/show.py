@@ -11,8 +11,8 @@ from tickctl.cli.console.redact import printable
 from tickctl.cli.console.run import Run
 
 if TYPE_CHECKING:
+    from tickctl.cli.commands.explain.steps import Explanation
     from tickctl.core.quota import Consumption
-    from tickctl.gateway.explain import Explanation
 
 _PASSED: Final[Mapping[str, str]] = {
     "header": "one Bearer token, in the form that Supabase gives it",
