@@ -3,8 +3,6 @@
 Nothing else in tickctl looks at `os.environ`. Secret values travel in `Secret` from here on.
 """
 
-import os
-import stat
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 from tickctl.core.secret import Secret
 from tickctl.core.urls import is_safe
 from tickctl.errors import ConfigurationError
+from tickctl.files import read_regular
 
 if TYPE_CHECKING:
     from tickctl.core.secrets.env_files import EnvFile
@@ -105,8 +104,12 @@ def load(environ: Mapping[str, str], env_files: Sequence[Path] | None = None) ->
     return _settings((_from_files(paths, environ, variables) if paths else {}) | variables)
 
 
-def read_env_file(path: Path) -> "EnvFile":
+def read_env_file(path: Path, *, hint: str = "check the path given with --env-file") -> "EnvFile":
     """Return the text of an env file.
+
+    Args:
+        path: of the file.
+        hint: what to do where it can't be read, by whoever named it.
 
     Raises:
         ConfigurationError: it can't be read, or can't be an env file: a folder, a device, far too large, no UTF-8 text.
@@ -114,24 +117,9 @@ def read_env_file(path: Path) -> "EnvFile":
     from tickctl.core.secrets.env_files import EnvFile  # noqa: PLC0415 - most runs have no env file
 
     try:
-        # O_NONBLOCK: opening a pipe must not wait for its writer.
-        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-        try:
-            # Asked of the open file, not of its name, which could mean another file a moment later.
-            if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-                raise ConfigurationError(f"{path} is not a regular file", hint="name an env file")
-            with os.fdopen(descriptor, "rb", closefd=False) as file:
-                content = file.read(LARGEST_ENV_FILE + 1)
-        finally:
-            os.close(descriptor)
+        return EnvFile(str(path), read_regular(path, LARGEST_ENV_FILE).content.decode())
     except OSError as error:
-        raise ConfigurationError(
-            f"can't read {path}: {error.strerror}", hint="check the path given with --env-file"
-        ) from None
-    if len(content) > LARGEST_ENV_FILE:
-        raise ConfigurationError(f"{path} is too large for an env file", hint="name the right file")
-    try:
-        return EnvFile(str(path), content.decode())
+        raise ConfigurationError(f"can't read {path}: {error.strerror}", hint=hint) from None
     except UnicodeDecodeError:
         raise ConfigurationError(f"{path} is not UTF-8 text", hint="save the file as UTF-8") from None
 

@@ -115,7 +115,8 @@ def test_a_function_may_reject_a_request(gateway: Served, user: User) -> None:
 @pytest.mark.parametrize("path", ["/zero", "/text", "/nothing", "/crash"])
 def test_a_function_that_gives_no_cost_lets_nobody_in(gateway: Served, user: User, path: str) -> None:
     """It is a mistake of the program: 500, and nothing is charged."""
-    assert gateway.send(user, path=path).status_code == 500
+    # Without a body: a server that closes the connection before one has come resets it, and the answer may be lost.
+    assert gateway.send(user, path=path, content=b"").status_code == 500
     assert gateway.used(user) == 0
 
 

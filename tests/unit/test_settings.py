@@ -199,7 +199,7 @@ def test_what_is_no_regular_file_is_refused(tmp_path: Path, kind: str) -> None:
         path.mkdir()
     elif kind == "pipe":
         os.mkfifo(path)
-    with pytest.raises(ConfigurationError, match=f"{path} is not a regular file"):
+    with pytest.raises(ConfigurationError, match=f"can't read {path}: it is not a regular file"):
         load({}, [path])
 
 

@@ -12,6 +12,7 @@ from typing import Final
 
 from tickctl.core.secrets.checks import BuildContext
 from tickctl.core.secrets.checks.dockerignore import excludes
+from tickctl.files import read_regular
 
 IGNORE_FILE: Final = ".dockerignore"
 _DOCKERFILES: Final = ("Dockerfile", "Dockerfile.*", "*.Dockerfile", "Containerfile", "Containerfile.*")
@@ -100,9 +101,7 @@ def _context(folder: Path, dockerfile: Path, path: Path) -> BuildContext:
 
 def _text(path: Path) -> str | None:
     try:
-        if path.stat().st_size > _LARGEST:
-            return None
-        return path.read_text(encoding="utf-8", errors="replace")
+        return read_regular(path, _LARGEST).content.decode(errors="replace")
     except OSError:
         return None
 

@@ -11,13 +11,17 @@ from tickctl.settings import read_env_file
 _COMPOSE_FILES: Final = ("compose.yaml", "compose.yml", "docker-compose.yml", "docker-compose.yaml")
 
 
-def load_env_files(paths: Sequence[Path]) -> tuple[EnvFile, ...]:
+def load_env_files(paths: Sequence[Path], *, hint: str = "check its permissions") -> tuple[EnvFile, ...]:
     """Return the text of env files in their order, a byte order mark included.
+
+    Args:
+        paths: of the files.
+        hint: what to do where one can't be read, by whoever named them.
 
     Raises:
         ConfigurationError: one of them can't be read, or can't be an env file.
     """
-    return tuple(read_env_file(path) for path in paths)
+    return tuple(read_env_file(path, hint=hint) for path in paths)
 
 
 def project_variables(files: Sequence[EnvFile]) -> frozenset[str]:

@@ -2,8 +2,6 @@
 
 import hashlib
 import json
-import os
-import stat
 from contextlib import suppress
 from pathlib import Path
 from typing import Final
@@ -11,6 +9,7 @@ from typing import Final
 from tickctl.adapters.http import TIMEOUT, guarded_get
 from tickctl.core.tokens import MAX_JWKS_BYTES
 from tickctl.errors import UnreachableError
+from tickctl.files import read_regular, replace
 
 _OK: Final = 200
 # The document as a JSON string: each byte of it can take six characters, and something is written around it.
@@ -50,8 +49,8 @@ class DiskCopy:
     def load(self) -> tuple[bytes, float] | None:
         """Return the document and when it was fetched (epoch seconds), if there is a copy that can be trusted."""
         try:
-            text = self._read()
-            members = json.loads(text) if text is not None else None
+            copy = read_regular(self._path, _LARGEST_COPY, follow=False)
+            members = json.loads(copy.content) if copy.is_private else None
         except (OSError, ValueError, RecursionError):
             return None
         match members:
@@ -65,26 +64,4 @@ class DiskCopy:
         with suppress(OSError, UnicodeDecodeError):
             text = json.dumps({"url": self._url, "fetched_at": float(fetched_at), "document": document.decode("utf-8")})
             self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            self._replace(text.encode("ascii"))
-
-    def _read(self) -> bytes | None:
-        # O_NONBLOCK: opening a pipe that somebody put there must not wait for its writer.
-        descriptor = os.open(self._path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
-        with os.fdopen(descriptor, "rb") as file:
-            # Asked of the open file, not of its name, which could mean another file a moment later.
-            status = os.fstat(descriptor)
-            foreign = status.st_uid != os.geteuid() or status.st_mode & (stat.S_IRWXG | stat.S_IRWXO)
-            if not stat.S_ISREG(status.st_mode) or foreign or status.st_size > _LARGEST_COPY:
-                return None
-            return file.read(_LARGEST_COPY)
-
-    def _replace(self, content: bytes) -> None:
-        temporary = self._path.with_name(f"{self._path.name}.{os.getpid()}.{os.urandom(4).hex()}")
-        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-        try:
-            with os.fdopen(os.open(temporary, flags, 0o600), "wb") as file:
-                file.write(content)
-            temporary.replace(self._path)
-        except OSError:
-            temporary.unlink(missing_ok=True)
-            raise
+            replace(self._path, text.encode("ascii"))

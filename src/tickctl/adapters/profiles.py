@@ -15,6 +15,7 @@ from typing import Any, Final
 from tickctl.core.secrets.profile import Profile, Profiles, parse
 from tickctl.core.secrets.target import Target
 from tickctl.errors import ConfigurationError
+from tickctl.files import read_regular
 
 OWN_FILE: Final = "tickctl.toml"
 SHARED_FILE: Final = "pyproject.toml"
@@ -68,13 +69,8 @@ def _places(folder: Path) -> Iterator[Path]:
 def _load(path: Path, shown: Path, owner: int, part: Callable[[_Document], _Document | None]) -> _Document | None:
     """Return the part of a file that is about tickctl; None if there is none."""
     try:
-        # O_NONBLOCK: opening a pipe that somebody put there must not wait for its writer.
-        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-        with os.fdopen(descriptor, "rb") as file:
-            status = os.fstat(descriptor)
-            if not stat.S_ISREG(status.st_mode) or status.st_size > _LARGEST:
-                raise ConfigurationError(f"{shown} is no configuration file", hint="remove it")
-            document = part(tomllib.load(file))
+        file = read_regular(path, _LARGEST)
+        document = part(tomllib.loads(file.content.decode()))
     except FileNotFoundError:
         return None
     except OSError as error:
@@ -85,7 +81,7 @@ def _load(path: Path, shown: Path, owner: int, part: Callable[[_Document], _Docu
     except (UnicodeDecodeError, RecursionError):
         raise ConfigurationError(f"{shown} is not TOML", hint="save it as UTF-8 text") from None
     # What a stranger has written could send secrets to a place of their own.
-    if document is not None and (status.st_uid not in {0, os.geteuid(), owner} or status.st_mode & stat.S_IWOTH):
+    if document is not None and (file.owner not in {0, os.geteuid(), owner} or file.mode & stat.S_IWOTH):
         raise ConfigurationError(
             f"others than you may have written {shown}, which says where secrets go",
             hint="look through it, then make it yours: chown, chmod o-w",

@@ -9,6 +9,7 @@ from tickctl.adapters.jwks import DiskCopy, fetch_jwks
 from tickctl.core.tokens import KeySet, KeySource, Policy, RemoteKeys, StaticKeys
 from tickctl.core.urls import is_loopback
 from tickctl.errors import ConfigurationError, UnreachableError
+from tickctl.files import read_regular
 from tickctl.settings import Settings
 
 LARGEST_JWKS_FILE: Final = 256 * 1024
@@ -124,10 +125,7 @@ def _jwks_text(value: str) -> str:
         return value
     hint = 'give the JSON text {"keys": [...]} or the path of a file with it'
     try:
-        path = Path(value)
-        if path.stat().st_size > LARGEST_JWKS_FILE:
-            raise ConfigurationError("the file of SUPABASE_JWKS is too large for a key set", hint=hint)
-        return path.read_text(encoding="utf-8")
+        return read_regular(Path(value), LARGEST_JWKS_FILE).content.decode()
     except (OSError, ValueError):
         raise ConfigurationError("SUPABASE_JWKS is neither JSON nor a readable file", hint=hint) from None
 

@@ -1,12 +1,11 @@
 """The session of `tickctl login`, kept in a file that nobody but its owner may read, one for each project."""
 
-import fcntl
 import hashlib
 import json
 import os
 import stat
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
@@ -14,6 +13,7 @@ from urllib.parse import urlsplit
 from tickctl.core.auth import AuthSession, SecondFactor
 from tickctl.core.secret import Secret
 from tickctl.errors import ConfigurationError
+from tickctl.files import locked, read_regular, replace
 
 _LARGEST: Final = 64 * 1024
 _FORM: Final = 1
@@ -93,20 +93,11 @@ class SessionFile:
                 "second_factor": session.second_factor,
             }
         )
-        temporary = self._path.with_name(f".{self._path.name}.{os.getpid()}.{os.urandom(4).hex()}")
-        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
         try:
             self._make_folder()
-            with os.fdopen(os.open(temporary, flags, 0o600), "w", encoding="ascii") as file:
-                file.write(content)
-                file.flush()
-                os.fsync(file.fileno())  # the token before was spent: there is no way back to it
-            temporary.replace(self._path)
+            replace(self._path, content.encode("ascii"))  # the token before was spent: there is no way back to it
         except OSError as error:
             raise self._unusable(error.strerror or "it can't be written") from None
-        finally:
-            with suppress(OSError):
-                temporary.unlink(missing_ok=True)
 
     def remove(self) -> bool:
         """Remove the file, whatever it is; return whether there was one."""
@@ -121,37 +112,27 @@ class SessionFile:
     @contextmanager
     def locked(self, *, private: bool = True) -> Iterator[None]:
         """Hold off every other command that wants to change this session; goes with the process, however it ends."""
-        flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
-        try:
-            self._make_folder(private=private)
-            descriptor = os.open(self._lock, flags, 0o600)
-        except OSError as error:
-            raise self._unusable(error.strerror or "it can't be locked") from None
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX)
+        with ExitStack() as stack:
+            try:
+                self._make_folder(private=private)
+                stack.enter_context(locked(self._lock))
+            except OSError as error:
+                raise self._unusable(error.strerror or "it can't be locked") from None
             yield
-        finally:
-            os.close(descriptor)
 
     def _read(self, *, private: bool) -> bytes:
         if private:
             self._check_folder()
-        # O_NONBLOCK: opening a pipe that somebody put there must not wait for its writer.
-        descriptor = os.open(self._path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
-        with os.fdopen(descriptor, "rb") as file:
-            # Asked of the open file, not of its name, which could mean another file a moment later.
-            status = os.fstat(descriptor)
-            if not stat.S_ISREG(status.st_mode) or status.st_size > _LARGEST:
-                raise self._unusable("it is no session file")
-            if status.st_uid != os.geteuid():
-                raise self._unusable("it belongs to somebody else")
-            if private and status.st_mode & _OTHERS:
-                raise ConfigurationError(
-                    f"others may read the session in {self._path}",
-                    hint=f"end it with 'tickctl login --logout' and sign in again; "
-                    f"if nobody else was on this machine, 'chmod 600 {self._path}' is enough",
-                )
-            return file.read(_LARGEST)
+        file = read_regular(self._path, _LARGEST, follow=False)
+        if file.owner != os.geteuid():
+            raise self._unusable("it belongs to somebody else")
+        if private and not file.is_private:
+            raise ConfigurationError(
+                f"others may read the session in {self._path}",
+                hint=f"end it with 'tickctl login --logout' and sign in again; "
+                f"if nobody else was on this machine, 'chmod 600 {self._path}' is enough",
+            )
+        return file.content
 
     def _make_folder(self, *, private: bool = True) -> None:
         self._folder.parent.mkdir(parents=True, exist_ok=True)

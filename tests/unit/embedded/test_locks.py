@@ -5,9 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from tickctl.adapters.embedded.locks import held, open_lock_file, try_lock
+from tickctl.adapters.embedded.locks import held
 from tickctl.adapters.embedded.waiting import wait_until
 from tickctl.errors import UnreachableError
+from tickctl.files import open_lock, try_lock
 
 
 def test_a_held_lock_is_waited_for_with_a_notice_and_an_end(tmp_path: Path) -> None:
@@ -32,7 +33,7 @@ def test_a_released_lock_is_free(tmp_path: Path) -> None:
 
 def test_shared_locks_exclude_exclusive_ones_only(tmp_path: Path) -> None:
     """Many users at once, and the last one alone."""
-    first, second = (open_lock_file(tmp_path / "users.lock") for _ in range(2))
+    first, second = (open_lock(tmp_path / "users.lock") for _ in range(2))
     try:
         assert try_lock(first, shared=True)
         assert try_lock(second, shared=True)
@@ -45,7 +46,7 @@ def test_shared_locks_exclude_exclusive_ones_only(tmp_path: Path) -> None:
 
 def test_lock_files_are_private_and_not_inherited(tmp_path: Path) -> None:
     """Others can't hold up our commands, and programs that we start don't keep our locks."""
-    descriptor = open_lock_file(tmp_path / "lock")
+    descriptor = open_lock(tmp_path / "lock")
     try:
         assert os.fstat(descriptor).st_mode & 0o777 == 0o600
         assert not os.get_inheritable(descriptor)

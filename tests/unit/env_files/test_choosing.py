@@ -109,3 +109,17 @@ def test_named_file_that_is_missing_is_an_error() -> None:
     """A mistyped name must not mean fewer secrets."""
     with pytest.raises(ConfigurationError, match=r"can't read nope\.env: No such file"):
         load_files(a_run("nope.env"), Target())
+
+
+@pytest.mark.parametrize(
+    ("run", "target", "hint"),
+    [
+        (a_run("gone.env"), Target(), "--env-file"),
+        (a_run(), Target(env_name="staging", env_files=("gone.env",)), "env-files of the profile staging"),
+    ],
+)
+def test_the_hint_is_about_whoever_named_the_missing_file(run: Run, target: Target, hint: str) -> None:
+    """Not about an option that nobody gave."""
+    with pytest.raises(ConfigurationError, match=r"can't read gone\.env") as caught:
+        load_files(run, target)
+    assert hint in (caught.value.hint or "")

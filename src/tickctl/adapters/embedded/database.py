@@ -18,13 +18,14 @@ from tickctl.adapters.embedded.account import find_account
 from tickctl.adapters.embedded.binaries import find_binaries
 from tickctl.adapters.embedded.failures import reported
 from tickctl.adapters.embedded.home import Home, remove, write_new
-from tickctl.adapters.embedded.locks import held, open_lock_file, try_lock
+from tickctl.adapters.embedded.locks import held
 from tickctl.adapters.embedded.postmaster import read_small, running, stop
 from tickctl.adapters.embedded.server import Server
 from tickctl.adapters.embedded.sockets import socket_folder
 from tickctl.adapters.embedded.startup import Startup
 from tickctl.core.secret import Secret
 from tickctl.errors import ConflictError, TickctlError, UnreachableError
+from tickctl.files import open_lock, try_lock
 
 # Whoever is busy for longer than that is starting the server, and will stop it, too.
 _LEAVING_SECONDS: Final = 10.0
@@ -131,7 +132,7 @@ class EmbeddedDatabase:
         if not self._is_there():
             return
         with self._changing():
-            users = open_lock_file(self._home.users_lock)
+            users = open_lock(self._home.users_lock)
             try:
                 if not try_lock(users):
                     raise ConflictError(
@@ -187,7 +188,7 @@ class EmbeddedDatabase:
     def _enter(self) -> tuple[int, Server]:
         """Begin to use the server: return the descriptor whose shared lock says so, and the server."""
         with self._changing():
-            users = open_lock_file(self._home.users_lock)
+            users = open_lock(self._home.users_lock)
             try:
                 fcntl.flock(users, fcntl.LOCK_SH)
                 return users, self._start()

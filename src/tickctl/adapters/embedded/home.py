@@ -15,8 +15,10 @@ from typing import Final
 
 from tickctl.core.secret import Secret
 from tickctl.errors import ConfigurationError
+from tickctl.files import read_regular
 
 FORMAT: Final = "1"
+_LARGEST_SECRET: Final = 4096
 _OPEN_NEW: Final = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 # Control characters, and the surrogates that stand for bytes that are no text.
 _UNWRITABLE: Final = frozenset({"Cc", "Cs"})
@@ -170,15 +172,13 @@ class Home:
             FileNotFoundError: none was made yet.
             ConfigurationError: other users could have read it.
         """
-        descriptor = os.open(self.jwt_secret, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
-        with os.fdopen(descriptor) as file:
-            status = os.fstat(descriptor)
-            if status.st_uid != os.geteuid() or status.st_mode & 0o077:
-                raise ConfigurationError(
-                    f"other users can read or replace {self.jwt_secret}",
-                    hint="delete that file; the next command makes a new key, and old tokens lose their validity",
-                )
-            return Secret(file.read().strip())
+        file = read_regular(self.jwt_secret, _LARGEST_SECRET, follow=False)
+        if not file.is_private:
+            raise ConfigurationError(
+                f"other users can read or replace {self.jwt_secret}",
+                hint="delete that file; the next command makes a new key, and old tokens lose their validity",
+            )
+        return Secret(file.content.decode().strip())
 
 
 def write_new(path: Path, text: str) -> None:

@@ -4,32 +4,18 @@ All are flock(2) locks: the kernel drops them when the last copy of the file des
 with O_CLOEXEC (PEP 446), so that no program started by us inherits them by accident.
 """
 
-import fcntl
 import os
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
 from tickctl.adapters.embedded.waiting import wait_until
 from tickctl.errors import UnreachableError
+from tickctl.files import open_lock, try_lock
 
 PATIENCE_SECONDS: Final = 60.0
 NOTICE_SECONDS: Final = 1.0
-
-
-def open_lock_file(path: Path, *, append: bool = False) -> int:
-    """Open a lock file, made with mode 0600 so that nobody else can hold a lock on it."""
-    flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
-    return os.open(path, flags | os.O_APPEND if append else flags, 0o600)
-
-
-def try_lock(descriptor: int, *, shared: bool = False) -> bool:
-    """Take the lock if nobody holds it (exclusively, for a shared one), and return whether that worked."""
-    with suppress(BlockingIOError):
-        fcntl.flock(descriptor, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
-        return True
-    return False
 
 
 @contextmanager
@@ -39,7 +25,7 @@ def held(path: Path, notify: Callable[[str], None], *, patience: float = PATIENC
     Raises:
         UnreachableError: somebody else has held it for longer than `patience` seconds.
     """
-    descriptor = open_lock_file(path)
+    descriptor = open_lock(path)
     try:
         if not wait_until(lambda: try_lock(descriptor), min(NOTICE_SECONDS, patience)):
             notify(f"waiting for another tickctl that is busy with {path.parent}")

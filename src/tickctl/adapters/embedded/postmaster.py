@@ -16,11 +16,11 @@ from pathlib import Path
 from typing import Final
 
 from tickctl.adapters.embedded.home import Home
-from tickctl.adapters.embedded.locks import open_lock_file, try_lock
 from tickctl.adapters.embedded.processes import is_server_of, reap
 from tickctl.adapters.embedded.sockets import remove_socket_folder
 from tickctl.adapters.embedded.waiting import wait_until
 from tickctl.errors import UnreachableError
+from tickctl.files import open_lock, try_lock
 
 _STOP_SECONDS: Final = 30.0
 _LARGEST_LOG: Final = 256 * 1024
@@ -55,7 +55,7 @@ def life_line(home: Home) -> Iterator[Log]:
     Raises:
         UnreachableError: a process of a server holds it.
     """
-    descriptor = open_lock_file(home.log, append=True)
+    descriptor = open_lock(home.log, append=True)
     try:
         # `is_alive` takes it for a moment, too.
         if not wait_until(lambda: try_lock(descriptor), 1.0):

@@ -1,13 +1,13 @@
 """Writing files that hold what not everybody may read."""
 
-import os
-import tempfile
+import io
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TextIO
 
 from tickctl.errors import InvalidInputError
+from tickctl.files import replacing
 
 
 @contextmanager
@@ -22,31 +22,11 @@ def private_file(path: Path, *, exclusive: bool = False) -> Iterator[TextIO]:
         InvalidInputError: the folder is missing or can't be written to; or, exclusively, the name is taken.
     """
     try:
-        handle, name = tempfile.mkstemp(prefix=".tickctl-", dir=path.parent, text=True)  # 0600 from the first byte
-    except OSError as error:
-        raise InvalidInputError(f"can't write {path}: {error.strerror}", hint="name a folder of yours") from None
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8", newline="") as stream:
+        with replacing(path, exclusive=exclusive) as file:
+            stream = io.TextIOWrapper(file, encoding="utf-8", newline="", write_through=True)
             yield stream
-            stream.flush()
-            os.fsync(stream.fileno())
-        if exclusive:
-            _link(Path(name), path)
-        else:
-            Path(name).replace(path)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise
-
-
-def _link(written: Path, path: Path) -> None:
-    """Give a written file its name; unlike a rename, that fails where the name is taken."""
-    try:
-        os.link(written, path)
+            stream.detach()
     except FileExistsError:
         raise InvalidInputError(f"{path} exists already; it was left as it is", hint="name another file") from None
     except OSError as error:
-        raise InvalidInputError(
-            f"can't write {path}: {error.strerror}", hint="name a folder on a file system that has hard links"
-        ) from None
-    written.unlink()
+        raise InvalidInputError(f"can't write {path}: {error.strerror}", hint="name a folder of yours") from None

@@ -43,7 +43,13 @@ def load_files(run: Run, target: Target) -> tuple[EnvFile, ...]:
     Raises:
         ConfigurationError: none is named or there, or one can't be read.
     """
-    return load_env_files(chosen_files(run, target))
+    if run.env_files:
+        hint = "check the path given with --env-file"
+    elif target.env_files:
+        hint = f"correct env-files of the profile {target.env_name}"
+    else:
+        hint = "check its permissions"
+    return load_env_files(chosen_files(run, target), hint=hint)
 
 
 def read_entries(files: Sequence[EnvFile], *, allow_shell: Sequence[str] = ()) -> tuple[Entry, ...]:

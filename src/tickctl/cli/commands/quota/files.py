@@ -2,7 +2,6 @@
 
 import sys
 from collections.abc import Iterator
-from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -108,17 +107,11 @@ def _read(file: str) -> "list[LimitRow]":
     import io
 
     from tickctl.core.quota.limits_csv import read_limits
+    from tickctl.files import read_text
 
-    try:
-        with nullcontext(sys.stdin.buffer) if file == "-" else Path(file).open("rb") as stream:
-            content = stream.read(LARGEST_FILE + 1)
-        if len(content) > LARGEST_FILE:
-            raise InvalidInputError(f"{file} is larger than 64 MiB", hint="split the file")
-        text = content.decode("utf-8-sig")
-    except OSError as error:
-        raise InvalidInputError(f"can't read {file}: {error.strerror}", hint="name a CSV file, or '-'") from None
-    except UnicodeDecodeError:
-        raise InvalidInputError(f"{file} is not UTF-8 text", hint="save it as CSV in UTF-8") from None
+    stream = sys.stdin.buffer if file == "-" else None
+    hint = "name a CSV file, or '-'"
+    text = read_text(Path(file), LARGEST_FILE, hint=hint, stream=stream, error=InvalidInputError)
     if "\0" in text:
         raise InvalidInputError(f"{file} is not text", hint="save it as CSV in UTF-8")
     rows, bad = read_limits(io.StringIO(text, newline=""))

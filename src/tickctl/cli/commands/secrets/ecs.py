@@ -139,19 +139,10 @@ def _print(run: Run, value: object) -> None:
 
 def _write(path: Path, document: object, *, like: Path) -> None:
     """Put a file in the place of the one before in one step, with the mode of another; a symlink is replaced."""
-    import os
-    import tempfile
+    from tickctl.files import replace
 
     try:
-        mode = like.stat().st_mode & 0o777
-        handle, name = tempfile.mkstemp(prefix=".tickctl-", dir=path.parent)
-        try:
-            with os.fdopen(handle, "w", encoding="utf-8") as stream:
-                stream.write(json.dumps(document, indent=2, ensure_ascii=False) + "\n")
-                os.fchmod(stream.fileno(), mode)
-            Path(name).replace(path)
-        except BaseException:
-            Path(name).unlink(missing_ok=True)
-            raise
+        content = json.dumps(document, indent=2, ensure_ascii=False) + "\n"
+        replace(path, content.encode(), mode=like.stat().st_mode & 0o777)
     except OSError as error:
         raise ConfigurationError(f"can't write {path}: {error.strerror}", hint="name a folder of yours") from None

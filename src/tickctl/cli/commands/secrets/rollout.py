@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from tickctl.cli.console.run import Run
-from tickctl.errors import ConfigurationError, ConflictError, UnreachableError
+from tickctl.errors import ConflictError, UnreachableError
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -88,17 +88,9 @@ def read_definition(path: Path) -> "DefinitionFile":
         ConfigurationError: it can't be read, or is no task definition.
     """
     from tickctl.core.ecs.registration import read_file
+    from tickctl.files import read_text
 
-    try:
-        with path.open("rb") as stream:
-            content = stream.read(_LARGEST_FILE + 1)
-        text = content.decode("utf-8-sig")
-    except OSError as error:
-        raise ConfigurationError(f"can't read {path}: {error.strerror}", hint="check --task-definition") from None
-    except UnicodeDecodeError:
-        raise ConfigurationError(f"{path} is no UTF-8 text", hint="check --task-definition") from None
-    if len(content) > _LARGEST_FILE:
-        raise ConfigurationError(f"{path} is too large for a task definition", hint="check --task-definition")
+    text = read_text(path, _LARGEST_FILE, hint="check --task-definition")
     return read_file(text, name=str(path))
 
 
