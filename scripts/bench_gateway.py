@@ -95,7 +95,7 @@ def measure() -> Iterator[tuple[str, float, str]]:
         with ExitStack() as stack:
             folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="tickctl-bench-"))
             server = stack.enter_context(EmbeddedDatabase(Path(folder) / "home", durable=durable).use())
-            _add_users(server)
+            add_users(server)
             for kind in ("ASGI", "FastAPI"):
                 ratio, ours, known = _throughput_ratio(server, kind)
                 yield f"{kind}, {words}: gate / select 1 ({ours:.0f} / {known:.0f} a second)", ratio, ">= 0.6"
@@ -276,7 +276,8 @@ async def _medians(apps: dict[str, App]) -> dict[str, float]:
 # What is left of the throughput.
 
 
-def _add_users(server: Server) -> None:
+def add_users(server: Server) -> None:
+    """Add the users of `user_requests`, who have had requests before."""
     with psycopg.connect(server.url("supabase_admin"), autocommit=True) as connection:
         for statement in (USERS_SETUP, "vacuum analyze", "checkpoint"):
             connection.execute(statement.encode())
@@ -352,7 +353,7 @@ def _throughput(port: int, seconds: float) -> float:
 async def _load(port: int, seconds: float) -> float:
     """Return answers per second."""
     loop = asyncio.get_running_loop()
-    requests = _requests()
+    requests = user_requests()
     began = time.perf_counter()
     clients = [_Client(requests[number::CLIENTS], began + seconds, loop.create_future()) for number in range(CLIENTS)]
     for client in clients:
@@ -362,7 +363,8 @@ async def _load(port: int, seconds: float) -> float:
 
 
 @cache
-def _requests() -> list[bytes]:
+def user_requests() -> list[bytes]:
+    """Return a request of each user, as it is sent."""
     return [
         b"POST /tasks HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: %b\r\nContent-Type: application/json\r\n"
         b"Content-Length: %d\r\n\r\n%b" % (authorization, len(BODY), BODY)
