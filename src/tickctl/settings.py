@@ -1,15 +1,16 @@
 """Settings: the process environment and env files, read once, at the edge.
 
-Nothing else in tickctl looks at `os.environ`. Secret values travel in `Secret` from here on.
+Which variables there are stands in `core/variables.py`. Secret values travel in `Secret` from here on.
 """
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from tickctl.core.secret import Secret
 from tickctl.core.urls import is_safe
+from tickctl.core.variables import PREFIXES, VARIABLES, is_secret
 from tickctl.errors import ConfigurationError
 from tickctl.files import read_regular
 
@@ -20,25 +21,7 @@ DEFAULT_ENV_FILES: Final = ("services/.env", "services/keys.env", ".env", "keys.
 LARGEST_ENV_FILE: Final = 1024 * 1024
 """Bytes. A larger file is a mistake (a database dump, a device) and is not read."""
 
-# Any of these says that somebody means a real project, so that the embedded database is no longer the answer.
-PROJECT_VARIABLES: Final = (
-    "SUPABASE_URL",
-    "SUPABASE_ANON_KEY",
-    "SUPABASE_JWT_SECRET",
-    "SUPABASE_JWT_SECRET_PREVIOUS",
-    "SUPABASE_JWT_ISSUER",
-    "SUPABASE_JWKS_URL",
-    "SUPABASE_JWKS",
-    "SUPABASE_SECRET_KEY",
-    "SUPABASE_SERVICE_ROLE_KEY",
-    "SUPABASE_DB_URL",
-    "TICKCTL_ADMIN_TOKEN",
-)
-
-# The rest of `AWS_`, such as the region, is needed in messages. The id of a key is no secret, its key is.
-_AWS_SECRETS: Final = frozenset({"AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_SECURITY_TOKEN"})
 _ENVIRONMENT: Final = "environment"
-_OURS: Final = ("SUPABASE_", "TICKCTL_", "AWS_")
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,30 +53,28 @@ class Settings:
     @property
     def project_variable(self) -> str | None:
         """The first variable that was found of those that mean a Supabase project or a database."""
-        return next((name for name in PROJECT_VARIABLES if name in self.sources), None)
+        return next((name for name, one in VARIABLES.items() if one.means_project and name in self.sources), None)
 
     @property
     def secrets(self) -> tuple[Secret, ...]:
         """Every secret value, for removing them from whatever is about to be shown."""
-        values = (
-            self.anon_key,
-            self.jwt_secret,
-            self.jwt_secret_previous,
-            self.secret_key,
-            self.db_url,
-            self.admin_token,
-            self.token,
-            *(value for name, value in self.aws.items() if name in _AWS_SECRETS),
-        )
-        return tuple(value for value in values if value)
+        values = [getattr(self, attribute.name) for attribute in fields(self)]
+        values += [value for name, value in self.aws.items() if is_secret(name)]
+        return tuple(value for value in values if isinstance(value, Secret) and value)
 
 
-def load(environ: Mapping[str, str], env_files: Sequence[Path] | None = None) -> Settings:
+def load(
+    environ: Mapping[str, str],
+    env_files: Sequence[Path] | None = None,
+    *,
+    read_file: Callable[[Path], "EnvFile"] | None = None,
+) -> Settings:
     """Read the settings: the environment first, then files, later files over earlier ones.
 
     Args:
         environ: the process environment.
         env_files: the files to read, each of which must exist; `None` reads those of `DEFAULT_ENV_FILES` that do.
+        read_file: for whoever keeps what was read; `read_env_file` unless given.
 
     Raises:
         ConfigurationError: a file can't be read, or a value is not of its variable's form.
@@ -101,7 +82,9 @@ def load(environ: Mapping[str, str], env_files: Sequence[Path] | None = None) ->
     paths = [Path(name) for name in DEFAULT_ENV_FILES if Path(name).is_file()] if env_files is None else env_files
     variables = {name: (value, _ENVIRONMENT) for name, value in environ.items() if value}
     # Most runs have no env file, and reading one is slow to begin with.
-    return _settings((_from_files(paths, environ, variables) if paths else {}) | variables)
+    return _settings(
+        (_from_files([*map(read_file or read_env_file, paths)], environ, variables) if paths else {}) | variables
+    )
 
 
 def read_env_file(path: Path, *, hint: str = "check the path given with --env-file") -> "EnvFile":
@@ -125,7 +108,7 @@ def read_env_file(path: Path, *, hint: str = "check the path given with --env-fi
 
 
 def _from_files(
-    paths: Iterable[Path], environ: Mapping[str, str], given: Collection[str]
+    files: "Sequence[EnvFile]", environ: Mapping[str, str], given: Collection[str]
 ) -> dict[str, tuple[str, str]]:
     """Read what files say as Docker Compose does, so that a value means the same here and in the container.
 
@@ -135,9 +118,9 @@ def _from_files(
     from tickctl.core.secrets.env_files import RefusalKind, describe, read  # noqa: PLC0415
 
     latest = {}
-    for entry in read([read_env_file(path) for path in paths], shell=environ.keys()):
+    for entry in read(files, shell=environ.keys()):
         refused = entry.refusal is not None and entry.refusal.kind is not RefusalKind.NO_VALUE
-        if entry.name.startswith(_OURS) and (entry.value or refused):
+        if entry.name.startswith(PREFIXES) and (entry.value or refused):
             latest[entry.name] = entry
     values = {}
     for name, entry in latest.items():
@@ -180,7 +163,7 @@ def _settings(found: Mapping[str, tuple[str, str]]) -> Settings:
             for name, (value, source) in found.items()
             if name.startswith("AWS_") and source != _ENVIRONMENT
         },
-        sources={name: source for name, (_, source) in sorted(found.items()) if name.startswith(_OURS)},
+        sources={name: source for name, (_, source) in sorted(found.items()) if name.startswith(PREFIXES)},
     )
 
 

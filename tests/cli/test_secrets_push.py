@@ -2,6 +2,7 @@
 
 import json
 import subprocess
+import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -28,6 +29,22 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> Callable[[str, Callable[[], object
         monkeypatch.setattr(f"tickctl.cli.commands.secrets.{command}.confirm", lambda *_, **__: meanwhile())
 
     return arrange
+
+
+def test_a_dry_run_opens_each_env_file_once(operator: Operator) -> None:
+    """A second look could see another file than the first."""
+    opened: list[str] = []
+    is_listening = True
+
+    def note(event: str, arguments: tuple[Any, ...]) -> None:
+        if is_listening and event == "open" and str(arguments[0]).endswith(".env"):
+            opened.append(str(arguments[0]))
+
+    sys.addaudithook(note)  # stays for the life of the process
+    assert operator.here("push", *TO, "--dry-run").code == 0
+    is_listening = False
+    assert sorted(opened) == sorted(set(opened))
+    assert opened
 
 
 class TestPlace:

@@ -114,3 +114,25 @@ def test_no_modules_import_each_other() -> None:
         module: {imported for importer, imported in imports() if importer == module} & modules for module in modules
     }
     TopologicalSorter(graph).prepare()  # raises CycleError
+
+
+# Where the process environment comes in, and why: the run of a command, a gateway without settings, errors before
+# there is a run, libpq's own variables, and where sockets may lie.
+ENVIRONMENT_READERS = {
+    "cli/console/run.py",
+    "gateway/configuration.py",
+    "cli/console/boundary.py",
+    "cli/open/backend.py",
+    "adapters/embedded/sockets.py",
+}
+
+
+def test_the_environment_is_read_at_the_edge_alone() -> None:
+    """Everything else is given what it needs of it."""
+    readers = {
+        path.relative_to(PACKAGE).as_posix()
+        for path in PACKAGE.rglob("*.py")
+        for node in ast.walk(tree_of(path))
+        if isinstance(node, ast.Attribute) and node.attr in {"environ", "getenv"} and ast.unparse(node.value) == "os"
+    }
+    assert readers == ENVIRONMENT_READERS

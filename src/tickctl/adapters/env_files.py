@@ -1,9 +1,9 @@
 """Loads env files for the secrets commands, and looks at what Docker Compose would read beside them."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeAlias
 
 from tickctl.core.secrets.env_files import EnvFile, read
 from tickctl.settings import read_env_file
@@ -11,20 +11,23 @@ from tickctl.settings import read_env_file
 _COMPOSE_FILES: Final = ("compose.yaml", "compose.yml", "docker-compose.yml", "docker-compose.yaml")
 
 
-def load_env_files(paths: Sequence[Path], *, hint: str = "check its permissions") -> tuple[EnvFile, ...]:
+ReadFile: TypeAlias = Callable[[Path], EnvFile]
+
+
+def load_env_files(paths: Sequence[Path], *, read_file: ReadFile = read_env_file) -> tuple[EnvFile, ...]:
     """Return the text of env files in their order, a byte order mark included.
 
     Args:
         paths: of the files.
-        hint: what to do where one can't be read, by whoever named them.
+        read_file: reads one.
 
     Raises:
         ConfigurationError: one of them can't be read, or can't be an env file.
     """
-    return tuple(read_env_file(path, hint=hint) for path in paths)
+    return tuple(map(read_file, paths))
 
 
-def project_variables(files: Sequence[EnvFile]) -> frozenset[str]:
+def project_variables(files: Sequence[EnvFile], *, read_file: ReadFile = read_env_file) -> frozenset[str]:
     """Return the names for which Compose would take another value than these files set, as it does from the shell.
 
     For references, a `.env` in the folder that one works in or beside the compose file goes before all env files. Where
@@ -40,7 +43,7 @@ def project_variables(files: Sequence[EnvFile]) -> frozenset[str]:
     for own in (folder / ".env" for folder in {Path(), *composed} if composed):
         if own.is_file():
             is_named = any(path.resolve() == own.resolve() for path in paths)
-            own_names = {entry.name for entry in read(load_env_files([own]))} - {""}
+            own_names = {entry.name for entry in read([read_file(own)])} - {""}
             names |= {name for name in own_names if not is_named or assigned[name] > 1}
     return frozenset(names)
 

@@ -4,8 +4,9 @@ import pytest
 
 from tickctl.cli.console.run import BackendName
 from tickctl.cli.open.backend import choose
+from tickctl.core.variables import VARIABLES
 from tickctl.errors import ConfigurationError
-from tickctl.settings import PROJECT_VARIABLES, load
+from tickctl.settings import load
 
 # Each needs a value of its own form.
 VALUES = {"SUPABASE_JWKS_URL": "https://example.com/jwks.json"}
@@ -22,7 +23,9 @@ def test_an_address_means_the_project() -> None:
     assert choose(load(environ, []), BackendName.AUTO) is BackendName.SUPABASE
 
 
-@pytest.mark.parametrize("variable", [name for name in PROJECT_VARIABLES if name != "SUPABASE_URL"])
+@pytest.mark.parametrize(
+    "variable", [name for name, one in VARIABLES.items() if one.means_project and name != "SUPABASE_URL"]
+)
 def test_half_a_configuration_is_an_error(variable: str) -> None:
     """Any variable that means a project keeps `auto` from the embedded database, and is named."""
     settings = load({variable: VALUES.get(variable, "x")}, [])

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from source_support import tree_of
-from tickctl.cli.commands.help_topics import ENVIRONMENT
+from tickctl.core.variables import VARIABLES
 
 ROOT = Path(__file__).parents[3]
 EXAMPLE = ROOT / "docs/examples/gateway"
@@ -149,7 +149,7 @@ def test_settings_and_secrets_are_kept_apart() -> None:
     settings, secrets = variables(".env.example"), variables("keys.env.example")
     assert not settings.keys() & SECRETS
     assert secrets.keys() == SECRETS
-    known = ENVIRONMENT.keys() | OWN_VARIABLES
+    known = VARIABLES.keys() | OWN_VARIABLES
     assert (settings.keys() | secrets.keys()) <= known
     assert not (settings.keys() | secrets.keys()) & ADMINISTRATORS_VARIABLES
 

@@ -11,10 +11,10 @@ from tickctl.core.doctor.facts import Configuration, Found
 from tickctl.core.secret import Secret
 from tickctl.core.secrets.env_files import Entry, read
 from tickctl.core.urls import is_loopback
+from tickctl.core.variables import PREFIXES
 from tickctl.settings import Settings
 
 ENVIRONMENT: Final = "environment"
-_OURS: Final = ("SUPABASE_", "TICKCTL_", "AWS_")
 
 
 def read_configuration(settings: Settings, environ: Mapping[str, str], paths: Sequence[Path]) -> Configuration:
@@ -31,7 +31,7 @@ def read_configuration(settings: Settings, environ: Mapping[str, str], paths: Se
     variables = [
         Entry(name, Secret(value), ENVIRONMENT, 0)
         for name, value in environ.items()
-        if value and (name.startswith(_OURS) or name in CONNECTION_NAMES)
+        if value and (name.startswith(PREFIXES) or name in CONNECTION_NAMES)
     ]
     in_files = [entry for entry in read(load_env_files(paths), shell=environ.keys()) if entry.value]
     # The one that counts comes last: later files over earlier ones, the environment over all.
@@ -41,7 +41,7 @@ def read_configuration(settings: Settings, environ: Mapping[str, str], paths: Se
         own.pop(entry.file, None)
         own[entry.file] = entry
     entries = {name: list(own.values())[-1] for name, own in places.items()}
-    names = sorted(name for name in places if name.startswith(_OURS) or name in CONNECTION_NAMES)
+    names = sorted(name for name in places if name.startswith(PREFIXES) or name in CONNECTION_NAMES)
     return Configuration(
         found=tuple(Found(name, entries[name].file, _differing(places[name].values())) for name in names),
         entries=entries,

@@ -172,7 +172,7 @@ def _names(run: Run, target: "Target") -> frozenset[str]:
 
     if not (run.env_files or target.env_files or any(Path(name).exists() for name in DEFAULT_FILES)):
         return frozenset()
-    return frozenset(entry.name for entry in read_entries(load_files(run, target)) if entry.name)
+    return frozenset(entry.name for entry in read_entries(run, load_files(run, target)) if entry.name)
 
 
 @contextmanager

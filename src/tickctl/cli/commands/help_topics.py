@@ -7,30 +7,7 @@ import typer
 
 from tickctl.cli.console.exit_codes import ExitCode
 from tickctl.cli.console.run import Run, command
-
-ENVIRONMENT: dict[str, str] = {
-    "SUPABASE_URL": "the project, like https://<project-ref>.supabase.co",
-    "SUPABASE_ANON_KEY": "the publishable (sb_publishable_...) or anon key",
-    "SUPABASE_JWT_SECRET": "verifies HS256 tokens; not needed with asymmetric signing keys",
-    "SUPABASE_JWT_SECRET_PREVIOUS": "accepted as well while SUPABASE_JWT_SECRET is being rotated",
-    "SUPABASE_JWT_ISSUER": "expected issuer, if not SUPABASE_URL/auth/v1",
-    "SUPABASE_JWT_AUDIENCE": "expected audience, if not authenticated",
-    "SUPABASE_JWKS_URL": "where the public keys are, if not under SUPABASE_URL",
-    "SUPABASE_JWKS": "the public keys themselves: JSON text, or the path of a file",
-    "SUPABASE_CONFIRMED_CLAIM": "claim of your access-token hook that says the e-mail is confirmed",
-    "SUPABASE_ALLOW_UNCONFIRMED": "true lets unconfirmed e-mails through; for development, and said at each use",
-    "SUPABASE_SECRET_KEY": "admin commands through the API (sb_secret_...)",
-    "SUPABASE_SERVICE_ROLE_KEY": "the same with a legacy service_role key",
-    "SUPABASE_DB_URL": "schema and admin commands over a direct connection (postgresql://...)",
-    "TICKCTL_ADMIN_TOKEN": "admin commands as a signed-in user who is in tick.admin",
-    "TICKCTL_HOME": "folder of the embedded database",
-    "TICKCTL_TOKEN": "the token that verify-token and explain look at when none is given",
-    "TICKCTL_SECRET_ID": "name of the secret in AWS Secrets Manager",
-    "TICKCTL_DEBUG": "1 adds where an error arose, without values",
-    "AWS_REGION": "and the other standard AWS_ variables, for the AWS commands",
-    "NO_COLOR": "anything switches colours off; FORCE_COLOR shows tables and colours in a pipe too",
-}
-"""Every variable that tickctl reads, with its meaning; keys.env.example is held equal to this."""
+from tickctl.core.variables import VARIABLES
 
 
 class Topic(StrEnum):
@@ -52,7 +29,7 @@ def show_help(run: Run, topic: Annotated[Topic, typer.Argument(help="What to rea
         case Topic.EXIT_CODES:
             rows = {str(int(code)): code.meaning for code in ExitCode}
         case Topic.ENVIRONMENT:
-            rows = ENVIRONMENT
+            rows = {name: one.meaning for name, one in VARIABLES.items() if one.is_listed}
     if run.json:
         run.output.document(rows)
     else:

@@ -1,6 +1,5 @@
 """`tickctl local`: the embedded database."""
 
-import os
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -101,7 +100,9 @@ def psql(
     with _database(run).use() as server:
         try:
             return subprocess.run(  # noqa: S603 - the wheel's own psql, no shell
-                [server.psql_path, *(arguments or [])], env=os.environ | server.environment(user=user), check=False
+                [server.psql_path, *(arguments or [])],
+                env={**run.environ, **server.environment(user=user)},
+                check=False,
             ).returncode
         except KeyboardInterrupt:
             return ExitCode.INTERRUPTED

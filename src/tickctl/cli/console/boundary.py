@@ -9,6 +9,7 @@ from tickctl import errors
 from tickctl.cli.console.exit_codes import BY_ERROR, ExitCode
 from tickctl.cli.console.redact import printable, redact
 from tickctl.core.secret import Secret
+from tickctl.core.variables import is_secret
 
 STDOUT = 1
 BROKEN_PIPE = 128 + 13
@@ -122,5 +123,4 @@ def _trace(error: BaseException) -> str:
 
 def _secrets_in_sight() -> list[Secret]:
     """Return the secret values of the environment, for masking; env files may be what failed, so they are not read."""
-    names = ("KEY", "SECRET", "TOKEN", "PASSWORD", "DB_URL")
-    return [Secret(value) for name, value in os.environ.items() if name.endswith(names) or "SECRET" in name]
+    return [Secret(value) for name, value in os.environ.items() if is_secret(name)]

@@ -1,8 +1,8 @@
 """One run of a command: its options, settings and output; and the options that every command has."""
 
 import os
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import cached_property, wraps
 from inspect import Parameter, Signature, signature
@@ -17,6 +17,7 @@ from tickctl.cli.console.redact import redact
 from tickctl.errors import TickctlError
 
 if TYPE_CHECKING:
+    from tickctl.core.secrets.env_files import EnvFile
     from tickctl.settings import Settings
 
 Command = Callable[..., int | None]
@@ -44,12 +45,17 @@ class IdentityName(StrEnum):
 
 @dataclass(frozen=True)
 class Run:
-    """What a command needs from the outside: how to answer, and what was configured."""
+    """What a command needs from the outside: how to answer, and what was configured.
+
+    `environ` is the process environment: nothing else of the command line looks at it.
+    """
 
     output: Output
     backend: BackendName
     identity: IdentityName
     env_files: tuple[Path, ...] | None
+    environ: Mapping[str, str] = field(default_factory=lambda: os.environ, repr=False)
+    read_files: dict[Path, "EnvFile"] = field(default_factory=dict, repr=False)
 
     @property
     def json(self) -> bool:
@@ -65,7 +71,23 @@ class Run:
         """
         from tickctl.settings import load
 
-        return load(os.environ, self.env_files)
+        return load(self.environ, self.env_files, read_file=self.read_env_file)
+
+    def read_env_file(self, path: Path, *, hint: str = "check the path given with --env-file") -> "EnvFile":
+        """Return the text of an env file; each is opened once, since a second look could see another file.
+
+        Args:
+            path: of the file.
+            hint: what to do where it can't be read, by whoever named it.
+
+        Raises:
+            ConfigurationError: as `tickctl.settings.read_env_file`.
+        """
+        from tickctl.settings import read_env_file
+
+        if path not in self.read_files:
+            self.read_files[path] = read_env_file(path, hint=hint)
+        return self.read_files[path]
 
     def mask(self, error: TickctlError) -> None:
         """Take this run's secrets out of an error: an operator may have pasted one where a name belongs."""

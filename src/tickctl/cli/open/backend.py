@@ -1,7 +1,7 @@
 """Opens the place where quotas live, by `--backend`, `--as` and what is configured."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -48,7 +48,7 @@ def home_of(run: Run) -> Path:
     """Return the folder of the embedded database: `TICKCTL_HOME`, else the platform's data folder."""
     from tickctl.adapters.embedded import default_home
 
-    return run.settings.home or default_home(os.environ)
+    return run.settings.home or default_home(run.environ)
 
 
 def embedded(run: Run) -> "EmbeddedDatabase":
@@ -109,7 +109,9 @@ def open_admin(run: Run) -> Iterator[AdminSession]:
             functions, target = _connection(run.settings, backend, stack)
         else:
             functions, target, caller = _api(run.settings, identity, stack)
-        yield AdminSession(QuotaAdmin(functions, operator_name(), caller=caller), functions, target, identity)
+        yield AdminSession(
+            QuotaAdmin(functions, operator_name(run.environ), caller=caller), functions, target, identity
+        )
 
 
 @contextmanager
@@ -158,12 +160,12 @@ def _as_role(target: str, url: "Secret") -> str:
     return f"{target} as {role}" if role else target
 
 
-def operator_name() -> str:
+def operator_name(environ: Mapping[str, str]) -> str:
     """Return who is typing, as far as the machine knows: `user@host`. A label for the audit log, not a proof."""
     import pwd
     import socket
 
-    user = os.environ.get("SUDO_USER")
+    user = environ.get("SUDO_USER")
     if not user:
         try:
             user = pwd.getpwuid(os.getuid()).pw_name

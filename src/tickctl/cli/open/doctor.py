@@ -1,6 +1,5 @@
 """Which looks `tickctl doctor` takes: those for which something is configured, beside each other."""
 
-import os
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
@@ -48,7 +47,7 @@ def look(run: Run, purpose: Purpose, env_name: str | None) -> "Facts":
 def _configuration(run: Run, paths: Sequence[Path]) -> "Configuration":
     from tickctl.adapters.doctor.configuration import read_configuration
 
-    return read_configuration(run.settings, os.environ, paths)
+    return read_configuration(run.settings, run.environ, paths)
 
 
 def _settings_files(run: Run) -> tuple[Path, ...]:
@@ -78,7 +77,7 @@ def _env_files(run: Run, paths: Sequence[Path], target: Target, purpose: Purpose
     from tickctl.adapters.doctor.env_files import check
 
     pushed = _pushed_files(run, target)
-    return check(pushed, [path for path in paths if path not in pushed], target, purpose, os.environ)
+    return check(pushed, [path for path in paths if path not in pushed], target, purpose, run.environ)
 
 
 def _by_looks(run: Run) -> dict[str, Any]:
@@ -180,7 +179,7 @@ def _values(run: Run, target: Target) -> "dict[str, Secret] | None":
     from tickctl.core.secrets.env_files import values
 
     paths = _pushed_files(run, target)
-    return dict(values(read_entries(load_env_files(paths)))) if paths else None
+    return dict(values(read_entries(run, load_env_files(paths, read_file=run.read_env_file)))) if paths else None
 
 
 def _both(found: object) -> tuple[Any, Any]:

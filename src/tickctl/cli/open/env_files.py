@@ -1,7 +1,7 @@
 """Which env files a run is about, and what they hold."""
 
-import os
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -49,21 +49,24 @@ def load_files(run: Run, target: Target) -> tuple[EnvFile, ...]:
         hint = f"correct env-files of the profile {target.env_name}"
     else:
         hint = "check its permissions"
-    return load_env_files(chosen_files(run, target), hint=hint)
+    return load_env_files(chosen_files(run, target), read_file=partial(run.read_env_file, hint=hint))
 
 
-def read_entries(files: Sequence[EnvFile], *, allow_shell: Sequence[str] = ()) -> tuple[Entry, ...]:
+def read_entries(run: Run, files: Sequence[EnvFile], *, allow_shell: Sequence[str] = ()) -> tuple[Entry, ...]:
     """Return what files assign, read as Docker Compose does but without the operator's shell.
 
     Args:
+        run: has the operator's shell, whose names are not used.
         files: later ones override earlier ones.
         allow_shell: names of variables that may be taken from the shell all the same; they are taken if they are set.
 
     Raises:
         ConfigurationError: Compose would not read a file.
     """
-    allowed = {name: Secret(os.environ[name]) for name in allow_shell if name in os.environ}
-    return read(files, shell=os.environ.keys() | project_variables(files), allowed=allowed)
+    allowed = {name: Secret(run.environ[name]) for name in allow_shell if name in run.environ}
+    return read(
+        files, shell=run.environ.keys() | project_variables(files, read_file=run.read_env_file), allowed=allowed
+    )
 
 
 def read_files(run: Run, target: Target, *, allow_shell: Sequence[str] = ()) -> tuple[Entry, ...]:
@@ -72,4 +75,4 @@ def read_files(run: Run, target: Target, *, allow_shell: Sequence[str] = ()) -> 
     Raises:
         ConfigurationError: none is named or there, one can't be read, or Compose would not read it.
     """
-    return read_entries(load_files(run, target), allow_shell=allow_shell)
+    return read_entries(run, load_files(run, target), allow_shell=allow_shell)

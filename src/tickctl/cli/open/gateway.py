@@ -78,10 +78,10 @@ def open_reader(run: Run) -> Iterator["QuotaAdmin"]:
     identity = choose_identity(run, backend)
     with ExitStack() as stack:
         if backend is BackendName.LOCAL:
-            yield QuotaAdmin(_embedded_functions(embedded(run), stack), operator_name())
+            yield QuotaAdmin(_embedded_functions(embedded(run), stack), operator_name(run.environ))
         else:
             functions, caller = _administration(run.settings, identity, stack)
-            yield QuotaAdmin(functions, operator_name(), caller=caller)
+            yield QuotaAdmin(functions, operator_name(run.environ), caller=caller)
 
 
 def _embedded_sources(run: Run, policy: "Policy", stack: ExitStack, *, offline: bool) -> Sources:

@@ -1,6 +1,5 @@
 """What a run is about: the profile's words, and those of options and environment over them."""
 
-import os
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -149,7 +148,7 @@ def _profiles() -> "Profiles | None":
 def _environment(run: Run) -> dict[str, str]:
     """Return what the process environment and the env files say about the target."""
     variables = {name: value.reveal() for name, value in run.settings.aws.items() if "REGION" in name}
-    variables |= {name: os.environ[name] for name in ("AWS_REGION", "AWS_DEFAULT_REGION") if os.environ.get(name)}
+    variables |= {name: run.environ[name] for name in ("AWS_REGION", "AWS_DEFAULT_REGION") if run.environ.get(name)}
     if run.settings.secret_id:
         variables["TICKCTL_SECRET_ID"] = run.settings.secret_id
     refuse_secrets(run, {name: [value] for name, value in variables.items()})

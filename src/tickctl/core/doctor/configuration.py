@@ -13,6 +13,7 @@ from tickctl.core.secrets.checks import Finding as FileFinding
 from tickctl.core.secrets.checks import Purpose
 from tickctl.core.secrets.checks import Result as FileResult
 from tickctl.core.secrets.checks.credentials import judged
+from tickctl.core.variables import VARIABLES
 
 BEGIN: Final = (
     "begin with 'tickctl demo', which shows all of it in a minute; 'tickctl local start' keeps an embedded database "
@@ -46,12 +47,6 @@ _RESULTS: Final = {
     FileResult.WARNING: Result.WARNING,
     FileResult.CANNOT_TELL: Result.CANNOT_TELL,
 }
-_PAIRS: Final = (
-    ("SUPABASE_URL", "SUPABASE_ANON_KEY"),
-    ("SUPABASE_JWT_SECRET_PREVIOUS", "SUPABASE_JWT_SECRET"),
-    ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"),
-    ("AWS_SECRET_ACCESS_KEY", "AWS_ACCESS_KEY_ID"),
-)
 _SWITCH: Final = "SUPABASE_ALLOW_UNCONFIRMED"
 
 
@@ -85,9 +80,9 @@ def overridden(settings: Configuration) -> Iterator[Finding]:
 def half_configured(settings: Configuration) -> Iterator[Finding]:
     """Find what is there without what belongs to it."""
     missing = [
-        (there, counterpart)
-        for there, counterpart in _PAIRS
-        if settings.value(there) and not settings.value(counterpart)
+        (variable.name, variable.needs)
+        for variable in VARIABLES.values()
+        if variable.needs and settings.value(variable.name) and not settings.value(variable.needs)
     ]
     if settings.needs_url:
         missing.insert(0, (settings.needs_url, "SUPABASE_URL"))

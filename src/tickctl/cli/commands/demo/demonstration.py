@@ -5,7 +5,6 @@ held to what it must be.
 """
 
 import json
-import os
 import shlex
 import subprocess
 import sys
@@ -112,7 +111,9 @@ class Stage:
             self.failures.append(otherwise)
 
     def _environment(self) -> dict[str, str]:
-        clean = {name: value for name, value in os.environ.items() if not name.startswith(("SUPABASE_", "TICKCTL_"))}
+        clean = {
+            name: value for name, value in self.run.environ.items() if not name.startswith(("SUPABASE_", "TICKCTL_"))
+        }
         clean |= {"TICKCTL_HOME": str(self.home)}
         if self.run.output.style.terminal:
             clean |= {"FORCE_COLOR": "1", "COLUMNS": str(self.run.output.width)}

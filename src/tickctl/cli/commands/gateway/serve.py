@@ -132,7 +132,7 @@ def _limited(run: Run, server: "Server", email: str, *limits: int | None) -> "Qu
     from tickctl.core.secret import Secret
 
     with PostgresFunctions(Secret(server.url())) as functions:
-        quotas = QuotaAdmin(functions, operator_name())
+        quotas = QuotaAdmin(functions, operator_name(run.environ))
         for limit in limits:
             change = quotas.set_limit(email, limit, reason="tickctl gateway serve")
             run.output.notice(f"limit of {email} {limit_text(change.previous_limit)} -> {limit_text(limit)}")

@@ -1,6 +1,5 @@
 """`tickctl secrets check`: what may be wrong with env files, before they are pushed."""
 
-import os
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -72,7 +71,7 @@ def check(
     target = profile(run, env_name)
     paths = chosen_files(run, target)
     order = list(_WORDS)
-    all_findings = _findings(target, paths, required_from, purpose, allow_shell or ())
+    all_findings = _findings(run, target, paths, required_from, purpose, allow_shell or ())
     findings = sorted(all_findings, key=lambda finding: order.index(finding.result))
     ok = verdict(findings, strict=strict)
     if run.json:
@@ -96,7 +95,12 @@ def check(
 
 
 def _findings(
-    target: "Target", paths: Sequence[Path], required_from: Path | None, purpose: Purpose, allow_shell: Sequence[str]
+    run: Run,
+    target: "Target",
+    paths: Sequence[Path],
+    required_from: Path | None,
+    purpose: Purpose,
+    allow_shell: Sequence[str],
 ) -> Iterator["Finding"]:
     from tickctl.adapters.env_files import load_env_files
     from tickctl.adapters.examples import expectations
@@ -108,12 +112,12 @@ def _findings(
     from tickctl.core.secrets.env_files.docker_run import docker_run
     from tickctl.errors import ConfigurationError
 
-    files = load_env_files(paths)
+    files = load_env_files(paths, read_file=run.read_env_file)
     expected = expectations(target, paths, required_from=required_from)
     for path in paths:
-        yield from placed(look_at(path, os.environ))
+        yield from placed(look_at(path, run.environ))
     try:
-        entries = read_entries(files, allow_shell=allow_shell)
+        entries = read_entries(run, files, allow_shell=allow_shell)
     except ConfigurationError as error:
         yield unreadable(error, files)
         return

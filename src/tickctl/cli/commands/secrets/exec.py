@@ -64,7 +64,7 @@ def execute(
     _check(stored.values)
     run.output.notice(f"running {program[0]} with {len(stored.values)} keys of version {stored.version_id}")
     try:
-        _become(program, stored.values)
+        _become(program, stored.values, run.environ)
     except OSError as error:
         return _failed(program[0], error)
 
@@ -85,7 +85,7 @@ def _check(values: "Mapping[str, Secret]") -> None:
         )
 
 
-def _become(program: Sequence[str], values: "Mapping[str, Secret]") -> NoReturn:
+def _become(program: Sequence[str], values: "Mapping[str, Secret]", environ: Mapping[str, str]) -> NoReturn:
     # Looked for with our own PATH: one that the secret holds is the command's, and must not choose it.
     path = program[0] if "/" in program[0] else shutil.which(program[0])
     if path is None:
@@ -96,7 +96,7 @@ def _become(program: Sequence[str], values: "Mapping[str, Secret]") -> NoReturn:
     for number in _IGNORED:
         signal.signal(number, signal.SIG_DFL)
     os.execve(  # noqa: S606 - no shell is the point
-        path, list(program), {**os.environ, **{name: value.reveal() for name, value in values.items()}}
+        path, list(program), {**environ, **{name: value.reveal() for name, value in values.items()}}
     )
 
 

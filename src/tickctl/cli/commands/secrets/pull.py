@@ -1,6 +1,5 @@
 """`tickctl secrets pull`: a version of the secret as an env file."""
 
-import os
 import stat
 from pathlib import Path
 from typing import Annotated
@@ -103,7 +102,7 @@ def _warn(run: Run, output: Path) -> None:
     """Say so where git would take the file along, or might."""
     from tickctl.adapters.git import look_up
 
-    facts = look_up(output, os.environ)
+    facts = look_up(output, run.environ)
     if facts.tracked:
         run.output.warning(f"git tracks {output}: whatever is written there goes with the next commit")
     elif facts.ignored is False:

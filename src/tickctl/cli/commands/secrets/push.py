@@ -150,15 +150,16 @@ def push(
 
 def _read(run: Run, target: "Target", *, allow_shell: Sequence[str], force_insecure: bool) -> "Mapping[str, Secret]":
     """Return what a container would get, once nothing speaks against it in production."""
-    from tickctl.adapters.env_files import load_env_files
+    from pathlib import Path
+
     from tickctl.cli.commands.secrets.safety import refuse_unsafe
-    from tickctl.cli.open.env_files import chosen_files, read_entries
+    from tickctl.cli.open.env_files import load_files, read_entries
     from tickctl.core.secrets.env_files import values
 
-    paths = chosen_files(run, target)
-    entries = read_entries(load_env_files(paths), allow_shell=allow_shell)
+    files = load_files(run, target)
+    entries = read_entries(run, files, allow_shell=allow_shell)
     local = values(entries)
-    refuse_unsafe(run, target, paths, entries, force=force_insecure)
+    refuse_unsafe(run, target, [Path(file.name) for file in files], entries, force=force_insecure)
     return local
 
 

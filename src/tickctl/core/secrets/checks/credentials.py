@@ -10,6 +10,7 @@ from tickctl.core.secrets.checks.finding import Finding, Purpose, Result, about
 from tickctl.core.secrets.env_files import Entry
 from tickctl.core.secrets.public_keys import is_demo, unverified_claims
 from tickctl.core.secrets.shapes import secret_shape
+from tickctl.core.variables import VARIABLES
 from tickctl.errors import ConfigurationError
 
 _SWITCH: Final = "SUPABASE_ALLOW_UNCONFIRMED"
@@ -17,7 +18,6 @@ _CURRENT: Final = "SUPABASE_JWT_SECRET"
 _PREVIOUS: Final = "SUPABASE_JWT_SECRET_PREVIOUS"
 # Fewer different characters than these are a repetition, not a secret; 32 random hexadecimal digits have about 14.
 _LEAST_CHARACTERS: Final = 6
-_ADMIN_NAMES: Final = frozenset({"SUPABASE_SECRET_KEY", "SUPABASE_SERVICE_ROLE_KEY", "TICKCTL_ADMIN_TOKEN"})
 _DATABASE: Final = "SUPABASE_DB_URL"
 _ADMIN_ROLES: Final = frozenset({"service_role", "supabase_admin"})
 _AWS_NAMES: Final = frozenset({"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"})
@@ -78,7 +78,7 @@ def _administrative(entry: Entry, value: Secret) -> Iterator[Finding]:
         message = f"{name} is an AWS access key; tasks get theirs from their role, which changes them by the hour"
         yield about(entry, Check.AWS_CREDENTIAL, Result.FAIL, message, "remove it, and give the task role the right")
     elif (
-        name in _ADMIN_NAMES
+        (name in VARIABLES and VARIABLES[name].is_administrative)
         or (name == _DATABASE and not _as_the_api(value))
         or shape == "a Supabase secret key"
         or role in _ADMIN_ROLES
