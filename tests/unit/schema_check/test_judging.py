@@ -4,7 +4,7 @@ import pytest
 
 from tickctl.adapters.schema_check import Result
 from tickctl.adapters.schema_check.finding import joined
-from tickctl.adapters.schema_check.judging import (
+from tickctl.adapters.schema_check.outcomes import (
     OK,
     Judge,
     Verdict,

@@ -5,8 +5,8 @@ from typing import Final, LiteralString
 
 from psycopg import sql
 
-from tickctl.adapters.schema_check.judging import answers, denied, invalid, serves
-from tickctl.adapters.schema_check.people import World
+from tickctl.adapters.schema_check.outcomes import answers, denied, invalid, serves
+from tickctl.adapters.schema_check.principals import World
 from tickctl.adapters.schema_check.probe import Attempt, Probe, consume
 from tickctl.adapters.schema_check.trial import become
 

@@ -7,8 +7,8 @@ from typing import Final
 from psycopg import sql
 
 from tickctl.adapters.schema_check.finding import Finding, Part, Result
-from tickctl.adapters.schema_check.judging import answers, concluded
-from tickctl.adapters.schema_check.people import People
+from tickctl.adapters.schema_check.outcomes import answers, concluded
+from tickctl.adapters.schema_check.principals import People
 from tickctl.adapters.schema_check.trial import Statement, Trial
 
 _INSTALLED: Final = """

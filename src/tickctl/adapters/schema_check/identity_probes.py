@@ -6,8 +6,8 @@ from typing import LiteralString
 
 from psycopg import sql
 
-from tickctl.adapters.schema_check.judging import Judge, denied, serves
-from tickctl.adapters.schema_check.people import World
+from tickctl.adapters.schema_check.outcomes import Judge, denied, serves
+from tickctl.adapters.schema_check.principals import World
 from tickctl.adapters.schema_check.probe import Attempt, Probe, consume
 from tickctl.adapters.schema_check.trial import Statement, become
 

@@ -6,8 +6,8 @@ from typing import Final
 from psycopg import sql
 
 from tickctl.adapters.schema_check.finding import Finding
-from tickctl.adapters.schema_check.judging import Verdict, call_denied, concluded, no_answer
-from tickctl.adapters.schema_check.people import World
+from tickctl.adapters.schema_check.outcomes import Verdict, call_denied, concluded, no_answer
+from tickctl.adapters.schema_check.principals import World
 from tickctl.adapters.schema_check.trial import Outcome, Statement, Trial, become
 
 # Every function of ours with nulls of the right types. Each asks who calls before it looks at anything else.

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from psycopg import sql
 
 from tickctl.adapters.schema_check.finding import Finding
-from tickctl.adapters.schema_check.judging import OK, Judge, Verdict, concluded
+from tickctl.adapters.schema_check.outcomes import OK, Judge, Verdict, concluded
 from tickctl.adapters.schema_check.trial import Statement, Trial
 
 

@@ -10,7 +10,7 @@ from tickctl.adapters.schema_check import catalogue, hook
 from tickctl.adapters.schema_check.counting_probes import counting_probes
 from tickctl.adapters.schema_check.finding import APPLY, Finding, Part, Result
 from tickctl.adapters.schema_check.identity_probes import identity_probes
-from tickctl.adapters.schema_check.people import People, World, existing_users, find_tables
+from tickctl.adapters.schema_check.principals import People, World, existing_users, find_tables
 from tickctl.adapters.schema_check.private_probes import private_probes
 from tickctl.adapters.schema_check.sign_up import sign_up
 from tickctl.adapters.schema_check.table_probes import stored_value_probes, table_probes

@@ -6,7 +6,7 @@ from typing import Final
 from psycopg import sql
 
 from tickctl.adapters.schema_check.finding import Finding, Part, Result
-from tickctl.adapters.schema_check.people import metadata
+from tickctl.adapters.schema_check.principals import metadata
 from tickctl.adapters.schema_check.trial import AUTH_ROLE, Outcome, Trial, become
 
 _SIGN_UP: Final = """

@@ -5,7 +5,7 @@ from typing import LiteralString
 
 from psycopg import sql
 
-from tickctl.adapters.schema_check.judging import (
+from tickctl.adapters.schema_check.outcomes import (
     Judge,
     constrained,
     denied,
@@ -13,7 +13,7 @@ from tickctl.adapters.schema_check.judging import (
     serves,
     writes_nothing,
 )
-from tickctl.adapters.schema_check.people import World
+from tickctl.adapters.schema_check.principals import World
 from tickctl.adapters.schema_check.probe import Attempt, Probe
 from tickctl.adapters.schema_check.trial import CARRIED_OUT, Statement, become
 
