@@ -71,7 +71,7 @@ def test_what_can_t_be_meant_is_refused(
     assert result.out == ""
 
 
-@pytest.mark.parametrize(("content", "message"), [(b"\xff\xfe", "no UTF-8"), (b" " * 2_000_000, "too large")])
+@pytest.mark.parametrize(("content", "message"), [(b"\xff\xfe", "not UTF-8"), (b" " * 2_000_000, "larger than")])
 def test_other_files_are_refused(operator: Operator, content: bytes, message: str) -> None:
     """Before they are taken for a definition."""
     (operator.folder / "task.json").write_bytes(content)

@@ -235,7 +235,7 @@ def test_file_system_without_hard_links(tmp_path: Path, monkeypatch: pytest.Monk
     def refuse(*_names: object) -> None:
         raise PermissionError(1, "Operation not permitted")
 
-    monkeypatch.setattr("tickctl.cli.console.files.os.link", refuse)
+    monkeypatch.setattr("tickctl.files.os.link", refuse)
     with (
         pytest.raises(InvalidInputError, match="Operation not permitted"),
         private_file(tmp_path / "f", exclusive=True),

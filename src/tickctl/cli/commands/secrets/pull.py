@@ -56,7 +56,7 @@ def pull(
     plan = f"{len(keys)} {'key' if len(keys) == 1 else 'keys'} of {stored.place}, version {stored.version_id}"
     _warn(run, output)
     if dry_run:
-        run.output.notice(f"would write {plan} to {output}{', over plan it holds' if replaces else ''}")
+        run.output.notice(f"would write {plan} to {output}{', over what it holds' if replaces else ''}")
     else:
         if replaces:
             confirm(f"write over {output}", assume_yes=yes)
