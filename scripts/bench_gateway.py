@@ -3,7 +3,7 @@
 "Adds" is the difference of two medians, of requests that go in turn to the same application with and without the gate
 (or the other libraries' limiters), called in this process without a server; the token is remembered and the store
 answers at once. The limiters are those that FastAPI applications mostly use; they count by address in the memory of one
-process, verify nobody and keep nothing, so the comparison is for orientation only.
+process, verify nobody and keep nothing. What they add is the measure for what the gate adds.
 
 Throughput is that of uvicorn in a process of its own, with 64 connections that each send the next request when they
 have the answer. The gate's application does nothing more than to answer; the other one does `select 1` over a pool that
@@ -96,9 +96,9 @@ def measure() -> Iterator[tuple[str, float, str]]:
             folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="tickctl-bench-"))
             server = stack.enter_context(EmbeddedDatabase(Path(folder) / "home", durable=durable).use())
             add_users(server)
-            for kind in ("ASGI", "FastAPI"):
+            for kind, target in (("ASGI", ">= 0.65"), ("FastAPI", ">= 0.7")):
                 ratio, ours, known = _throughput_ratio(server, kind)
-                yield f"{kind}, {words}: gate / select 1 ({ours:.0f} / {known:.0f} a second)", ratio, ">= 0.6"
+                yield f"{kind}, {words}: gate / select 1 ({ours:.0f} / {known:.0f} a second)", ratio, target
 
 
 # What the gate adds.
@@ -237,26 +237,26 @@ async def request(
 
 
 async def added() -> list[tuple[str, float, str]]:
-    """Return the microseconds that the gate and others add to a request."""
+    """Return what the gate adds to a request as a ratio to what others add."""
     store = AnsweringStore()
-    bare = {"plain": answering, "gate": TickGate(answering, {"POST /tasks"}, gate=new_gate(store))}
-    framework = {
-        "plain": fastapi_plain(),
-        "gate": fastapi_gated(new_gate(store)),
+    apps = {
+        "bare": answering,
+        "bare, gated": TickGate(answering, {"POST /tasks"}, gate=new_gate(store)),
+        "FastAPI": fastapi_plain(),
+        "FastAPI, gated": fastapi_gated(new_gate(store)),
         "slowapi": fastapi_slowapi(),
         "fastapi-limiter": fastapi_limiter(),
     }
-    medians, others = await _medians(bare), await _medians(framework)
-    lines = [("added to an ASGI application, without the store, µs", medians["gate"] - medians["plain"], "< 150")]
-    lines += [
-        (
-            f"added by {name} to a FastAPI application of {others['plain']:.0f} µs, µs",
-            others[name] - others["plain"],
-            told,
-        )
-        for name, told in (("gate", "< 150"), ("slowapi", "(known)"), ("fastapi-limiter", "(known)"))
+    medians = await _medians(apps)
+    bare = medians["bare, gated"] - medians["bare"]
+    gate, slowapi, limiter = (
+        medians[name] - medians["FastAPI"] for name in ("FastAPI, gated", "slowapi", "fastapi-limiter")
+    )
+    return [
+        (f"added to bare ASGI / slowapi to FastAPI ({bare:.0f} / {slowapi:.0f} µs)", bare / slowapi, "<= 1.8"),
+        (f"added to FastAPI / slowapi ({gate:.0f} / {slowapi:.0f} µs)", gate / slowapi, "<= 2.5"),
+        (f"added to FastAPI / fastapi-limiter ({gate:.0f} / {limiter:.0f} µs)", gate / limiter, "(told)"),
     ]
-    return lines
 
 
 async def _medians(apps: dict[str, App]) -> dict[str, float]:
@@ -314,7 +314,8 @@ def _serve(pipe: Connection, url: str, kind: str, gated: bool) -> None:
     listening.bind(("127.0.0.1", 0))
     listening.listen(CLIENTS)
     pipe.send(listening.getsockname()[1])
-    config = uvicorn.Config(app, log_level="warning", access_log=False, lifespan="off")
+    # What the extra `gateway` installs, whatever else is there.
+    config = uvicorn.Config(app, http="h11", loop="asyncio", log_level="warning", access_log=False, lifespan="off")
     uvicorn.Server(config).run(sockets=[listening])
 
 

@@ -29,9 +29,11 @@ class Field:
 
     name: str = "max_ticks"
     default: int | None = None
+    _folded: bytes = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        if not folded(self.name).strip(b"\0"):
+        object.__setattr__(self, "_folded", folded(self.name))
+        if not self._folded.strip(b"\0"):
             raise ConfigurationError("a cost names no field", hint='it is normally "max_ticks"')
         if self.default is not None:
             checked(self.default)
@@ -48,7 +50,7 @@ class Field:
         if not body and self.default is not None:
             return self.default
         document = members(body)
-        resembling = folded(*(name for name, _ in document)).count(folded(self.name))
+        resembling = folded(*(name for name, _ in document)).count(self._folded)
         if not resembling and self.default is not None:
             return self.default
         if not resembling:

@@ -23,6 +23,7 @@ except ModuleNotFoundError as error:
     message = "tickctl.gateway.fastapi needs FastAPI: pip install 'tickctl[gateway]'"
     raise ModuleNotFoundError(message, name=error.name) from None
 from fastapi.openapi.models import HTTPBearer
+from fastapi.routing import APIRoute
 from fastapi.security.base import SecurityBase
 from starlette.middleware import Middleware
 from starlette.requests import HTTPConnection
@@ -195,6 +196,8 @@ def _matching(routes: Iterable[BaseRoute], scope: Scope) -> Any:
     """Return what the router would choose: the first route that takes path and method alike, or `None`."""
     for route in routes:
         if route.matches(scope)[0] is Match.FULL:
+            if isinstance(route, APIRoute):  # stands for itself; this is most of what is asked at each request
+                return route
             return next((inner for inner in _effective(route) if inner.matches(scope)[0] is Match.FULL), None)
     return None
 

@@ -6,8 +6,7 @@ import secrets
 import time
 import uuid
 from collections import Counter
-from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import partial
@@ -47,7 +46,7 @@ class _Asked:
     caller: SignedInUser
     ticks: int
     key: str | None
-    digest: str
+    digest: str | None
     charge_id: str = field(default_factory=lambda: str(uuid.uuid4()))
     secret: Secret = field(default_factory=lambda: Secret(secrets.token_urlsafe(32)))
 
@@ -142,17 +141,11 @@ class Gate:
 
     async def _admit(self, request: GateRequest, decided: Decided) -> Admission:
         user, caller = await self._verified(request, decided)
-        with self._place_for(user):
-            return await self._charged(request, decided, user, caller)
-
-    @contextmanager
-    def _place_for(self, user: User) -> Iterator[None]:
-        """Take one of the places that each user has, so that nobody keeps the others waiting."""
         if self._inside[user.id] >= self.options.most_at_once:
             raise RefusedError(too_many_at_once())
         self._inside[user.id] += 1
         try:
-            yield
+            return await self._charged(request, decided, user, caller)
         finally:
             self._inside[user.id] -= 1
             if not self._inside[user.id]:

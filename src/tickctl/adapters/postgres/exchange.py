@@ -222,7 +222,7 @@ def _text(value: Json) -> bytes | None:
     if value is None:
         return None
     if not isinstance(value, str):
-        return json.dumps(value).encode()
+        return b"%d" % value if type(value) is int else json.dumps(value).encode()
     if "\0" in value:
         raise InvalidInputError("a text holds a NUL character, which PostgreSQL can't store")
     return value.encode()
