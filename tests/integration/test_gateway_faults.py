@@ -41,6 +41,7 @@ from tickctl.core.json import JsonObject
 from tickctl.core.quota import AsyncSqlFunctions, Caller
 from tickctl.core.secret import Secret
 from tickctl.gateway import GateOptions, Settler
+from tickctl.gateway.options import STORE_SHARE
 from tickctl.gateway.settling import AT_ONCE
 
 TIMEOUT = 0.4
@@ -97,12 +98,12 @@ def troubled(
 ) -> Iterator[Troubled]:
     """Serve a gate over a line to the store; with `settling`, it may give ticks back, by a line of its own.
 
-    The store is given twice the gate's time, as `build_gate` does, unless its own is said.
+    The store is given a part of the gate's time, as `build_gate` does, unless its own is said.
     """
     options = {"timeout": TIMEOUT} | options
     handler = Handler()
     with line_to(_address(where)) as line:
-        own = [_store(where, line, store_timeout or 2 * options["timeout"])]
+        own = [_store(where, line, store_timeout or STORE_SHARE * options["timeout"])]
         settler = None
         if settling:
             own.append(_undisturbed(where))

@@ -12,7 +12,7 @@ from tickctl.core.tokens.policy import DEFAULT_LEEWAY
 from tickctl.errors import ConfigurationError
 from tickctl.gateway.gate import Gate
 from tickctl.gateway.observation import Observer
-from tickctl.gateway.options import STORE_PATIENCE, GateOptions
+from tickctl.gateway.options import STORE_SHARE, GateOptions
 from tickctl.settings import Settings, load
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ def _gate(settings: Settings, store: AsyncSqlFunctions | None, options: GateOpti
     _warn(settings, policy)
     if store is not None:
         return Gate(keys, policy, store, options=options, observe=observe)
-    own = _store(settings, STORE_PATIENCE * options.timeout)
+    own = _store(settings, STORE_SHARE * options.timeout)
     return Gate(keys, policy, own, options=options, observe=observe, close=own.aclose)
 
 

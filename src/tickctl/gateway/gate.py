@@ -9,7 +9,6 @@ from collections import Counter
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from functools import partial
 from typing import Final
 
 from tickctl.core.quota import AsyncSqlFunctions, Consumption, Decision, SignedInUser, refund_digest
@@ -24,7 +23,7 @@ from tickctl.gateway.credentials import bearer_token
 from tickctl.gateway.idempotency import digest, request_key
 from tickctl.gateway.keys import GateVerifier
 from tickctl.gateway.observation import FAILED, Decided, Observation, Observer
-from tickctl.gateway.options import STORE_PATIENCE, GateOptions
+from tickctl.gateway.options import GateOptions
 from tickctl.gateway.problem import RefusedError
 from tickctl.gateway.refusals import cannot_tell, decision_problem, error_problem, too_many_at_once, verdict_problem
 from tickctl.gateway.settling import Settler
@@ -87,8 +86,7 @@ class Gate:
         self._settler = Settler(store, observe=self.observe) if settler is None else settler
         self._clock = clock
         self._close = close
-        self._calls: set[asyncio.Task[Consumption]] = set()
-        self._abandoned: dict[str, _Asked] = {}  # by charge: calls that go on after their requests
+        self._calls = 0  # under way
         self._inside: Counter[str] = Counter()  # requests by user
         self._warned: set[str | None] = set()
 
@@ -130,11 +128,7 @@ class Gate:
         return self._settler
 
     async def aclose(self) -> None:
-        """Wait for calls under way, refund what they have charged in vain, and close what is the gate's own."""
-        if self._calls:
-            await asyncio.wait(self._calls, timeout=STORE_PATIENCE * self.options.timeout)
-        for charge_id in tuple(self._abandoned):
-            self._find_out(self._abandoned.pop(charge_id))
+        """Carry out the refunds that wait, and close what is the gate's own."""
         await self._settler.aclose()
         if self._close is not None:
             await self._close()
@@ -216,8 +210,6 @@ class Gate:
         earlier = consumption.charge_id
         if earlier is None or earlier == asked.charge_id:
             return consumption
-        if earlier in self._abandoned:
-            self._find_out(self._abandoned.pop(earlier))
         if self._settler.is_refunding(earlier):
             await self._settler.hasten(earlier, deadline - time.monotonic())
             if self._settler.is_refunding(earlier):
@@ -227,37 +219,37 @@ class Gate:
         return await self._consumed(asked, deadline)
 
     async def _consumed(self, asked: _Asked, deadline: float) -> Consumption:
-        """Ask the database, for no longer than is left of the time-out; what it grants after that is refunded."""
+        """Ask the database, for no longer than is left of the time-out; look for the charge if no answer comes."""
         patience = deadline - time.monotonic()
         if patience < min(SHORTEST_WAIT, self.options.timeout / 2):
             _log.warning("too little of the time-out is left for the store to be asked")
             raise RefusedError(cannot_tell(self.options.retry_after))
-        if len(self._calls) >= self.options.most_waiting:
-            _log.warning("the store has %d calls under way; refusing more", len(self._calls))
+        if self._calls >= self.options.most_waiting:
+            _log.warning("the store has %d calls under way; refusing more", self._calls)
             raise RefusedError(cannot_tell(self.options.retry_after, "overloaded"))
-        call = asyncio.create_task(self._asked(asked, deadline - SHORTEST_WAIT))
-        self._calls.add(call)
-        call.add_done_callback(self._calls.discard)
+        self._calls += 1
         try:
             async with asyncio.timeout(patience):
-                return await asyncio.shield(call)
+                return await self._asked(asked, deadline - SHORTEST_WAIT)
         except TickctlError as error:
             if _is_uncertain(error):
                 self._find_out(asked)
             _log.warning("the store could not decide: %s: %s", error.code, error.message)
             raise RefusedError(error_problem(error, self.options.retry_after)) from None
         except TimeoutError:
-            self._abandon(asked, call)
+            self._find_out(asked)
             _log.warning("the store did not answer within %.1f s", patience)
             raise RefusedError(cannot_tell(self.options.retry_after)) from None
         except asyncio.CancelledError:
-            self._abandon(asked, call)
+            self._find_out(asked)
             raise
         except Exception as error:  # noqa: BLE001 - a store of somebody else's; whatever it is, nobody is let through
             self._find_out(asked)
             # Not its message, which may hold what was sent.
             _log.error("the store failed with %s", type(error).__name__)
             raise RefusedError(cannot_tell(self.options.retry_after)) from None
+        finally:
+            self._calls -= 1
 
     async def _asked(self, asked: _Asked, until: float) -> Consumption:
         try:
@@ -282,18 +274,6 @@ class Gate:
             refund=refund_digest(asked.secret),
             require_confirmed=self._require_confirmed,
         )
-
-    def _abandon(self, asked: _Asked, call: asyncio.Task[Consumption]) -> None:
-        """Let a call go on that has taken too long for its request, and refund what it charges."""
-        self._abandoned[asked.charge_id] = asked
-        call.add_done_callback(partial(self._refund_late, asked))
-
-    def _refund_late(self, asked: _Asked, call: asyncio.Task[Consumption]) -> None:
-        if self._abandoned.pop(asked.charge_id, None) is None:
-            return  # a retry was quicker
-        error = asyncio.CancelledError() if call.cancelled() else call.exception()
-        if call.result().decision is Decision.GRANTED if error is None else _is_uncertain(error):
-            self._find_out(asked)
 
     def _find_out(self, asked: _Asked) -> None:
         """Refund what a call has charged in vain, if it has."""

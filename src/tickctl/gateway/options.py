@@ -7,8 +7,8 @@ from typing import Final
 from tickctl.core.tokens.remembered import DEFAULT_BYTES, DEFAULT_TOKENS
 from tickctl.errors import ConfigurationError
 
-STORE_PATIENCE: Final = 2
-"""The store may take so many times as long as a request waits, so that a late charge is seen, and given back."""
+STORE_SHARE: Final = 0.9
+"""The part of a request's time-out that the store is given: only the store knows whether a call was sent at all."""
 
 
 _ELSEWHERE: Final = frozenset({301, 307, 308})
