@@ -8,7 +8,7 @@ from typing import Any, Final, TypeAlias
 
 from tickctl.core.quota import ratelimit
 from tickctl.errors import ConfigurationError
-from tickctl.gateway.admission import Admission
+from tickctl.gateway.admission import Admission, AdmittedState
 from tickctl.gateway.body import ClientGoneError, read_body
 from tickctl.gateway.configuration import build_gate
 from tickctl.gateway.cost import GateRequest
@@ -18,7 +18,6 @@ from tickctl.gateway.observation import Handled, Observer
 from tickctl.gateway.options import GateOptions
 from tickctl.gateway.problem import Problem, RefusedError
 from tickctl.gateway.routes import Protect, Protected, Scope, root_path_of, selector
-from tickctl.gateway.state import AdmittedState
 from tickctl.settings import Settings
 
 Message: TypeAlias = MutableMapping[str, Any]

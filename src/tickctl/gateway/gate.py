@@ -19,8 +19,7 @@ from tickctl.errors import TickctlError, UncertainError, UnreachableError
 from tickctl.gateway.admission import Admission, Charge, User
 from tickctl.gateway.body import ClientGoneError
 from tickctl.gateway.cost import GateRequest, ticks_of
-from tickctl.gateway.credentials import bearer_token
-from tickctl.gateway.idempotency import digest, request_key
+from tickctl.gateway.credentials import bearer_token, digest, request_key
 from tickctl.gateway.keys import GateVerifier
 from tickctl.gateway.observation import FAILED, Decided, Observation, Observer
 from tickctl.gateway.options import GateOptions

@@ -4,6 +4,7 @@
 """
 
 import asyncio
+import logging
 import random
 import time
 from collections import deque
@@ -19,7 +20,8 @@ from tickctl.core.quota.asynchronous import settle
 from tickctl.core.secret import Secret
 from tickctl.errors import ConflictError, InvalidInputError, NotFoundError, TickctlError, UnreachableError
 from tickctl.gateway.observation import Observer, Settling, Step
-from tickctl.gateway.settling_log import SettlingLog
+
+_log: Final = logging.getLogger("tickctl.gateway")
 
 AT_ONCE: Final = 4
 """Settlements under way at once, out of the queue."""
@@ -328,3 +330,40 @@ def done() -> asyncio.Future[None]:
 def pause(failures: int, jitter: float) -> float:
     """Return the seconds to wait after so many failures in a row: doubled each time up to a limit, less up to half."""
     return min(LONGEST_PAUSE, FIRST_PAUSE * 2.0 ** min(failures - 1, 16)) * (1 - jitter / 2)
+
+
+class SettlingLog:
+    """Says each cause once until settlements go on, however many wait for it, and nothing that may be secret."""
+
+    def __init__(self) -> None:
+        self._said: set[str] = set()
+
+    def waits(self, error: Exception) -> None:
+        """Say why settlements have to wait; of an error that isn't ours only the kind, as its text may be anything."""
+        match error:
+            case UnreachableError():
+                self._once(logging.WARNING, error.message)
+            case TickctlError():
+                self._once(logging.ERROR, f"{error.message}; {error.hint}" if error.hint else error.message)
+            case _:
+                self._once(logging.ERROR, f"an unexpected {type(error).__name__}")
+
+    def goes_on(self) -> None:
+        """Say that what kept settlements waiting is over, if anything did."""
+        if self._said:
+            self._said.clear()
+            _log.info("charges are settled again")
+
+    def gone(self, charge_id: str) -> None:
+        """Say that there is no such charge any more, which nobody has to do anything about."""
+        _log.warning("charge %s is not settled: it exists no longer, as when its user was deleted", charge_id)
+
+    def lost(self, charge_id: str, ticks_actual: int, why: str) -> None:
+        """Say that a settlement is given up, and how somebody can make up for it; a second time does no harm."""
+        by_hand = f"select public.settle_ticks('{charge_id}', {ticks_actual})"
+        _log.error("charge %s may not be settled: %s; to do it by hand: %s", charge_id, why, by_hand)
+
+    def _once(self, level: int, cause: str) -> None:
+        if cause not in self._said:
+            self._said.add(cause)
+            _log.log(level, "charges can't be settled and wait: %s", cause)

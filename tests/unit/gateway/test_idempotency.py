@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tickctl.gateway import RefusedError
-from tickctl.gateway.idempotency import LONGEST_KEY, digest, request_key
+from tickctl.gateway.credentials import LONGEST_KEY, digest, request_key
 
 UUID = "8e03978e-40d5-43e8-bc93-6894a57f9324"
 printable = st.text([chr(code) for code in range(0x20, 0x7F)], min_size=1, max_size=LONGEST_KEY)

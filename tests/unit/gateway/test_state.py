@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tickctl.gateway.state import AdmittedState
+from tickctl.gateway.admission import AdmittedState
 
 ADMISSION: Any = object()
 OUTSIDE = {"pool": "shared", "request_id": 7}
