@@ -136,3 +136,14 @@ def test_the_environment_is_read_at_the_edge_alone() -> None:
         if isinstance(node, ast.Attribute) and node.attr in {"environ", "getenv"} and ast.unparse(node.value) == "os"
     }
     assert readers == ENVIRONMENT_READERS
+
+
+def test_no_folders_of_the_core_import_each_other() -> None:
+    """A folder of the core is a layer: `tokens` can't need `secrets` while `secrets` needs `tokens`."""
+    prefix = "tickctl.core."
+    graph: dict[str, set[str]] = {}
+    for pair in imports():
+        if all(module.startswith(prefix) for module in pair):
+            source, target = (module.removeprefix(prefix).partition(".")[0] for module in pair)
+            graph.setdefault(source, set()).update({target} - {source})
+    TopologicalSorter(graph).prepare()  # raises CycleError

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tickctl.adapters.profiles import complete, find_profiles
-from tickctl.core.secrets.profile import Profiles, parse, region_of, same_secret
+from tickctl.core.secrets.profile import Profiles, parse
 from tickctl.core.secrets.shapes import secret_shape
 from tickctl.core.secrets.target import Target
 from tickctl.errors import ConfigurationError
@@ -102,23 +102,6 @@ def test_required_names_come_from_an_example_as_well(tmp_path: Path, monkeypatch
 def test_an_arn_says_the_region(tmp_path: Path) -> None:
     """It stands in it, so nobody has to repeat it."""
     assert parse(production(secret_id=ARN), file="t").named("production").target.region == "eu-west-1"
-    assert region_of("gateway/production") is None
-
-
-@pytest.mark.parametrize(
-    ("one", "other", "same"),
-    [
-        ("gateway/production", "gateway/production", True),
-        ("gateway/production", ARN, True),
-        (ARN, "gateway/production", True),
-        (ARN, "gateway/staging", False),
-        ("gateway/production-AbCdEf", "gateway/production", False),
-        (ARN, ARN.replace("eu-west-1", "us-east-1"), False),
-    ],
-)
-def test_name_and_arn_can_mean_the_same_secret(one: str, other: str, same: bool) -> None:
-    """The name stands in the ARN, before six characters of AWS's own."""
-    assert same_secret(one, other) is same
 
 
 @pytest.mark.parametrize(

@@ -2,8 +2,7 @@
 
 import pytest
 
-from tickctl.core.ecs.references import Reference, block, full_arn, parse_value_from, region_of, value_from
-from tickctl.errors import ConfigurationError
+from tickctl.core.ecs.references import Reference, block, parse_value_from, value_from
 
 PARTIAL = "arn:aws:secretsmanager:eu-west-1:123456789012:secret:gateway/production"
 ARN = f"{PARTIAL}-AbCdEf"
@@ -72,33 +71,3 @@ def test_block_is_sorted_and_holds_each_key_once() -> None:
         {"name": "A", "valueFrom": f"{ARN}:A::"},
         {"name": "B", "valueFrom": f"{ARN}:B::"},
     ]
-
-
-@pytest.mark.parametrize(
-    "arn", [ARN, ARN.replace("arn:aws:", "arn:aws-cn:"), ARN.replace("arn:aws:", "arn:aws-us-gov:")]
-)
-def test_full_arn_is_taken(arn: str) -> None:
-    """In every partition."""
-    assert full_arn(arn) == arn
-
-
-@pytest.mark.parametrize(
-    ("text", "message"),
-    [
-        (PARTIAL, "lacks the hyphen and the six characters"),
-        ("gateway/production", "not the ARN of a secret"),
-        (f"{ARN}:KEY::", "not the ARN of a secret"),
-        (f"{ARN}\n", "not the ARN of a secret"),
-        ("", "not the ARN of a secret"),
-    ],
-)
-def test_anything_else_than_a_full_arn_is_refused(text: str, message: str) -> None:
-    """ECS finds no key of a secret without all of it."""
-    with pytest.raises(ConfigurationError, match=message):
-        full_arn(text)
-
-
-@pytest.mark.parametrize(("arn", "region"), [(ARN, "eu-west-1"), ("gateway", ""), ("", "")])
-def test_region_comes_from_the_arn(arn: str, region: str) -> None:
-    """Or isn't known."""
-    assert region_of(arn) == region

@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING, Final
 
 from tickctl import __version__
 from tickctl.cli.console.run import Run
+from tickctl.core.secrets.arn import account_of, name_of
 from tickctl.core.secrets.target import Target
 from tickctl.errors import ConfigurationError
 
@@ -74,13 +75,9 @@ def check_account(aws: "Aws", target: Target, arn: str | None) -> None:
 
 
 def _account(aws: "Aws", arn: str | None) -> str:
-    parts = (arn or "").split(":")
-    return parts[4] if len(parts) > 6 else aws.account()  # noqa: PLR2004 - arn:aws:secretsmanager:region:account:secret:name
+    return account_of(arn or "") or aws.account()
 
 
 def _name(target: Target, arn: str | None) -> str:
-    name = target.secret_id or ""
-    if not name.startswith("arn:"):
-        return name
-    name = (arn or name).split(":", 6)[-1]
-    return name.rpartition("-")[0] or name
+    secret_id = target.secret_id or ""
+    return name_of(arn or secret_id) if secret_id.startswith("arn:") else secret_id

@@ -34,7 +34,7 @@ def target(
         ConfigurationError: there is no such profile, or it can't be used, or the environment contradicts it.
         InvalidInputError: a secret stands where a name belongs.
     """
-    from tickctl.core.secrets.profile import region_of, same_secret
+    from tickctl.core.secrets.arn import region_of, same_secret
 
     refuse_secrets(
         run,
@@ -71,7 +71,7 @@ def target(
     return replace(
         chosen,
         secret_id=secret_id,
-        region=region or own,
+        region=region or own or None,
         cluster=cluster or chosen.cluster,
         services=tuple(services or chosen.services),
         task_definitions=tuple(task_definitions or chosen.task_definitions),

@@ -1,15 +1,13 @@
 """Findings of an audit, made in a line each, so that all of them say the same thing the same way."""
 
-import re
 from typing import Final
 
 from tickctl.core.audit.catalogue import Check
 from tickctl.core.audit.facts import Container, Definition, Named, Service, Unread
 from tickctl.core.audit.plain_values import shown
 from tickctl.core.findings import Finding, Result
+from tickctl.core.secrets.arn import name_of
 
-_SUFFIX: Final = re.compile(r"-[A-Za-z0-9]{6}\Z")
-"""What AWS puts behind the name of a secret."""
 _LOOK_AGAIN: Final = "look again once it can be read; the rights that it takes: 'tickctl secrets policy --for audit'"
 
 
@@ -71,5 +69,4 @@ def of_service(service: Service) -> str:
 
 def of_secret(arn: str) -> str:
     """Return a subject for a secret by its ARN, or by the name that was asked for."""
-    name = arn.split(":", 6)[-1]
-    return f"secret {shown(_SUFFIX.sub('', name) if name != arn else name)}"
+    return f"secret {shown(name_of(arn))}"

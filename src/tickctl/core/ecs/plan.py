@@ -8,12 +8,12 @@ from enum import StrEnum
 from tickctl.core.ecs.freshness import is_fresh
 from tickctl.core.ecs.port import ContainerPlatform, Service, TaskDefinition
 from tickctl.core.ecs.preflight import check_service, container_names
-from tickctl.core.ecs.references import region_of
 from tickctl.core.ecs.registration import DefinitionFile, own_tags, same
 from tickctl.core.ecs.rollout import RolloutState, judge
 from tickctl.core.ecs.sources import Source, check_containers, find_sources
 from tickctl.core.ecs.task_definition import Rewrite, rewrite, without_dangling
 from tickctl.core.json import JsonObject
+from tickctl.core.secrets.arn import region_of
 from tickctl.errors import ConfigurationError, NotFoundError
 
 

@@ -1,19 +1,14 @@
 """How a task definition refers to a key of a secret."""
 
-import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
+from tickctl.core.secrets.arn import without_suffix
 from tickctl.core.secrets.store import CURRENT
-from tickctl.errors import ConfigurationError
 
 _FIELDS_OF_ARN: Final = 7
 _PARTS: Final = 10
-_SUFFIX: Final = re.compile(r"-[A-Za-z0-9]{6}\Z")
-_FULL_ARN: Final = re.compile(
-    r"arn:aws[a-z-]*:secretsmanager:[a-z0-9-]+:[0-9]{12}:secret:[A-Za-z0-9/_+=.@-]{1,512}-[A-Za-z0-9]{6}"
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +27,7 @@ class Reference:
 
     def is_to(self, arn: str) -> bool:
         """Whether it is to the secret with this full ARN; the six characters at the end may be left out."""
-        return self.arn == arn or (self.arn == _SUFFIX.sub("", arn) and self.arn != arn)
+        return self.arn == arn or (self.arn == without_suffix(arn) and self.arn != arn)
 
 
 def value_from(arn: str, key: str) -> str:
@@ -52,28 +47,3 @@ def parse_value_from(text: str) -> Reference | None:
 def block(arn: str, keys: Iterable[str]) -> list[dict[str, str]]:
     """Return a container's `secrets` for these keys, sorted; it holds names only."""
     return [{"name": key, "valueFrom": value_from(arn, key)} for key in sorted(set(keys))]
-
-
-def full_arn(text: str) -> str:
-    """Return the full ARN of a secret.
-
-    Raises:
-        ConfigurationError: it is something else, such as an ARN without the six characters that Secrets Manager adds.
-            ECS wants all of it where one key is referred to.
-    """
-    if _FULL_ARN.fullmatch(text):
-        return text
-    if _FULL_ARN.fullmatch(f"{text}-AbCdEf"):
-        raise ConfigurationError(
-            "this ARN lacks the hyphen and the six characters that AWS puts at the end of a secret's name",
-            hint="copy all of it: 'tickctl secrets list --json' shows it as \"arn\"; ECS finds no key without them",
-        )
-    raise ConfigurationError(
-        "that is not the ARN of a secret",
-        hint="it looks like arn:aws:secretsmanager:eu-west-1:123456789012:secret:gateway/production-AbCdEf",
-    )
-
-
-def region_of(arn: str) -> str:
-    """Return the region of an ARN; empty if it has none."""
-    return [*arn.split(":"), "", "", "", ""][3]

@@ -5,8 +5,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from tickctl.core.ecs.references import full_arn
 from tickctl.core.json import Json, JsonObject
+from tickctl.core.secrets.arn import full_arn
 from tickctl.errors import ConfigurationError
 
 

@@ -12,6 +12,7 @@ from pathlib import PurePath
 from typing import Final
 
 from tickctl.core.json import Json, JsonObject
+from tickctl.core.secrets.arn import account_of, region_of
 from tickctl.core.secrets.shapes import secret_shape
 from tickctl.core.secrets.target import Target
 from tickctl.errors import ConfigurationError
@@ -24,7 +25,6 @@ _ACCOUNT: Final = re.compile(r"[0-9]{12}")
 _SECRET: Final = re.compile(
     rf"[A-Za-z0-9/_+=.@-]{{1,512}}|{_ARN}:secretsmanager:[a-z0-9-]+:[0-9]{{12}}:secret:[A-Za-z0-9/_+=.@-]{{1,519}}"
 )
-_SECRET_ARN: Final = re.compile(rf"{_ARN}:secretsmanager:([a-z0-9-]+):([0-9]{{12}}):secret:(.+)")
 _KMS_KEY: Final = re.compile(rf"alias/[A-Za-z0-9/_-]{{1,250}}|(?:mrk-)?[0-9a-f-]{{32,36}}|{_ARN}:kms:\S+")
 _ECS_NAME: Final = re.compile(rf"[A-Za-z0-9_-]{{1,255}}|{_ARN}:ecs:\S+")
 _CONTAINER: Final = re.compile(r"[A-Za-z0-9_-]{1,255}")
@@ -87,22 +87,6 @@ def parse(document: JsonObject, *, file: str, table: str = "") -> Profiles:
             known = ", ".join(sorted(profiles)) or "none at all"
             raise reader.wrong(_below(table, DEFAULT_ENV), "names a profile that isn't there", f"there is {known}")
     return Profiles(file, default, profiles)
-
-
-def same_secret(one: str, other: str) -> bool:
-    """Whether two ids mean the same secret, as far as can be told from the ids: an ARN holds the name."""
-    return one == other or _name(one) == other or _name(other) == one
-
-
-def region_of(secret_id: str) -> str | None:
-    """Return the region of an ARN; None for a name."""
-    match = _SECRET_ARN.fullmatch(secret_id)
-    return match[1] if match else None
-
-
-def _name(secret_id: str) -> str | None:
-    match = _SECRET_ARN.fullmatch(secret_id)
-    return re.sub(r"-[A-Za-z0-9]{6}$", "", match[3]) if match else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,7 +159,7 @@ class _Reader:
         target = Target(
             env_name=name,
             secret_id=texts.get("secret_id"),
-            region=texts.get("region") or region_of(texts.get("secret_id", "")),
+            region=texts.get("region") or region_of(texts.get("secret_id", "")) or None,
             account=texts.get("account"),
             kms_key=texts.get("kms_key"),
             cluster=texts.get("cluster"),
@@ -199,11 +183,9 @@ class _Reader:
         return str(PurePath(self.file).parent / name)
 
     def _agree(self, texts: Mapping[str, str], path: str) -> None:
-        arn = _SECRET_ARN.fullmatch(texts.get("secret_id", ""))
-        if not arn:
-            return
-        for key, stated in (("region", arn[1]), ("account", arn[2])):
-            if texts.get(key, stated) != stated:
+        arn = texts.get("secret_id", "")
+        for key, part in (("region", region_of(arn)), ("account", account_of(arn))):
+            if part and texts.get(key, part) != part:
                 raise self.wrong(_below(path, key), "is another one than that of secret-id", f"remove {key}")
 
 

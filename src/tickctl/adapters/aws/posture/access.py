@@ -11,8 +11,8 @@ from tickctl.adapters.aws.posture.policies import Asked, NoRole, ask_iam
 from tickctl.adapters.aws.posture.secrets import ReadSecret
 from tickctl.core.audit.facts import Access, Unread
 from tickctl.core.audit.permissions import Decision, evaluate, together
-from tickctl.core.ecs.references import region_of
 from tickctl.core.json import JsonObject
+from tickctl.core.secrets.arn import account_of, region_of
 from tickctl.core.secrets.store import Phase, SecretState
 
 _GET: Final = "secretsmanager:GetSecretValue"
@@ -97,7 +97,7 @@ def _judged(
             if everyone is Decision.ALLOWED
             else together(Decision.SILENT, everyone, both=False)
         )
-    elif _account(asked.role) == _account(asked.resource):
+    elif account_of(asked.role) == account_of(asked.resource):
         told = together(told, direct, both=False)
     else:
         told = together(told, everyone, both=True)
@@ -115,7 +115,7 @@ def _of_resource(policy: JsonObject | None, asked: Asked) -> tuple[Decision, Dec
     """Return what a resource's policy says to the role by name, and what to it or to its whole account."""
     if policy is None:
         return Decision.SILENT, Decision.SILENT
-    account = _account(asked.role)
+    account = account_of(asked.role)
     root = f"{asked.role.split(':iam:')[0]}:iam::{account}:root"
     everyone = evaluate((policy,), replace(asked.question, principals=frozenset({asked.role, root, account})))
     if everyone in {Decision.DENIED, Decision.UNSURE}:
@@ -132,7 +132,3 @@ def _access(role: str, arn: str, judged: Iterable[tuple[bool | Unread, str]]) ->
         if isinstance(allowed, Unread):
             unread = unread or allowed
     return Access(role, arn, unread or True)
-
-
-def _account(arn: str) -> str:
-    return [*arn.split(":"), "", "", "", "", ""][4]

@@ -8,9 +8,10 @@ from functools import partial
 from tickctl.adapters.aws.posture.operations import Reader, attempt
 from tickctl.adapters.aws.secrets_manager import SecretsManager
 from tickctl.core.audit.facts import SecretFacts, SecretVersionFacts, Unread
-from tickctl.core.ecs.references import Reference, region_of
+from tickctl.core.ecs.references import Reference
 from tickctl.core.json import JsonObject
 from tickctl.core.secret import Secret
+from tickctl.core.secrets.arn import region_of
 from tickctl.core.secrets.store import CURRENT, Phase, SecretState
 from tickctl.errors import NotFoundError
 

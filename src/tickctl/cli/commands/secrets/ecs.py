@@ -106,7 +106,7 @@ def _arn(run: Run, target: "Target", given: str | None) -> str:
         ConfigurationError: the given one isn't complete.
         NotFoundError: there is no such secret.
     """
-    from tickctl.core.ecs.references import full_arn
+    from tickctl.core.secrets.arn import full_arn
 
     if given:
         return full_arn(given)

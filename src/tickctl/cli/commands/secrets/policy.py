@@ -102,7 +102,7 @@ def _named(secret_id: str | None, secret_arn: str | None) -> str | None:
         InvalidInputError: both are given.
         ConfigurationError: the ARN is no full one.
     """
-    from tickctl.core.ecs.references import full_arn
+    from tickctl.core.secrets.arn import full_arn
 
     if secret_arn is None:
         return secret_id
