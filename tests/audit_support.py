@@ -10,29 +10,31 @@ from tickctl.core.audit.facts import (
     Access,
     AccountFacts,
     Action,
-    Container,
-    Definition,
-    EfsMount,
     FileSystem,
     Image,
     Ingress,
     Interface,
     Listener,
     LoadBalancer,
-    ManagedVolume,
-    Named,
-    Network,
     SecretFacts,
     SecretVersionFacts,
     SecurityGroup,
-    Service,
     Subnet,
-    Task,
     TlsPolicy,
     Unread,
     Volume,
 )
 from tickctl.core.audit.judge import judge
+from tickctl.core.ecs.model import (
+    Container,
+    EfsMount,
+    ManagedVolume,
+    Named,
+    Network,
+    Service,
+    Task,
+    TaskDefinition,
+)
 from tickctl.core.findings import Finding, Result
 from tickctl.core.secret import Secret
 from tickctl.core.secrets.store import Phase, SecretState
@@ -40,6 +42,7 @@ from tickctl.core.secrets.store import Phase, SecretState
 NOON: Final = datetime(2026, 11, 23, 12, tzinfo=UTC)
 ARN: Final = "arn:aws:secretsmanager:eu-west-1:123456789012:secret:gateway/production-AbCdEf"
 ROLE: Final = "arn:aws:iam::123456789012:role/gateway-execution"
+SERVICE: Final = "arn:aws:ecs:eu-west-1:123456789012:service/main/gateway"
 REVISION: Final = "arn:aws:ecs:eu-west-1:123456789012:task-definition/gateway:12"
 IMAGE: Final = "123456789012.dkr.ecr.eu-west-1.amazonaws.com/gateway:1.0.0"
 BALANCER: Final = "arn:aws:elasticloadbalancing:eu-west-1:123456789012:loadbalancer/app/front/50dc6c495c0c9188"
@@ -66,10 +69,18 @@ def container(**more: Any) -> Container:
     return replace(made, **more)
 
 
-def definition(*containers: Container, **more: Any) -> Definition:
+def definition(*containers: Container, **more: Any) -> TaskDefinition:
     """Return a revision."""
     mounts = (EfsMount("shared", "fs-1", transit_encryption=True),)
-    made = Definition(REVISION, "gateway", 12, containers or (container(),), "awsvpc", execution_role=ROLE, efs=mounts)
+    made = TaskDefinition(
+        REVISION,
+        "gateway",
+        12,
+        containers=containers or (container(),),
+        network_mode="awsvpc",
+        execution_role=ROLE,
+        efs=mounts,
+    )
     return replace(made, **more)
 
 
@@ -87,34 +98,33 @@ def secret(values: dict[str, str] | None = None, **more: Any) -> SecretFacts:
 
 def task(**more: Any) -> Task:
     """Return a task that was made an hour after noon."""
-    return replace(Task("t1", REVISION, NOON + timedelta(hours=1), ("eni-1",), ("subnet-1",)), **more)
+    made = Task("t1", REVISION, NOON + timedelta(hours=1), "RUNNING", interfaces=("eni-1",), subnets=("subnet-1",))
+    return replace(made, **more)
 
 
-def service(*tasks: Task, **more: Any) -> Service:
+def service(**more: Any) -> Service:
     """Return a service on Fargate."""
     made = Service(
         name="gateway",
-        arn="arn:aws:ecs:eu-west-1:123456789012:service/main/gateway",
-        cluster="main",
-        launch_type="FARGATE",
-        definitions=(REVISION,),
+        arn=SERVICE,
+        cluster="arn:aws:ecs:eu-west-1:123456789012:cluster/main",
+        status="ACTIVE",
+        task_definition=REVISION,
         networks=(Network(("subnet-1",), ("sg-1",), public_ip=False),),
         target_groups=(TARGETS,),
-        classic_load_balancers=(),
         volumes=(ManagedVolume("scratch", encrypted=True),),
-        tasks=tasks or (task(),),
     )
     return replace(made, **more)
 
 
 def group(*ingress: Ingress) -> SecurityGroup:
     """Return the security group of the tasks."""
-    return SecurityGroup("sg-1", "gateway", "vpc-1", ingress or (Ingress("tcp", (8000, 8000), groups=("sg-2",)),))
+    return SecurityGroup("sg-1", "gateway", ingress or (Ingress("tcp", (8000, 8000), groups=("sg-2",)),))
 
 
 def balancer(*listeners: Listener, **more: Any) -> LoadBalancer:
     """Return the load balancer with these listeners."""
-    made = LoadBalancer(BALANCER, "front", "application", internet_facing=True, groups=("sg-2",), listeners=listeners)
+    made = LoadBalancer(BALANCER, "front", "application", listeners)
     return replace(made, **more)
 
 
@@ -124,10 +134,11 @@ def account(**more: Any) -> AccountFacts:
         region="eu-west-1",
         services=(service(),),
         unlisted=(),
+        tasks={SERVICE: (task(),)},
         definitions={REVISION: definition()},
         secrets={ARN: secret()},
         access=(Access(ROLE, ARN, allowed=True),),
-        subnets={"subnet-1": Subnet("subnet-1", "vpc-1", ())},
+        subnets={"subnet-1": Subnet("subnet-1", ())},
         groups={"sg-1": group()},
         interfaces={"eni-1": Interface("eni-1", public_ip=False, groups=("sg-1",))},
         target_groups={TARGETS: (BALANCER,)},
@@ -138,6 +149,11 @@ def account(**more: Any) -> AccountFacts:
         images={IMAGE: Image(named(PATH="/usr/bin", LANG="C.UTF-8"), (Secret("uvicorn"),), ())},
     )
     return replace(made, **more)
+
+
+def with_tasks(*tasks: Task, **more: Any) -> AccountFacts:
+    """Return the account with other tasks of its service."""
+    return account(tasks={SERVICE: tasks}, **more)
 
 
 def with_container(**more: Any) -> AccountFacts:

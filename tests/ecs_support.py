@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
-from tickctl.core.ecs.port import Deployment, Service, Task, TaskDefinition
+from tickctl.core.ecs.model import Deployment, Service, Task, TaskDefinition
 from tickctl.core.json import JsonObject
 from tickctl.errors import NotFoundError
 
@@ -50,10 +50,6 @@ def service(name: str = "gateway", *deployments: Deployment, definition: str = "
         cluster="main",
         status="ACTIVE",
         task_definition=revision,
-        desired=2,
-        running=2,
-        controller="ECS",
-        launch_type="FARGATE",
         platform_version="1.4.0",
         deployments=deployments or (deployment(task_definition=revision),),
     )

@@ -9,8 +9,8 @@ from unittest.mock import patch
 
 from strict_aws import REGION, StrictAws, given_service
 from strict_aws.arranged import definition
+from tickctl.adapters.aws.client import Client, new_client, new_session
 from tickctl.adapters.aws.posture import Posture
-from tickctl.adapters.aws.session import new_client, new_session
 from tickctl.core.audit.facts import AccountFacts, Unread
 from tickctl.core.audit.port import Progress, Scope
 
@@ -32,7 +32,7 @@ def read(aws: StrictAws, scope: Scope | None = None, *, progress: Progress = unw
 
 
 @lru_cache(maxsize=16)
-def _client(service: str, _url: str, _attempts: str | None) -> Any:
+def _client(service: str, _url: str, _attempts: str | None) -> Client:
     """Return a client for an account, the same one as long as that is asked: making one takes the library long."""
     return new_client(_session(), service, user_agent="tests")
 

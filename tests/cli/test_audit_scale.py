@@ -27,7 +27,7 @@ read = Posture.read
 
 def measured(self, scope, *, progress):
     for service in ("ecs", "ec2", "elbv2", "efs", "iam", "kms", "ecr", "secretsmanager"):
-        self._client(service)  # AWS's descriptions of its services are megabytes, however many services run
+        self._connect(service)  # AWS's descriptions of its services are megabytes, however many services run
     tracemalloc.start()
     facts = read(self, scope, progress=progress)
     print(tracemalloc.get_traced_memory()[1], file=sys.stderr)

@@ -19,8 +19,8 @@ from tickctl.cli.commands.secrets.rollout_report import Report
 from tickctl.cli.console.exit_codes import ExitCode
 from tickctl.cli.console.output import Output, Style
 from tickctl.cli.console.run import BackendName, IdentityName, Run
+from tickctl.core.ecs.model import Deployment, Service, ServiceEvent
 from tickctl.core.ecs.plan import RolloutPlan
-from tickctl.core.ecs.port import Deployment, Service, ServiceEvent
 from tickctl.core.secrets.target import Target
 from tickctl.errors import ConflictError, CredentialsRefusedError, UnreachableError
 
@@ -186,7 +186,7 @@ def test_nothing_asked_asks_nobody() -> None:
 def test_failure_shows_events_and_why_tasks_stopped(capsys: pytest.CaptureFixture[str]) -> None:
     """Those of this deployment; control characters don't reach the terminal."""
     platform = Rolling(failed)
-    events = (ServiceEvent("2", at(61), "task \x1b[31mfailed"), ServiceEvent("1", at(-5), "long ago"))
+    events = (ServiceEvent(at(61), "task \x1b[31mfailed"), ServiceEvent(at(-5), "long ago"))
     platform.found["gateway"] = replace(platform.found["gateway"], events=events)
     reason = {"stopped_reason": "ResourceInitializationError: no such key", "last_status": "STOPPED"}
     platform.stopped["gateway"] = [

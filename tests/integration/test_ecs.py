@@ -9,6 +9,7 @@ import pytest
 from strict_aws import CLUSTER, REGION, Step, StrictAws, given_service
 from strict_aws.arranged import definition
 from tickctl.adapters.aws import open_aws
+from tickctl.adapters.aws.client import Client
 from tickctl.adapters.aws.ecs import Ecs
 from tickctl.core.ecs.port import ContainerPlatform
 from tickctl.core.ecs.rollout import RolloutState, judge
@@ -91,7 +92,7 @@ def test_service_is_told_whole(aws: StrictAws, platform: ContainerPlatform) -> N
     """Everything that decisions rest on."""
     aws.roll_out("gateway", Step.COMPLETED)
     [found] = platform.services(CLUSTER, ["gateway"])
-    assert (found.name, found.status, found.controller, found.launch_type) == ("gateway", "ACTIVE", "ECS", "FARGATE")
+    assert (found.name, found.status, found.controller) == ("gateway", "ACTIVE", "ECS")
     assert found.task_definition.endswith("task-definition/gateway:1")
     assert found.primary is not None
     assert (found.primary.status, found.primary.rollout_state) == ("PRIMARY", "COMPLETED")
@@ -208,7 +209,7 @@ def test_answer_that_isn_t_ecs_s_is_no_answer(call: str) -> None:
         def __getattr__(self, name: str) -> Any:
             return lambda **_: {"services": [{}], "service": {}}
 
-    platform = Ecs(Stranger())
+    platform = Ecs(Client(Stranger()))
     calls: dict[str, Any] = {
         "definition": lambda: platform.definition("gateway"),
         "services": lambda: platform.services("main", ["gateway"]),

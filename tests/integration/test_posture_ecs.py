@@ -9,10 +9,9 @@ import pytest
 
 from facts_support import connected, given_group, given_service, given_subnet, read, unread, with_container
 from strict_aws import ACCOUNT, CLUSTER, ROLE, StrictAws
-from tickctl.adapters.aws.posture import operations
-from tickctl.adapters.aws.session import call
-from tickctl.core.audit.facts import EfsMount, ManagedVolume, Named, Network
+from tickctl.adapters.aws.client import Client
 from tickctl.core.audit.port import Scope
+from tickctl.core.ecs.model import EfsMount, ManagedVolume, Named, Network
 from tickctl.core.secret import Secret
 from tickctl.errors import ConfigurationError, NotFoundError
 
@@ -22,11 +21,11 @@ def test_all_services_of_all_clusters_are_read(aws: StrictAws) -> None:
     for cluster, name in ((CLUSTER, "gateway"), (CLUSTER, "worker"), ("staging", "gateway")):
         given_service(aws, name, cluster=cluster)
     facts = read(aws)
-    assert {(one.cluster, one.name) for one in facts.services} == {
+    assert {(one.cluster_name, one.name) for one in facts.services} == {
         (CLUSTER, "gateway"), (CLUSTER, "worker"), ("staging", "gateway"),
     }  # fmt: skip
     assert facts.unlisted == ()
-    assert {one.cluster for one in read(aws, Scope("staging")).services} == {"staging"}
+    assert {one.cluster_name for one in read(aws, Scope("staging")).services} == {"staging"}
     named = read(aws, Scope(CLUSTER, ("worker",)))
     assert [one.name for one in named.services] == ["worker"]
     assert [one.name for one in read(aws, Scope(named.services[0].arn.split("/")[1])).services] == ["gateway", "worker"]
@@ -75,7 +74,7 @@ def test_lists_and_batches_go_on_to_their_end(aws: StrictAws) -> None:
     aws.page = 2
     facts = read(aws, Scope(CLUSTER))
     assert {one.name for one in facts.services} == {f"service-{number}" for number in range(12)}
-    assert all(not isinstance(one.tasks, tuple) or len(one.tasks) == 3 for one in facts.services)
+    assert all(isinstance(tasks, tuple) and len(tasks) == 3 for tasks in facts.tasks.values())
     assert len([call for call in aws.calls if call.operation == "DescribeServices"]) == 2
 
 
@@ -119,7 +118,7 @@ def test_a_service_tells_where_it_runs(aws: StrictAws) -> None:
         loadBalancers=[{"loadBalancerName": "old", "containerName": "gateway", "containerPort": 8000}],
     )
     [service] = read(aws).services
-    assert (service.name, service.cluster, service.launch_type) == ("gateway", CLUSTER, "FARGATE")
+    assert (service.name, service.cluster_name) == ("gateway", CLUSTER)
     assert service.definitions == (arn,)
     assert service.networks == (Network((subnet,), tuple(sorted(groups)), public_ip=True),)
     assert service.volumes == (ManagedVolume("data", encrypted=True), ManagedVolume("more", encrypted=None))
@@ -131,11 +130,11 @@ def test_tasks_tell_when_they_were_made_and_where_they_are(aws: StrictAws) -> No
     subnet, _ = given_subnet(aws)
     arn = given_service(aws, desired=2, networkConfiguration=connected(subnet))
     facts = read(aws)
-    tasks = facts.services[0].tasks
+    tasks = facts.tasks_of(facts.services[0])
     assert isinstance(tasks, tuple)
-    assert len({task.id for task in tasks}) == 2
+    assert len({task.arn for task in tasks}) == 2
     for task in tasks:
-        assert task.definition == arn
+        assert task.task_definition == arn
         assert task.created_at is not None
         assert task.created_at.utcoffset() == timedelta(0)
         assert task.subnets == (subnet,)
@@ -160,7 +159,7 @@ def test_denied_tasks_leave_the_service_readable(aws: StrictAws, operation: str)
     aws.deny(operation)
     facts = read(aws)
     [service] = facts.services
-    assert operation in unread(service.tasks).reason
+    assert operation in unread(facts.tasks_of(service)).reason
     assert service.definitions == (arn,)
     assert arn in facts.definitions
 
@@ -180,8 +179,6 @@ def test_a_definition_is_read_in_full(aws: StrictAws) -> None:
         },
         "secrets": [{"name": "KEY", "valueFrom": "other-parameter"}],
         "environmentFiles": [{"value": "arn:aws:s3:::files/a.env", "type": "s3"}],
-        "user": "1000",
-        "readonlyRootFilesystem": True,
         "linuxParameters": {"capabilities": {"add": ["SYS_PTRACE"]}},
     }
     volumes = [
@@ -194,21 +191,20 @@ def test_a_definition_is_read_in_full(aws: StrictAws) -> None:
     arn = given_service(aws, document=document)
     found = read(aws).definitions[arn]
     assert (found.arn, found.name, found.network_mode) == (arn, "gateway:1", "awsvpc")
-    assert (found.execution_role, found.task_role, found.pid_mode, found.ipc_mode) == (ROLE, ROLE, "task", None)
+    assert (found.execution_role, found.pid_mode, found.ipc_mode) == (ROLE, "task", None)
     assert found.efs == (
         EfsMount("shared", "fs-1", transit_encryption=True),
         EfsMount("open", "fs-2", transit_encryption=False),
     )
-    assert (found.launch_volumes, found.host_paths, found.other_volumes) == (("data",), (), ())
+    assert found.other_volumes == ()
     [made] = found.containers
     assert (made.name, made.image) == ("gateway", f"{ACCOUNT}.dkr.ecr.eu-west-1.amazonaws.com/gateway:1.4.2")
     assert made.environment == (Named("MODE", Secret("production")),)
     assert [word.reveal() for word in made.command] == ["sh", "-c", "serve", "CMD", "curl"]
     assert made.labels == (Named("team", Secret("agents")),)
-    assert (made.log_driver, made.log_options) == ("splunk", (Named("splunk-url", Secret("https://logs")),))
+    assert made.log_options == (Named("splunk-url", Secret("https://logs")),)
     assert made.secrets == (("KEY", "other-parameter"), ("splunk-token", "parameter"))
-    assert (made.environment_files, made.user, made.added_capabilities) == (1, "1000", ("SYS_PTRACE",))
-    assert made.read_only_root
+    assert (made.environment_files, made.added_capabilities) == (1, ("SYS_PTRACE",))
     assert not made.privileged
 
 
@@ -226,7 +222,7 @@ def test_what_only_instances_can_run_is_read_too(aws: StrictAws) -> None:
     arn = given_service(aws, document=document, launchType="EC2")
     found = read(aws).definitions[arn]
     assert (found.network_mode, found.ipc_mode) == ("host", "host")
-    assert (found.host_paths, found.other_volumes) == ((("root", "/"),), ("driver",))
+    assert found.other_volumes == ("driver",)
     assert found.containers[0].privileged
 
 
@@ -254,32 +250,34 @@ def test_a_denied_definition_is_unread_and_the_rest_is_read(aws: StrictAws) -> N
     found = unread(facts.definitions[arn])
     assert found.what == "task definition gateway:1"
     assert "ecs:DescribeTaskDefinition" in found.reason
-    assert isinstance(facts.services[0].tasks, tuple)
+    assert isinstance(facts.tasks_of(facts.services[0]), tuple)
 
 
 def test_tasks_that_have_ended_since_are_left_out(aws: StrictAws, monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing runs there any more, whether AWS says so or knows nothing of them; the others are read."""
     given_service(aws, desired=3)
 
-    def ended(client: Any, method: str, **parameters: Any) -> Mapping[str, Any]:
+    call = Client.call
+
+    def ended(client: Client, method: str, **parameters: Any) -> Mapping[str, Any]:
         answer = call(client, method, **parameters)
         if method == "describe_tasks":
             gone, stopped, running = answer["tasks"]
             return {"tasks": [stopped | {"lastStatus": "STOPPED"}, running], "failures": [{"arn": gone["taskArn"]}]}
         return answer
 
-    monkeypatch.setattr(operations, "call", ended)
-    [service] = read(aws).services
-    assert isinstance(service.tasks, tuple)
-    assert len(service.tasks) == 1
+    monkeypatch.setattr(Client, "call", ended)
+    [tasks] = read(aws).tasks.values()
+    assert isinstance(tasks, tuple)
+    assert len(tasks) == 1
 
 
 def test_a_service_whose_tasks_are_read_in_part_is_unread(aws: StrictAws) -> None:
     """A hundred tasks are described at a time; the rest might be the ones that matter."""
     given_service(aws, "many", desired=101)
     aws.fail("DescribeTasks", "AccessDeniedException", times=1, after=1)
-    [service] = read(aws).services
-    assert "DescribeTasks" in unread(service.tasks).reason
+    [tasks] = read(aws).tasks.values()
+    assert "DescribeTasks" in unread(tasks).reason
 
 
 def test_volumes_that_aws_doesn_t_manage_are_none_of_the_service_s(
@@ -288,7 +286,9 @@ def test_volumes_that_aws_doesn_t_manage_are_none_of_the_service_s(
     """Only those that ECS makes for tasks."""
     given_service(aws, desired=0)
 
-    def with_volumes(client: Any, method: str, **parameters: Any) -> Mapping[str, Any]:
+    call = Client.call
+
+    def with_volumes(client: Client, method: str, **parameters: Any) -> Mapping[str, Any]:
         answer = call(client, method, **parameters)
         if method == "describe_services":
             managed = {"name": "data", "managedEBSVolume": {"encrypted": False}}
@@ -297,5 +297,5 @@ def test_volumes_that_aws_doesn_t_manage_are_none_of_the_service_s(
             }
         return answer
 
-    monkeypatch.setattr(operations, "call", with_volumes)
+    monkeypatch.setattr(Client, "call", with_volumes)
     assert read(aws).services[0].volumes == (ManagedVolume("data", encrypted=False),)

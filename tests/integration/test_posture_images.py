@@ -11,7 +11,8 @@ from facts_support import given_service, read, unread, with_container
 from strict_aws import ACCOUNT, StrictAws
 from tickctl.adapters.aws.posture import images
 from tickctl.adapters.http import Answer
-from tickctl.core.audit.facts import Image, Named, Unread
+from tickctl.core.audit.facts import Image, Unread
+from tickctl.core.ecs.model import Named
 from tickctl.core.secret import Secret
 
 REGISTRY = f"{ACCOUNT}.dkr.ecr.eu-west-1.amazonaws.com"
@@ -97,7 +98,7 @@ def test_other_registries_aren_t_asked(aws: StrictAws, image: str) -> None:
 def test_another_region_isn_t_asked(aws: StrictAws) -> None:
     """The clients are of one region."""
     found = unread(look(aws, f"{REGISTRY.replace('eu-west-1', 'us-east-1')}/gateway:1"))
-    assert found == Unread("the configuration of image gateway:1", "it lies in us-east-1; only eu-west-1 is looked at")
+    assert found == Unread("the configuration of image gateway:1", "it is in us-east-1; only eu-west-1 is looked at")
 
 
 @pytest.mark.parametrize("name", ["nobody:1", "gateway:nothing"])
@@ -137,7 +138,7 @@ def test_what_is_no_image_is_unread(aws: StrictAws, manifest: dict[str, Any]) ->
     ("answer", "reason"),
     [
         (Answer(403, "text/xml", b"hunter2"), "the store of layers answered with status 403"),
-        (Answer(200, "", b'{"config": {"Env": ["A=hunter2"]}}'), "something else than what was asked for"),
+        (Answer(200, "", b'{"config": {"Env": ["A=hunter2"]}}'), "answered with something else"),
     ],
 )
 def test_only_the_blob_that_was_asked_for_counts(

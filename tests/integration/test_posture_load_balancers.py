@@ -82,9 +82,7 @@ def test_the_load_balancer_of_a_service_is_read(aws: StrictAws, front: Front) ->
     assert facts.target_groups == {front.targets: (front.arn,)}
     assert list(facts.load_balancers) == [front.arn]
     found = front.found(facts)
-    assert (found.name, found.kind, found.internet_facing, found.groups) == (
-        "front", "application", True, (front.group,),
-    )  # fmt: skip
+    assert (found.name, found.kind) == ("front", "application")
     assert found.listeners == (Listener(listener, "HTTP", 80, None, (Action("forward"),), ()),)
 
 

@@ -38,7 +38,7 @@ def test_a_subnet_without_a_way_out_is_private(aws: StrictAws) -> None:
     subnet, vpc = given_subnet(aws)
     given_gateway(aws, vpc)
     given_service(aws, networkConfiguration=connected(subnet))
-    assert read(aws).subnets == {subnet: Subnet(subnet, vpc, ())}
+    assert read(aws).subnets == {subnet: Subnet(subnet, ())}
 
 
 @pytest.mark.parametrize(
@@ -51,7 +51,7 @@ def test_a_route_to_an_internet_gateway_is_a_way_out(aws: StrictAws, destination
     aws.client("ec2").create_route(RouteTableId=main_table(aws, vpc), GatewayId=gateway, **destination)
     given_service(aws, networkConfiguration=connected(subnet))
     found = read(aws).subnets[subnet]
-    assert found == Subnet(subnet, vpc, (Route(*destination.values(), gateway),))
+    assert found == Subnet(subnet, (Route(*destination.values(), gateway),))
 
 
 def test_a_subnet_s_own_table_counts_and_not_the_main_one(aws: StrictAws) -> None:
@@ -64,8 +64,8 @@ def test_a_subnet_s_own_table_counts_and_not_the_main_one(aws: StrictAws) -> Non
     own_table(aws, vpc, subnet)
     given_service(aws, networkConfiguration=connected(subnet, other))
     found = read(aws).subnets
-    assert found[subnet] == Subnet(subnet, vpc, ())
-    assert found[other] == Subnet(other, vpc, (Route("0.0.0.0/0", gateway),))
+    assert found[subnet] == Subnet(subnet, ())
+    assert found[other] == Subnet(other, (Route("0.0.0.0/0", gateway),))
 
 
 def test_a_nat_gateway_is_no_way_in(aws: StrictAws) -> None:
@@ -82,7 +82,7 @@ def test_a_nat_gateway_is_no_way_in(aws: StrictAws) -> None:
         DestinationIpv6CidrBlock="::/0",
     )
     given_service(aws, networkConfiguration=connected(subnet))
-    assert read(aws).subnets[subnet] == Subnet(subnet, vpc, ())
+    assert read(aws).subnets[subnet] == Subnet(subnet, ())
 
 
 def test_a_group_tells_what_it_lets_in(aws: StrictAws) -> None:
@@ -102,7 +102,7 @@ def test_a_group_tells_what_it_lets_in(aws: StrictAws) -> None:
     assert list(found) == [group]
     made = found[group]
     assert isinstance(made, SecurityGroup)
-    assert (made.id, made.name, made.vpc) == (group, "tasks", vpc)
+    assert (made.id, made.name) == (group, "tasks")
     assert set(made.ingress) == {
         Ingress("tcp", (8000, 8001), groups=(source,)),
         Ingress("-1", None, cidrs=("0.0.0.0/0", "::/0")),

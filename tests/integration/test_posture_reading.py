@@ -7,6 +7,8 @@ from functools import partial
 from typing import Any
 
 import pytest
+from botocore import xform_name
+from botocore.client import BaseClient
 
 from facts_support import (
     allow,
@@ -23,10 +25,10 @@ from facts_support import (
     unwatched,
 )
 from strict_aws import ACCOUNT, CLUSTER, REGION, ROLE, StrictAws
-from tickctl.adapters.aws import open_aws, secrets_manager
-from tickctl.adapters.aws.posture import READ_OPERATIONS, operations
+from tickctl.adapters.aws import open_aws
+from tickctl.adapters.aws.client import Client
+from tickctl.adapters.aws.posture import READ_OPERATIONS
 from tickctl.adapters.aws.posture.operations import AT_ONCE, Reader, attempt
-from tickctl.adapters.aws.session import call
 from tickctl.core.audit.facts import AccountFacts, LoadBalancer, SecretFacts, Subnet, Unread
 from tickctl.core.audit.port import Scope
 from tickctl.errors import ConflictError, NotFoundError, UnreachableError
@@ -87,19 +89,25 @@ def scripted(monkeypatch: pytest.MonkeyPatch) -> dict[str, Mapping[str, Any]]:
     """Answers that stand in for AWS's, by the client's method."""
     answers: dict[str, Mapping[str, Any]] = {}
 
-    def answered(client: Any, method: str, **parameters: Any) -> Mapping[str, Any]:
-        return answers[method] if method in answers else call(client, method, **parameters)
+    send = BaseClient._make_api_call
 
-    for module in (operations, secrets_manager):
-        monkeypatch.setattr(module, "call", answered)
+    def answered(client: BaseClient, operation: str, parameters: dict[str, Any]) -> Mapping[str, Any]:
+        method = xform_name(operation)
+        return answers[method] if method in answers else send(client, operation, parameters)
+
+    monkeypatch.setattr(BaseClient, "_make_api_call", answered)
     return answers
 
 
 @pytest.fixture
 def reader() -> Iterator[Reader]:
     """A reader that reaches nobody."""
-    with Reader(lambda service: service, unwatched) as made:
+    with Reader(lambda _service: Client(None), unwatched) as made:
         yield made
+
+
+def _connected(aws: StrictAws, service: str) -> Client:
+    return Client(aws.client(service))
 
 
 def leaves(fact: object) -> Iterator[object]:
@@ -156,8 +164,9 @@ def test_reading_operations_read() -> None:
 
 def test_another_operation_can_t_be_called(aws: StrictAws) -> None:
     """It is refused before anything is sent."""
-    with Reader(aws.client, unwatched) as reader, pytest.raises(AssertionError, match="ecs:DeleteCluster"):
-        reader.call("ecs", "delete_cluster", cluster=CLUSTER)
+    connect = partial(_connected, aws)
+    with Reader(connect, unwatched) as reader, pytest.raises(AssertionError, match="ecs:DeleteCluster"):
+        reader.client("ecs").call("delete_cluster", cluster=CLUSTER)
     assert aws.calls == []
 
 
@@ -285,11 +294,14 @@ def test_an_error_ends_the_reading(reader: Reader, monkeypatch: pytest.MonkeyPat
     assert len(asked) <= AT_ONCE + 1
 
 
-def test_pages_that_go_round_in_a_circle_end(reader: Reader, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whoever answers so isn't AWS."""
-    monkeypatch.setattr(reader, "call", lambda *_, **__: {"names": ["a"], "NextToken": "again"})
+@pytest.mark.parametrize("response", [{"taskArns": ["a"], "nextToken": "again"}, {}])
+def test_pages_that_aws_would_not_send_are_no_list(
+    aws: StrictAws, scripted: dict[str, Mapping[str, Any]], response: Mapping[str, Any]
+) -> None:
+    """Pages that go round in a circle, or have no list: a proxy may answer anything."""
+    scripted["list_tasks"] = response
     with pytest.raises(UnreachableError, match="isn't AWS"):
-        list(reader.pages("ecs", "list", "names"))
+        _connected(aws, "ecs").pages("list_tasks", cluster=CLUSTER)
 
 
 def test_an_attempt_tells_what_went_wrong_but_for_what_is_let_through() -> None:

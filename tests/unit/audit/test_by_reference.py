@@ -11,6 +11,7 @@ from audit_support import (
     NOON,
     REVISION,
     ROLE,
+    SERVICE,
     VALUES,
     VERSION,
     account,
@@ -22,17 +23,17 @@ from audit_support import (
     referring,
     results,
     secret,
-    service,
     state,
     task,
     with_container,
+    with_tasks,
 )
 from tickctl.core.audit.catalogue import Check
 from tickctl.core.audit.facts import (
-    Container,
     Image,
     SecretVersionFacts,
 )
+from tickctl.core.ecs.model import Container
 from tickctl.core.findings import Result
 from tickctl.core.secret import Secret
 from tickctl.core.secrets.store import Phase
@@ -206,9 +207,9 @@ def test_it_is_said_why_a_role_may_not_read() -> None:
 def test_stale_tasks_are_counted() -> None:
     """Equal times are no proof that a task has the value."""
     tasks = (task(), task(created_at=NOON), task(created_at=NOON.replace(hour=1)))
-    [finding] = found(account(services=(service(*tasks),)), Check.STALE_TASKS)
+    [finding] = found(with_tasks(*tasks), Check.STALE_TASKS)
     assert finding.message == "2 of 3 tasks were made before the secret changed last"
-    [alone] = found(account(services=(service(task(created_at=NOON)),)), Check.STALE_TASKS)
+    [alone] = found(with_tasks(task(created_at=NOON)), Check.STALE_TASKS)
     assert alone.message == "its task was made before the secret changed last"
 
 
@@ -217,11 +218,11 @@ def test_unknown_times_cannot_be_told() -> None:
     never = account(secrets={ARN: secret(state=state(changed_at=None))})
     assert only(never, Check.STALE_TASKS) == {CANNOT_TELL}
     unknown = task(created_at=None)
-    assert only(account(services=(service(task(), unknown),)), Check.STALE_TASKS) == {CANNOT_TELL}
-    assert only(account(services=(service(task(created_at=NOON), unknown),)), Check.STALE_TASKS) == {FAIL}
+    assert only(with_tasks(task(), unknown), Check.STALE_TASKS) == {CANNOT_TELL}
+    assert only(with_tasks(task(created_at=NOON), unknown), Check.STALE_TASKS) == {FAIL}
 
 
 def test_a_pinned_reference_never_grows_stale() -> None:
     """Its value doesn't change."""
-    facts = referring(f"{ARN}:REDIS_URL::{VERSION}", services=(service(task(created_at=NOON)),))
+    facts = referring(f"{ARN}:REDIS_URL::{VERSION}", tasks={SERVICE: (task(created_at=NOON),)})
     assert only(facts, Check.STALE_TASKS) == {Result.NOT_APPLICABLE}

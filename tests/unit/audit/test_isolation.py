@@ -16,13 +16,14 @@ from audit_support import (
     service,
     task,
     with_container,
+    with_tasks,
 )
 from tickctl.core.audit.catalogue import Check
 from tickctl.core.audit.facts import (
     Ingress,
     Interface,
-    Network,
 )
+from tickctl.core.ecs.model import Network
 from tickctl.core.findings import Result
 
 WARNING, FAIL, CANNOT_TELL, PASS = Result.WARNING, Result.FAIL, Result.CANNOT_TELL, Result.PASS
@@ -104,15 +105,15 @@ def test_the_default_group_is_known_by_running_tasks_only() -> None:
     """A service that names none gets that of the VPC."""
     nameless = (Network(("subnet-1",), (), public_ip=False),)
     assert results(account(services=(service(networks=nameless),))) == {}
-    idle = service(task(interfaces=()), networks=nameless)
-    assert only(account(services=(idle,)), Check.OPEN_SECURITY_GROUP) == {CANNOT_TELL}
+    waiting = with_tasks(task(interfaces=()), services=(service(networks=nameless),))
+    assert only(waiting, Check.OPEN_SECURITY_GROUP) == {CANNOT_TELL}
 
 
 def test_a_service_is_judged_by_what_it_asks_for_and_by_what_runs() -> None:
     """Either is enough to look at."""
-    idle = replace(service(), tasks=())
-    assert only(account(services=(idle,)), Check.PUBLIC_IP) == {PASS}
-    assert only(account(services=(idle,)), Check.PUBLIC_SUBNET) == {PASS}
+    idle = with_tasks()
+    assert only(idle, Check.PUBLIC_IP) == {PASS}
+    assert only(idle, Check.PUBLIC_SUBNET) == {PASS}
     moved = service(networks=())
     for check in (Check.PUBLIC_IP, Check.PUBLIC_SUBNET, Check.OPEN_SECURITY_GROUP):
         assert only(account(services=(moved,)), check) == {PASS}
@@ -120,6 +121,5 @@ def test_a_service_is_judged_by_what_it_asks_for_and_by_what_runs() -> None:
 
 def test_a_service_without_tasks_and_interfaces_has_no_addresses() -> None:
     """There is nothing to judge."""
-    idle = replace(service(networks=()), tasks=())
-    told = results(account(services=(idle,)))
+    told = results(with_tasks(services=(service(networks=()),)))
     assert told[Check.PUBLIC_IP] == told[Check.PUBLIC_SUBNET] == {Result.NOT_APPLICABLE}

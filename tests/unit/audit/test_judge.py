@@ -14,6 +14,7 @@ from audit_support import (
     NOON,
     REVISION,
     ROLE,
+    SERVICE,
     TARGETS,
     VALUES,
     account,
@@ -29,6 +30,7 @@ from audit_support import (
     state,
     task,
     with_container,
+    with_tasks,
     with_values,
 )
 from tickctl.core.audit import judge as judging
@@ -37,19 +39,17 @@ from tickctl.core.audit.facts import (
     Access,
     AccountFacts,
     Action,
-    EfsMount,
     FileSystem,
     Image,
     Ingress,
     Interface,
-    ManagedVolume,
-    Network,
     Route,
     Subnet,
     TlsPolicy,
     Volume,
 )
 from tickctl.core.audit.judge import judge
+from tickctl.core.ecs.model import EfsMount, ManagedVolume, Network
 from tickctl.core.findings import Result, verdict
 from tickctl.core.secret import Secret
 from tickctl.core.secrets.store import Phase
@@ -62,11 +62,11 @@ FAULTS: dict[Check, AccountFacts] = {
     Check.SECRET_STAGE: with_container(secrets=(("REDIS_URL", f"{ARN}:REDIS_URL:AWSPREVIOUS:"),)),
     Check.SECRET_READABLE: account(access=(Access(ROLE, ARN, allowed=False, why="a boundary is in the way"),)),
     Check.IMAGE_ENV: account(images={IMAGE: Image(named(API_TOKEN="tttttttt"), (), ())}),
-    Check.STALE_TASKS: account(services=(service(task(created_at=NOON)),)),
+    Check.STALE_TASKS: with_tasks(task(created_at=NOON)),
     Check.NETWORK_MODE: account(definitions={REVISION: definition(network_mode="bridge")}),
     Check.PUBLIC_IP: account(services=(service(networks=(Network(("subnet-1",), ("sg-1",), public_ip=True),)),)),
     Check.PUBLIC_SUBNET: account(
-        subnets={"subnet-1": Subnet("subnet-1", "vpc-1", (Route("0.0.0.0/0", "igw-1"),))},
+        subnets={"subnet-1": Subnet("subnet-1", (Route("0.0.0.0/0", "igw-1"),))},
     ),
     Check.OPEN_SECURITY_GROUP: account(groups={"sg-1": group(Ingress("tcp", (22, 22), cidrs=("::/0",)))}),
     Check.HOST_NAMESPACE: account(definitions={REVISION: definition(pid_mode="host")}),
@@ -113,7 +113,7 @@ OF_THE_REGION = {Check.EBS_VOLUME, Check.EBS_DEFAULT}
 UNREADABLE: list[tuple[str, AccountFacts, set[Check]]] = [
     ("the list of services", account(unlisted=(DENIED,)), set(Check) - OF_THE_REGION),
     ("a task definition", account(definitions={REVISION: DENIED}), OF_DEFINITIONS),
-    ("tasks", account(services=(service(tasks=DENIED),)), OF_TASKS),
+    ("tasks", account(tasks={SERVICE: DENIED}), OF_TASKS),
     ("a secret", account(secrets={ARN: DENIED}), OF_SECRETS),
     (
         "a secret's value",
@@ -123,7 +123,7 @@ UNREADABLE: list[tuple[str, AccountFacts, set[Check]]] = [
     ("a role", account(access=(Access(ROLE, ARN, DENIED),)), {Check.SECRET_READABLE}),
     ("an image", account(images={IMAGE: DENIED}), {Check.IMAGE_ENV}),
     ("a subnet", account(subnets={"subnet-1": DENIED}), {Check.PUBLIC_SUBNET}),
-    ("a route table", account(subnets={"subnet-1": Subnet("subnet-1", "vpc-1", DENIED)}), {Check.PUBLIC_SUBNET}),
+    ("a route table", account(subnets={"subnet-1": Subnet("subnet-1", DENIED)}), {Check.PUBLIC_SUBNET}),
     ("a security group", account(groups={"sg-1": DENIED}), {Check.OPEN_SECURITY_GROUP}),
     ("an interface", account(interfaces={"eni-1": DENIED}), {Check.PUBLIC_IP, Check.OPEN_SECURITY_GROUP}),
     ("a target group", account(target_groups={TARGETS: DENIED}, load_balancers={}), OF_LISTENERS),
@@ -200,7 +200,7 @@ def test_a_missing_fact_is_no_pass() -> None:
     """What others refer to and nobody has looked at."""
     empty = account(
         secrets={}, access=(), subnets={}, groups={}, interfaces={}, file_systems={}, images={},
-        services=(service(task(definition="arn:aws:ecs:eu-west-1:123456789012:task-definition/gateway:11")),),
+        tasks={SERVICE: (task(task_definition="arn:aws:ecs:eu-west-1:123456789012:task-definition/gateway:11"),)},
     )  # fmt: skip
     told = results(empty)
     expected = {

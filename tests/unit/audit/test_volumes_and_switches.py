@@ -20,9 +20,9 @@ from audit_support import (
 )
 from tickctl.core.audit.catalogue import Check
 from tickctl.core.audit.facts import (
-    ManagedVolume,
     Volume,
 )
+from tickctl.core.ecs.model import ManagedVolume
 from tickctl.core.findings import Result
 
 FAIL, CANNOT_TELL, PASS = Result.FAIL, Result.CANNOT_TELL, Result.PASS

@@ -6,7 +6,7 @@ import pytest
 
 from ecs_support import NOON, at, revision_arn, service, task
 from tickctl.core.ecs.key_states import KeyState, Observed, key_states
-from tickctl.core.ecs.port import Task
+from tickctl.core.ecs.model import Task
 
 OLD, NEW = at(-30), at(30)
 REFERS = {revision_arn("gateway:1"): frozenset({"A"}), revision_arn("gateway:0"): frozenset[str]()}

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from ecs_support import ARN, Platform, at, deployment, document, revision_arn, service, task
+from tickctl.core.ecs.model import Deployment
 from tickctl.core.ecs.plan import Action, RolloutPlan, Wanted, plan
-from tickctl.core.ecs.port import Deployment
 from tickctl.core.ecs.registration import DefinitionFile, registration
 from tickctl.errors import ConfigurationError, NotFoundError
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 import pytest
 
 from ecs_support import at, deployment, service
-from tickctl.core.ecs.port import Deployment, Service, ServiceEvent
+from tickctl.core.ecs.model import Deployment, Service, ServiceEvent
 from tickctl.core.ecs.rollout import Ending, Progress, RolloutState, Started, events_since, follow, judge, reasons
 from tickctl.errors import CredentialsRefusedError, UnreachableError
 
@@ -208,7 +208,7 @@ def test_nothing_to_follow_ends_at_once() -> None:
 
 def test_events_are_those_since_the_deployment_began_the_latest_last() -> None:
     """As one reads them; AWS gives the latest first."""
-    events = tuple(ServiceEvent(str(minute), at(minute), f"event {minute}") for minute in range(20, -1, -1))
+    events = tuple(ServiceEvent(at(minute), f"event {minute}") for minute in range(20, -1, -1))
     made = service(events=events)
     assert events_since(made, at(15)) == [f"event {minute}" for minute in range(15, 21)]
     assert events_since(made, at(0), most=2) == ["event 19", "event 20"]

@@ -1,16 +1,18 @@
 """ECS: task definitions, services and their tasks."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from datetime import UTC, datetime
-from itertools import chain
-from typing import Any, Final
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Any, Final, TypeVar
 
-from tickctl.adapters.aws.failures import stranger
-from tickctl.adapters.aws.session import call
-from tickctl.core.ecs.port import Deployment, Service, ServiceEvent, Task, TaskDefinition
+from tickctl.adapters.aws import ecs_responses
+from tickctl.adapters.aws.client import Client
+from tickctl.adapters.aws.errors import not_aws
+from tickctl.core.ecs.model import Service, Task, TaskDefinition
 from tickctl.core.json import JsonObject
 from tickctl.errors import ConfigurationError, NotFoundError
 
+SERVICES_AT_ONCE: Final = 10
+TASKS_AT_ONCE: Final = 100
+_PAGE: Final = 100
 _TYPES: Final[Mapping[str, tuple[tuple[type, ...], str]]] = {
     "string": ((str,), "a string"),
     "integer": ((int,), "an integer"),
@@ -23,14 +25,132 @@ _TYPES: Final[Mapping[str, tuple[tuple[type, ...], str]]] = {
     "map": ((), "an object"),
 }
 
+_Parsed = TypeVar("_Parsed")
 
-def misfits(value: object, shape: Any, path: str = "") -> Iterator[str]:
-    """Yield what doesn't fit, by the path of the member: unknown ones, missing ones, and those of another type.
+
+class Ecs:
+    """ECS behind the port `ContainerPlatform`, and the lists that an audit reads besides.
+
+    Args:
+        client: for `ecs`.
+    """
+
+    def __init__(self, client: Client) -> None:
+        self._client = client
+
+    def definition(self, name: str, *, tags: bool = True) -> TaskDefinition:
+        """Return a revision by ARN, family:revision, or family (then the latest active one)."""
+        include: dict[str, Any] = {"include": ["TAGS"]} if tags else {}
+        response = self._client.call("describe_task_definition", taskDefinition=name, **include)
+        return _parsed(ecs_responses.task_definition, response)
+
+    def check(self, document: JsonObject) -> None:
+        """Refuse a document that isn't of the registration's shape; nothing is sent.
+
+        The library checks as well, but only when it sends, and its errors quote values.
+        """
+        misfit = next(_misfits(document, self._client.shape("RegisterTaskDefinition")), None)
+        if misfit:
+            raise ConfigurationError(
+                f"the task definition isn't as ECS wants it: {misfit}",
+                hint="the API reference of RegisterTaskDefinition names each field and its type",
+            )
+
+    def register(self, document: JsonObject, *, tags: Mapping[str, str]) -> TaskDefinition:
+        """Register a revision. The document holds only fields of the registration's shape."""
+        labels = [{"key": key, "value": value} for key, value in tags.items()]
+        optional: dict[str, Any] = {"tags": labels} if labels else {}
+        response = self._client.call("register_task_definition", **document, **optional)
+        return _parsed(lambda member: ecs_responses.task_definition(member, tags), response)
+
+    def services(self, cluster: str, names: Sequence[str]) -> tuple[Service, ...]:
+        """Return services in the order of their names, ten with each request."""
+        services: dict[str, Service] = {}
+        for batch in batches(names, SERVICES_AT_ONCE):
+            for service in self.described(cluster, batch):
+                services[service.name] = services[service.arn] = service
+        for name in names:
+            if name not in services or services[name].status == "INACTIVE":
+                raise no_service(cluster, name, deleted=name in services)
+            if not services[name].task_definition:
+                # Such a service is refused by its controller, too.
+                controller = services[name].controller
+                raise ConfigurationError(
+                    f"service {services[name].name} has no task definition of its own ({controller})",
+                    hint="leave this service out, and let what deploys it start a deployment afterwards",
+                )
+        return tuple(services[name] for name in names)
+
+    def deploy(self, cluster: str, service: str, *, task_definition: str, force: bool) -> Service:
+        """Start a deployment of a revision; forced, also where the service runs that revision already."""
+        response = self._client.call(
+            "update_service",
+            cluster=cluster,
+            service=service,
+            taskDefinition=task_definition,
+            forceNewDeployment=force,
+        )
+        return _parsed(lambda member: ecs_responses.service(member["service"]), response)
+
+    def tasks(self, cluster: str, service: str, *, stopped: bool = False) -> Iterable[Task]:
+        """Return the tasks of a service that run or are to run; or those that have stopped lately."""
+        for batch in batches(self.task_arns(cluster, service, stopped=stopped), TASKS_AT_ONCE):
+            yield from self.described_tasks(cluster, batch)
+
+    def clusters(self) -> list[str]:
+        """Return the ARNs of all clusters."""
+        return self._client.pages("list_clusters", page_size=_PAGE)
+
+    def service_arns(self, cluster: str) -> list[str]:
+        """Return the ARNs of all services of a cluster."""
+        return self._client.pages("list_services", page_size=_PAGE, cluster=cluster)
+
+    def described(self, cluster: str, names: Sequence[str]) -> list[Service]:
+        """Return up to `SERVICES_AT_ONCE` services, inactive ones included; those that don't exist are missing."""
+        response = self._client.call("describe_services", cluster=cluster, services=list(names))
+        return [_parsed(ecs_responses.service, member) for member in response.get("services", ())]
+
+    def task_arns(self, cluster: str, service: str, *, stopped: bool = False) -> list[str]:
+        """Return the ARNs of a service's tasks."""
+        status = "STOPPED" if stopped else "RUNNING"
+        return self._client.pages(
+            "list_tasks", page_size=_PAGE, cluster=cluster, serviceName=service, desiredStatus=status
+        )
+
+    def described_tasks(self, cluster: str, arns: Sequence[str]) -> list[Task]:
+        """Return up to `TASKS_AT_ONCE` tasks; those that AWS has forgotten are missing."""
+        response = self._client.call("describe_tasks", cluster=cluster, tasks=list(arns))
+        return [_parsed(ecs_responses.task, member) for member in response.get("tasks", ())]
+
+
+def no_service(cluster: str, name: str, *, deleted: bool = False) -> NotFoundError:
+    """Return the error for a service that doesn't exist, or not any more."""
+    return NotFoundError(
+        f"cluster {cluster} has no service {name}" + (" any more" if deleted else ""),
+        hint="check the name, the cluster and the region; 'aws ecs list-services' shows them",
+    )
+
+
+def batches(names: Sequence[str], size: int) -> Iterator[tuple[str, ...]]:
+    """Yield the names, at most `size` at a time."""
+    yield from (tuple(names[start : start + size]) for start in range(0, len(names), size))
+
+
+def _parsed(parse: Callable[[Mapping[str, Any]], _Parsed], member: Mapping[str, Any]) -> _Parsed:
+    try:
+        return parse(member)
+    except (KeyError, TypeError, AttributeError):  # a member is missing, or of another type
+        failure = not_aws("ECS")
+    raise failure
+
+
+def _misfits(value: object, shape: Any, path: str = "") -> Iterator[str]:
+    """Yield what doesn't fit, by the path of the member: unknown members, missing ones, those of another type.
 
     Args:
         value: as it would be sent.
         shape: of the library's service model.
-        path: where the value stands; empty is the request itself.
+        path: of the value; empty is the request itself.
     """
     kind = shape.type_name
     if kind == "structure" and isinstance(value, Mapping):
@@ -39,192 +159,18 @@ def misfits(value: object, shape: Any, path: str = "") -> Iterator[str]:
             if name not in shape.members:
                 yield f"{_join(path, name)} is no field of it"
             else:
-                yield from misfits(inner, shape.members[name], _join(path, name))
+                yield from _misfits(inner, shape.members[name], _join(path, name))
     elif kind == "list" and isinstance(value, list | tuple):
         for index, inner in enumerate(value):
-            yield from misfits(inner, shape.member, f"{path}[{index}]")
+            yield from _misfits(inner, shape.member, f"{path}[{index}]")
     elif kind == "map" and isinstance(value, Mapping):
         for name, inner in value.items():
-            yield from misfits(inner, shape.value, _join(path, name))
+            yield from _misfits(inner, shape.value, _join(path, name))
     else:
-        types, name = _TYPES.get(kind, ((), "something else"))
+        types, description = _TYPES.get(kind, ((), "something else"))
         if not isinstance(value, types) or (isinstance(value, bool) and kind != "boolean"):
-            yield f"{path} is to be {name}"
+            yield f"{path} is to be {description}"
 
 
 def _join(path: str, name: object) -> str:
     return f"{path}.{name}" if path else str(name)
-
-
-_SERVICES_AT_ONCE: Final = 10
-_TASKS_AT_ONCE: Final = 100
-
-
-class Ecs:
-    """ECS behind the port `ContainerPlatform`.
-
-    Args:
-        client: of boto3, for `ecs`.
-    """
-
-    def __init__(self, client: Any) -> None:
-        self._client = client
-
-    def definition(self, name: str) -> TaskDefinition:
-        """Return a revision by ARN, family:revision, or family (then the latest active one), with its tags."""
-        return _definition(call(self._client, "describe_task_definition", taskDefinition=name, include=["TAGS"]))
-
-    def check(self, document: JsonObject) -> None:
-        """Refuse a document that isn't of the registration's shape; nothing is sent."""
-        shape = self._client.meta.service_model.operation_model("RegisterTaskDefinition").input_shape
-        problems = list(misfits(document, shape))
-        if problems:
-            raise ConfigurationError(
-                f"the task definition isn't as ECS wants it: {problems[0]}",
-                hint="the API reference of RegisterTaskDefinition names each field and its type",
-            )
-
-    def register(self, document: JsonObject, *, tags: Mapping[str, str]) -> TaskDefinition:
-        """Register a revision. The document holds only fields of the registration's shape."""
-        labels = [{"key": key, "value": value} for key, value in tags.items()]
-        more: dict[str, Any] = {"tags": labels} if labels else {}
-        return _definition(call(self._client, "register_task_definition", **document, **more), tags=tags)
-
-    def services(self, cluster: str, names: Sequence[str]) -> tuple[Service, ...]:
-        """Return services in the order of their names, ten with each request."""
-        services_by_name: dict[str, Service] = {}
-        for batch in _batches(names, _SERVICES_AT_ONCE):
-            response = call(self._client, "describe_services", cluster=cluster, services=list(batch))
-            for description in response.get("services", ()):
-                service = _service(description)
-                services_by_name[service.name] = services_by_name[service.arn] = service
-        missing = [
-            name for name in names if name not in services_by_name or services_by_name[name].status == "INACTIVE"
-        ]
-        if missing:
-            raise NotFoundError(
-                f"cluster {cluster} has no service {missing[0]}"
-                + (" any more" if missing[0] in services_by_name else ""),
-                hint="check the name, the cluster and the region; 'aws ecs list-services' shows them",
-            )
-        return tuple(services_by_name[name] for name in names)
-
-    def deploy(self, cluster: str, service: str, *, task_definition: str, force: bool) -> Service:
-        """Start a deployment of a revision; forced, also where the service runs that revision already."""
-        response = call(
-            self._client,
-            "update_service",
-            cluster=cluster,
-            service=service,
-            taskDefinition=task_definition,
-            forceNewDeployment=force,
-        )
-        return _service(response.get("service", {}))
-
-    def tasks(self, cluster: str, service: str, *, stopped: bool = False) -> Iterable[Task]:
-        """Return the tasks of a service that run or are to run; or those that have stopped lately."""
-        arns = self._task_arns(cluster, service, "STOPPED" if stopped else "RUNNING")
-        for batch in _batches(list(arns), _TASKS_AT_ONCE):
-            response = call(self._client, "describe_tasks", cluster=cluster, tasks=list(batch))
-            yield from map(_task, response.get("tasks", ()))
-
-    def _task_arns(self, cluster: str, service: str, status: str) -> Iterator[str]:
-        more: dict[str, str] = {}
-        while True:
-            response = call(
-                self._client, "list_tasks", cluster=cluster, serviceName=service, desiredStatus=status, **more
-            )
-            yield from response.get("taskArns", ())
-            if not response.get("nextToken"):
-                return
-            more = {"nextToken": response["nextToken"]}
-
-
-def _definition(answer: Mapping[str, Any], tags: Mapping[str, str] | None = None) -> TaskDefinition:
-    definition = answer.get("taskDefinition") or {}
-    match definition:
-        case {"taskDefinitionArn": str(arn), "family": str(family), "revision": int(revision)}:
-            if tags is None:
-                tags = {tag["key"]: tag.get("value", "") for tag in answer.get("tags", ())}
-            document = {name: value for name, value in definition.items() if not isinstance(value, datetime)}
-            return TaskDefinition(arn, family, revision, document, tags)
-        case _:
-            raise stranger("ECS")
-
-
-def _service(found: Mapping[str, Any]) -> Service:
-    match found:
-        case {"serviceName": str(name), "serviceArn": str(arn), "taskDefinition": str(definition)}:
-            return Service(
-                name=name,
-                arn=arn,
-                cluster=found.get("clusterArn", ""),
-                status=found.get("status", ""),
-                task_definition=definition,
-                desired=found.get("desiredCount", 0),
-                running=found.get("runningCount", 0),
-                controller=found.get("deploymentController", {}).get("type") or "ECS",
-                launch_type=found.get("launchType"),
-                platform_version=found.get("platformVersion"),
-                deployments=tuple(map(_deployment, found.get("deployments", ()))),
-                events=tuple(map(_event, found.get("events", ()))),
-            )
-        case {"serviceName": str(name)}:
-            # Only task sets have definitions then; such a service is refused by its controller.
-            controller = found.get("deploymentController", {}).get("type") or "EXTERNAL"
-            raise ConfigurationError(
-                f"service {name} has no task definition of its own ({controller})",
-                hint="leave this service out, and let what deploys it start a deployment afterwards",
-            )
-        case _:
-            raise stranger("ECS")
-
-
-def _deployment(found: Mapping[str, Any]) -> Deployment:
-    return Deployment(
-        id=found["id"],
-        status=found["status"],
-        task_definition=found["taskDefinition"],
-        rollout_state=found.get("rolloutState"),
-        rollout_reason=found.get("rolloutStateReason"),
-        desired=found.get("desiredCount", 0),
-        running=found.get("runningCount", 0),
-        pending=found.get("pendingCount", 0),
-        failed=found.get("failedTasks", 0),
-        created_at=_utc(found["createdAt"]),
-    )
-
-
-def _event(found: Mapping[str, Any]) -> ServiceEvent:
-    return ServiceEvent(found.get("id", ""), _utc(found["createdAt"]), found.get("message", ""))
-
-
-def _task(found: Mapping[str, Any]) -> Task:
-    created = found.get("createdAt")
-    return Task(
-        arn=found.get("taskArn", ""),
-        task_definition=found.get("taskDefinitionArn", ""),
-        created_at=_utc(created) if created else None,
-        last_status=found.get("lastStatus", ""),
-        stopped_reason=_reason(found),
-        stop_code=found.get("stopCode"),
-    )
-
-
-def _reason(found: Mapping[str, Any]) -> str | None:
-    """Return why a task stopped, and which of its containers ended with what; that often says more."""
-    reason: str | None = found.get("stoppedReason")
-    ended = [
-        f"{container.get('name')}: {container.get('reason') or 'exit code ' + str(container['exitCode'])}"
-        for container in found.get("containers", ())
-        if container.get("reason") or container.get("exitCode")
-    ]
-    return "; ".join(chain([reason or "stopped"], ended)) if reason or ended else None
-
-
-def _utc(moment: datetime) -> datetime:
-    return moment.astimezone(UTC)
-
-
-def _batches(names: Sequence[str], most: int) -> Iterator[Sequence[str]]:
-    yield from (names[start : start + most] for start in range(0, len(names), most))

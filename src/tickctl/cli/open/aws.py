@@ -34,7 +34,7 @@ def open_target(run: Run, target: Target) -> "Aws":
         ConfigurationError: the credentials are incomplete, or no region is known.
     """
     from tickctl.adapters.aws import open_aws
-    from tickctl.adapters.aws.session import IDENTITY
+    from tickctl.adapters.aws.client import IDENTITY
 
     settings = run.settings
     variables = dict(settings.aws)

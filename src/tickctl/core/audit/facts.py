@@ -6,8 +6,8 @@ none" and "it isn't known" can't be mistaken for each other.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
 
+from tickctl.core.ecs.model import Named, Service, Task, TaskDefinition
 from tickctl.core.secret import Secret
 from tickctl.core.secrets.store import SecretState
 
@@ -23,128 +23,6 @@ class Unread:
 
     what: str
     reason: str
-
-
-@dataclass(frozen=True, slots=True)
-class Named:
-    """A name and its value: a variable of the environment, a label, an option."""
-
-    name: str
-    value: Secret
-
-
-@dataclass(frozen=True, slots=True)
-class Network:
-    """How tasks with an interface of their own (awsvpc) are to be connected."""
-
-    subnets: tuple[str, ...]
-    groups: tuple[str, ...]
-    """Ids of security groups; none means the default group of the VPC."""
-    public_ip: bool
-
-
-@dataclass(frozen=True, slots=True)
-class ManagedVolume:
-    """An EBS volume that ECS makes for each task (ECS API reference, ServiceManagedEBSVolumeConfiguration).
-
-    `encrypted` is None where the service doesn't say: then the region's default decides.
-    """
-
-    name: str
-    encrypted: bool | None
-
-
-@dataclass(frozen=True, slots=True)
-class Task:
-    """A task that runs or is to run."""
-
-    id: str
-    definition: str
-    """ARN of the revision."""
-    created_at: datetime | None
-    interfaces: tuple[str, ...] = ()
-    subnets: tuple[str, ...] = ()
-    volumes: tuple[str, ...] = ()
-    """Ids of EBS volumes that ECS made for it."""
-
-
-@dataclass(frozen=True, slots=True)
-class Service:
-    """A service, with all that its deployments and task sets name."""
-
-    name: str
-    arn: str
-    cluster: str
-    """Name of its cluster."""
-    launch_type: str | None
-    definitions: tuple[str, ...]
-    """ARNs of the revisions that it runs or is to run, the one that it is to run first."""
-    networks: tuple[Network, ...]
-    """Different ones only; none where tasks have no interface of their own."""
-    target_groups: tuple[str, ...]
-    classic_load_balancers: tuple[str, ...]
-    """Names of load balancers of the first generation, at which nobody looks."""
-    volumes: tuple[ManagedVolume, ...]
-    tasks: tuple[Task, ...] | Unread
-
-
-@dataclass(frozen=True, slots=True)
-class Container:
-    """A container of a task definition."""
-
-    name: str
-    image: str
-    environment: tuple[Named, ...] = ()
-    command: tuple[Secret, ...] = ()
-    """The words of `entryPoint`, `command` and the health check, in this order."""
-    labels: tuple[Named, ...] = ()
-    log_driver: str | None = None
-    log_options: tuple[Named, ...] = ()
-    secrets: tuple[tuple[str, str], ...] = ()
-    """Name and `valueFrom`, those of the log driver included."""
-    environment_files: int = 0
-    """How many files of S3 it takes variables from; nobody looks into them."""
-    user: str | None = None
-    privileged: bool = False
-    read_only_root: bool = False
-    added_capabilities: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class EfsMount:
-    """A volume of a task definition that lies on EFS."""
-
-    volume: str
-    file_system: str
-    transit_encryption: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Definition:
-    """A revision of a task definition."""
-
-    arn: str
-    family: str
-    revision: int
-    containers: tuple[Container, ...]
-    network_mode: str | None
-    """`awsvpc`, `bridge`, `host`, `none`; None is Docker's default."""
-    pid_mode: str | None = None
-    ipc_mode: str | None = None
-    execution_role: str | None = None
-    task_role: str | None = None
-    efs: tuple[EfsMount, ...] = ()
-    host_paths: tuple[tuple[str, str], ...] = ()
-    """Volume and the path of the host that it shows."""
-    launch_volumes: tuple[str, ...] = ()
-    """Volumes that the service configures when it starts a task: `Service.volumes`."""
-    other_volumes: tuple[str, ...] = ()
-    """Volumes of another kind, such as FSx or a Docker driver's, at which nobody looks."""
-
-    @property
-    def name(self) -> str:
-        """Family and revision, as people write it."""
-        return f"{self.family}:{self.revision}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,7 +78,6 @@ class Subnet:
     """A subnet, and its ways to the internet; none makes it a private one."""
 
     id: str
-    vpc: str
     internet_routes: tuple[Route, ...] | Unread
 
 
@@ -223,7 +100,6 @@ class SecurityGroup:
 
     id: str
     name: str
-    vpc: str
     ingress: tuple[Ingress, ...]
 
 
@@ -278,8 +154,6 @@ class LoadBalancer:
     arn: str
     name: str
     kind: str
-    internet_facing: bool
-    groups: tuple[str, ...]
     listeners: tuple[Listener, ...] | Unread
 
 
@@ -318,7 +192,9 @@ class AccountFacts:
     services: tuple[Service, ...]
     unlisted: tuple[Unread, ...]
     """Lists that failed. If there is one, there may be more services than `services`."""
-    definitions: Mapping[str, Definition | Unread] = field(default_factory=dict)
+    tasks: Mapping[str, tuple[Task, ...] | Unread] = field(default_factory=dict)
+    """The running tasks of each service, by its ARN."""
+    definitions: Mapping[str, TaskDefinition | Unread] = field(default_factory=dict)
     """By ARN."""
     secrets: Mapping[str, SecretFacts | Unread] = field(default_factory=dict)
     """By ARN as `core.ecs.references.Reference.arn` has it, or by the name that was asked for."""
@@ -339,3 +215,7 @@ class AccountFacts:
     file_systems: Mapping[str, FileSystem | Unread] = field(default_factory=dict)
     images: Mapping[str, Image | Unread] = field(default_factory=dict)
     """By `Container.image`."""
+
+    def tasks_of(self, service: Service) -> tuple[Task, ...] | Unread:
+        """Return the running tasks of a service."""
+        return self.tasks.get(service.arn, Unread(f"the tasks of service {service.name}", "nobody has looked"))

@@ -3,8 +3,9 @@
 from typing import Final
 
 from tickctl.core.audit.catalogue import Check
-from tickctl.core.audit.facts import Container, Definition, Named, Service, Unread
+from tickctl.core.audit.facts import Unread
 from tickctl.core.audit.plain_values import shown
+from tickctl.core.ecs.model import Container, Named, Service, TaskDefinition
 from tickctl.core.findings import Finding, Result
 from tickctl.core.secrets.arn import name_of
 
@@ -42,7 +43,7 @@ def nothing(check: Check, subject: str) -> Finding:
 
 
 def of_definition(
-    definition: Definition, container: Container | None = None, named: tuple[str, Named] | None = None
+    definition: TaskDefinition, container: Container | None = None, named: tuple[str, Named] | None = None
 ) -> str:
     """Return a subject: a revision, a container of it, a variable of that; never a value.
 
@@ -64,7 +65,7 @@ def of_revision(arn: str) -> str:
 
 def of_service(service: Service) -> str:
     """Return a subject."""
-    return f"service {service.name} of cluster {service.cluster}"
+    return f"service {service.name} of cluster {service.cluster_name}"
 
 
 def of_secret(arn: str) -> str:

@@ -4,8 +4,9 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 from tickctl.core.audit.catalogue import Check
-from tickctl.core.audit.facts import AccountFacts, Container, Definition, SecretFacts, SecretVersionFacts, Unread
+from tickctl.core.audit.facts import AccountFacts, SecretFacts, SecretVersionFacts, Unread
 from tickctl.core.audit.saying import of_definition, of_revision, of_secret, passed, unknown, unread
+from tickctl.core.ecs.model import Container, TaskDefinition
 from tickctl.core.ecs.references import Reference, parse_value_from
 from tickctl.core.findings import Finding, Result
 from tickctl.core.secret import Secret
@@ -58,14 +59,14 @@ def together(
     yield from detail
 
 
-def in_clear(definition: Definition) -> Iterator[Given]:
+def in_clear(definition: TaskDefinition) -> Iterator[Given]:
     """Yield the variables that a definition itself holds."""
     for container in definition.containers:
         for named in container.environment:
             yield Given(of_definition(definition, container, ("environment", named)), named.name, named.value)
 
 
-def references(definition: Definition) -> Iterator[tuple[Container, str, Reference | None]]:
+def references(definition: TaskDefinition) -> Iterator[tuple[Container, str, Reference | None]]:
     """Yield what containers and their log drivers refer to: variable and reference; None where it is SSM's."""
     for container in definition.containers:
         for name, value_from in container.secrets:
@@ -82,7 +83,7 @@ def meant(secret: SecretFacts, reference: Reference) -> SecretVersionFacts | Unr
     return secret.version(stage=reference.stage, version_id=reference.version)
 
 
-def _files(check: Check, definition: Definition) -> Iterator[Finding]:
+def _files(check: Check, definition: TaskDefinition) -> Iterator[Finding]:
     """Say of which containers it can't be told, since they take variables from files."""
     for container in definition.containers:
         if container.environment_files:
@@ -91,7 +92,7 @@ def _files(check: Check, definition: Definition) -> Iterator[Finding]:
             yield unknown(check, of_definition(definition, container), message, mend)
 
 
-def _renamed(facts: AccountFacts, definition: Definition) -> Iterator[Given]:
+def _renamed(facts: AccountFacts, definition: TaskDefinition) -> Iterator[Given]:
     """Yield what a container has under another name than the secret has it."""
     for container, name, reference in references(definition):
         secret = secret_of(facts, reference) if reference and reference.key not in {None, name} else None

@@ -7,7 +7,7 @@ from enum import StrEnum
 from typing import Final
 
 from tickctl.core.ecs.freshness import is_fresh
-from tickctl.core.ecs.port import Service, Task
+from tickctl.core.ecs.model import Service, Task
 
 _RUNNING: Final = "RUNNING"
 Keys = frozenset[str]

@@ -6,7 +6,8 @@ from datetime import datetime
 from enum import StrEnum
 
 from tickctl.core.ecs.freshness import is_fresh
-from tickctl.core.ecs.port import ContainerPlatform, Service, TaskDefinition
+from tickctl.core.ecs.model import Service, TaskDefinition
+from tickctl.core.ecs.port import ContainerPlatform
 from tickctl.core.ecs.preflight import check_service, container_names
 from tickctl.core.ecs.registration import DefinitionFile, own_tags, same
 from tickctl.core.ecs.rollout import RolloutState, judge

@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import Final
 
-from tickctl.core.ecs.port import Service
+from tickctl.core.ecs.model import Service
 from tickctl.core.ecs.registration import LARGEST, size
 from tickctl.core.json import Json, JsonObject
 from tickctl.errors import ConfigurationError

@@ -6,7 +6,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Final
 
-from tickctl.core.ecs.port import Deployment, Service
+from tickctl.core.ecs.model import Deployment, Service
 from tickctl.errors import UnreachableError
 
 _SETTLING: Final = 60.0

@@ -3,7 +3,8 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from tickctl.core.ecs.port import ContainerPlatform, Service, TaskDefinition
+from tickctl.core.ecs.model import Service, TaskDefinition
+from tickctl.core.ecs.port import ContainerPlatform
 from tickctl.core.ecs.preflight import container_names
 from tickctl.core.ecs.registration import DefinitionFile
 from tickctl.core.json import JsonObject

@@ -14,7 +14,8 @@ from urllib.parse import urlsplit
 
 from tickctl.adapters.aws.posture.operations import Reader, attempt
 from tickctl.adapters.http import guarded_get
-from tickctl.core.audit.facts import Image, Named, Unread
+from tickctl.core.audit.facts import Image, Unread
+from tickctl.core.ecs.model import Named
 from tickctl.core.secret import Secret
 from tickctl.core.urls import is_loopback
 from tickctl.errors import NotFoundError, UnreachableError
@@ -40,11 +41,11 @@ _AWS: Final = (".amazonaws.com", ".amazonaws.com.cn")
 
 
 @dataclass(frozen=True, slots=True)
-class _Place:
-    """Where an image is, in ECR."""
+class _Repository:
+    """A repository of ECR."""
 
     account: str
-    repository: str
+    name: str
 
 
 def read_images(reader: Reader, region: str, images: Iterable[str]) -> dict[str, Image | Unread]:
@@ -54,72 +55,73 @@ def read_images(reader: Reader, region: str, images: Iterable[str]) -> dict[str,
 
 def _read(reader: Reader, region: str, image: str) -> Image | Unread:
     subject = f"the configuration of image {image.rpartition('/')[2].partition('@')[0]}"
-    match = _REFERENCE.fullmatch(image)
-    if match is None:
+    reference = _REFERENCE.fullmatch(image)
+    if reference is None:
         return Unread(subject, "it isn't in a registry of ECR")
-    if match["region"] != region:
-        return Unread(subject, f"it lies in {match['region']}; only {region} is looked at")
-    repository = _Place(match["account"], match["repository"])
-    image_id = {"imageDigest": match["digest"]} if match["digest"] else {"imageTag": match["tag"] or "latest"}
+    if reference["region"] != region:
+        return Unread(subject, f"it is in {reference['region']}; only {region} is looked at")
+    repository = _Repository(reference["account"], reference["repository"])
+    digest, tag = reference["digest"], reference["tag"] or "latest"
+    image_id = {"imageDigest": digest} if digest else {"imageTag": tag}
+
+    def read() -> Image:
+        return _image([_config(reader, repository, each) for each in _digests(reader, repository, image_id)])
+
     try:
-        return attempt(
-            subject,
-            lambda: _image([_config(reader, repository, one) for one in _digests(reader, repository, image_id)]),
-        )
+        return attempt(subject, read)
     except (ValueError, TypeError, AttributeError, RecursionError):
-        return Unread(subject, "what ECR holds there is no image as the specification has it")
+        return Unread(subject, "ECR's answer isn't an image as the specification defines it")
 
 
-def _digests(reader: Reader, place: _Place, wanted: Mapping[str, str]) -> Iterator[str]:
+def _digests(reader: Reader, repository: _Repository, image_id: Mapping[str, str]) -> Iterator[str]:
     """Yield the digests of an image's configurations, one for each platform."""
-    manifest = _manifest(reader, place, wanted)
+    manifest = _manifest(reader, repository, image_id)
     if "manifests" not in manifest:
         yield manifest["config"]["digest"]
         return
-    # Attestations stand in the same list, for a platform that doesn't exist.
-    runnable = [entry for entry in manifest["manifests"] if entry.get("platform", {}).get("os") != "unknown"]
+    # Attestations are in the same list, for a platform that doesn't exist.
+    runnable = [each for each in manifest["manifests"] if each.get("platform", {}).get("os") != "unknown"]
     if not 0 < len(runnable) <= _PLATFORMS:
         raise ValueError(f"{len(runnable)} platforms")
-    for entry in runnable:
-        yield _manifest(reader, place, {"imageDigest": entry["digest"]})["config"]["digest"]
+    for platform in runnable:
+        yield _manifest(reader, repository, {"imageDigest": platform["digest"]})["config"]["digest"]
 
 
-def _manifest(reader: Reader, place: _Place, wanted: Mapping[str, str]) -> Mapping[str, Any]:
-    response = reader.call(
-        "ecr",
+def _manifest(reader: Reader, repository: _Repository, image_id: Mapping[str, str]) -> Mapping[str, Any]:
+    response = reader.client("ecr").call(
         "batch_get_image",
-        registryId=place.account,
-        repositoryName=place.repository,
-        imageIds=[wanted],
+        registryId=repository.account,
+        repositoryName=repository.name,
+        imageIds=[image_id],
         acceptedMediaTypes=[*_INDEXES, *_MANIFESTS],
     )
-    for images in response.get("images", ()):
-        manifest: Mapping[str, Any] = json.loads(images["imageManifest"])
+    for image in response.get("images", ()):
+        manifest: Mapping[str, Any] = json.loads(image["imageManifest"])
         return manifest
-    raise NotFoundError(f"repository {place.repository} has no such image")
+    raise NotFoundError(f"repository {repository.name} has no such image")
 
 
-def _config(reader: Reader, place: _Place, digest: str) -> Mapping[str, Any]:
-    url = reader.call(
-        "ecr",
+def _config(reader: Reader, repository: _Repository, digest: str) -> Mapping[str, Any]:
+    ecr = reader.client("ecr")
+    url = ecr.call(
         "get_download_url_for_layer",
-        registryId=place.account,
-        repositoryName=place.repository,
+        registryId=repository.account,
+        repositoryName=repository.name,
         layerDigest=digest,
     )["downloadUrl"]
-    if not is_safe(url, reader.client("ecr").meta.endpoint_url):
+    if not is_safe(url, ecr.endpoint):
         raise UnreachableError("ECR gives an address that isn't AWS's own")
     response = guarded_get(url, timeout=_SECONDS, limit=_LARGEST)
     if response.status != _OK:
         raise UnreachableError(f"the store of layers answered with status {response.status}")
     if f"sha256:{hashlib.sha256(response.body).hexdigest()}" != digest:
-        raise UnreachableError("the store of layers gave something else than what was asked for")
+        raise UnreachableError("the store of layers answered with something else")
     config: Mapping[str, Any] = json.loads(response.body)["config"]
     return config
 
 
 def is_safe(url: str, endpoint: str) -> bool:
-    """Whether this is an address of AWS; where AWS itself is on the loopback interface, that is one as well."""
+    """Whether this is an address of AWS, or a loopback address where AWS's own endpoint is one."""
     host = urlsplit(url).hostname or ""
     if is_loopback(urlsplit(endpoint).hostname or ""):
         return is_loopback(host)
@@ -127,7 +129,7 @@ def is_safe(url: str, endpoint: str) -> bool:
 
 
 def _image(configs: Iterable[Mapping[str, Any]]) -> Image:
-    """Put the configurations of all platforms together; what is the same in them stands once."""
+    """Return the configurations of all platforms together, each value once."""
     environment: dict[Named, None] = {}
     command: dict[Secret, None] = {}
     labels: dict[Named, None] = {}

@@ -1,13 +1,11 @@
-"""What may be asked of AWS for a look at an account: these operations, and no other can be called through here."""
+"""The operations of AWS that an audit may call, and the reader that calls nothing else."""
 
 import threading
-from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed
-from typing import Any, Final, Self, TypeVar
+from typing import Final, Self, TypeVar
 
-from tickctl.adapters.aws.failures import stranger
-from tickctl.adapters.aws.request import Request
-from tickctl.adapters.aws.session import call
+from tickctl.adapters.aws.client import Client
 from tickctl.core.audit.facts import Unread
 from tickctl.core.audit.port import Progress
 from tickctl.errors import TickctlError
@@ -27,26 +25,26 @@ READ_OPERATIONS: Final = frozenset({
     "kms:GetKeyPolicy",
     "ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer",
 })  # fmt: skip
-"""By their IAM actions, so that a policy can be held to them."""
+"""IAM actions, so that a policy can be compared with them."""
 AT_ONCE: Final = 8
-"""Requests on their way at the same time."""
+"""Concurrent requests."""
 
 _Item = TypeVar("_Item", bound=Hashable)
 _Result = TypeVar("_Result")
 
 
 class Reader:
-    """Asks AWS, several questions at a time.
+    """Calls `READ_OPERATIONS`, several at a time.
 
     Args:
-        client: returns boto3's client for a service, such as `ecs`.
-        progress: told how far it is.
+        connect: returns the client of a service, such as `ecs`.
+        progress: called with the number of items that have been read.
     """
 
-    def __init__(self, client: Callable[[str], Any], progress: Progress) -> None:
-        self._make = client
-        self._making = threading.Lock()
-        self._clients: dict[str, Any] = {}
+    def __init__(self, connect: Callable[[str], Client], progress: Progress) -> None:
+        self._connect = connect
+        self._connecting = threading.Lock()
+        self._clients: dict[str, Client] = {}
         self._progress = progress
         self._pool = ThreadPoolExecutor(AT_ONCE, thread_name_prefix="posture")
 
@@ -56,92 +54,51 @@ class Reader:
     def __exit__(self, *_: object) -> None:
         self._pool.shutdown(cancel_futures=True)
 
-    def client(self, service: str) -> Any:
-        """Return the client of a service; it is made when it is first asked for.
+    def client(self, service: str) -> Client:
+        """Return the client of a service, which calls `READ_OPERATIONS` only.
 
-        Clients may be used by many threads, but the session that makes them by one at a time.
+        It is made when it is first needed. Threads may share clients, but not the session that makes them.
         """
-        with self._making:
+        with self._connecting:
             if service not in self._clients:
-                self._clients[service] = self._make(service)
+                self._clients[service] = self._connect(service).limited_to(READ_OPERATIONS)
             return self._clients[service]
 
-    def call(self, service: str, method: str, **parameters: Any) -> Mapping[str, Any]:
-        """Carry out one of `READ_OPERATIONS` and return the answer.
-
-        Raises:
-            TickctlError: as `session.call` does.
-        """
-        client = self.client(service)
-        action = Request.of(client, method, parameters).action
-        if action not in READ_OPERATIONS:
-            raise AssertionError(f"{action} is no reading operation")
-        return call(client, method, **parameters)
-
-    def pages(
-        self,
-        service: str,
-        method: str,
-        member: str,
-        *,
-        token: tuple[str, str] = ("NextToken", "NextToken"),
-        **more: Any,
-    ) -> Iterator[Any]:
-        """Yield the elements of a list that comes in pages.
+    def each(self, kind: str, items: Iterable[_Item], read: Callable[[_Item], _Result]) -> dict[_Item, _Result]:
+        """Read each item once, several at a time.
 
         Args:
-            service: of the client.
-            method: of the client.
-            member: of the answer, that holds the list.
-            token: names of the token in a request and in an answer.
-            more: the parameters.
+            kind: of the items, for the progress.
+            items: the result has them in this order.
+            read: reads one; it runs in a thread, and never waits for others.
         """
-        previous, answered = token
-        tokens: set[str] = set()
-        while True:
-            response = self.call(service, method, **more)
-            yield from response.get(member, ())
-            following = response.get(answered)
-            if not following:
-                return
-            if following in tokens:
-                raise stranger(service)
-            tokens.add(following)
-            more[previous] = following
-
-    def each(self, what: str, items: Iterable[_Item], ask: Callable[[_Item], _Result]) -> dict[_Item, _Result]:
-        """Ask about each item, once, several at a time.
-
-        Args:
-            what: what is read, for the progress.
-            items: which; the result has them in this order.
-            ask: does one; it runs in a thread, and calls nothing that waits for others.
-        """
-        unique = list(dict.fromkeys(items))
-        futures: dict[Future[_Result], _Item] = {self._pool.submit(ask, item): item for item in unique}
+        distinct = list(dict.fromkeys(items))
+        futures: dict[Future[_Result], _Item] = {self._pool.submit(read, item): item for item in distinct}
         results: dict[_Item, _Result] = {}
         for done, future in enumerate(as_completed(futures), start=1):
             results[futures[future]] = future.result()
-            self._progress(what, done, len(unique))
-        return {item: results[item] for item in unique}
+            self._progress(kind, done, len(distinct))
+        return {item: results[item] for item in distinct}
 
 
-def attempt(what: str, ask: Callable[[], _Result], *, through: tuple[type[TickctlError], ...] = ()) -> _Result | Unread:
-    """Return what is answered, or that and why it can't be read.
+def attempt(
+    subject: str, read: Callable[[], _Result], *, through: tuple[type[TickctlError], ...] = ()
+) -> _Result | Unread:
+    """Return what `read` returns, or that the subject can't be read, and why.
 
     Raises:
-        TickctlError: one of those that are let through.
+        TickctlError: one of `through`.
     """
     try:
-        return ask()
+        return read()
     except through:
         raise
     except TickctlError as error:
-        return Unread(what, error.message)
+        return Unread(subject, error.message)
     except KeyError:
-        return Unread(what, "the answer lacks what AWS always says")
+        return Unread(subject, "the answer lacks what AWS always says")
 
 
-def batches(items: Sequence[_Item], most: int) -> Iterator[tuple[_Item, ...]]:
-    """Yield the items, so many at a time."""
-    yield from (tuple(items[start : start + most]) for start in range(0, len(items), most))
+def readable(facts: Iterable[_Result | Unread]) -> Iterator[_Result]:
+    """Yield the facts that could be read."""
+    return (fact for fact in facts if not isinstance(fact, Unread))

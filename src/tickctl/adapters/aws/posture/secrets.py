@@ -1,4 +1,4 @@
-"""The secrets that are referred to: whether they are there, what they hold, and the policies attached to them."""
+"""The secrets that tasks refer to: whether they exist, what they hold, and the policies attached to them."""
 
 import json
 from collections.abc import Iterable, Mapping
@@ -25,19 +25,19 @@ class ReadSecret:
 
 
 def read_secrets(reader: Reader, region: str, references: Iterable[Reference]) -> dict[str, ReadSecret]:
-    """Return secrets by the ARN of the references to them, with each version that is meant."""
-    requests: dict[str, set[Reference]] = {}
+    """Return secrets by the ARN of the references to them, with each version that is referred to."""
+    by_arn: dict[str, set[Reference]] = {}
     for reference in references:
-        requests.setdefault(reference.arn, set()).add(reference)
+        by_arn.setdefault(reference.arn, set()).add(reference)
 
     def read(arn: str) -> ReadSecret:
         if region_of(arn) not in ("", region):
-            return ReadSecret(Unread(_words(arn), f"it lies in {region_of(arn)}; only {region} is looked at"))
-        facts = attempt(_words(arn), partial(_facts, reader, arn, requests[arn]))
+            return ReadSecret(Unread(_subject(arn), f"it is in {region_of(arn)}; only {region} is looked at"))
+        facts = attempt(_subject(arn), partial(_facts, reader, arn, by_arn[arn]))
         policy = None if isinstance(facts, Unread) or facts.state.phase is not Phase.LIVE else _policy(reader, arn)
         return ReadSecret(facts, policy)
 
-    return reader.each("secrets", requests, read)
+    return reader.each("secrets", by_arn, read)
 
 
 def _facts(reader: Reader, arn: str, references: Iterable[Reference]) -> SecretFacts:
@@ -49,49 +49,50 @@ def _facts(reader: Reader, arn: str, references: Iterable[Reference]) -> SecretF
     for version in sorted(_versions(state, references)):
         read = partial(_version, store, arn, version)
         try:
-            versions[version] = attempt(f"the value of {_words(arn)}", read, through=(NotFoundError,))
+            versions[version] = attempt(f"the value of {_subject(arn)}", read, through=(NotFoundError,))
         except NotFoundError:
-            continue  # a version that nobody keeps any more: there is none
+            continue  # AWS has deleted it
     return SecretFacts(state, versions)
 
 
 def _versions(state: SecretState, references: Iterable[Reference]) -> set[str]:
-    """Return the ids of the versions that are meant, and of the current one."""
+    """Return the ids of the versions that are referred to, and of the current one."""
     ids = {state.version_of(CURRENT)}
     ids |= {reference.version or state.version_of(reference.stage or CURRENT) for reference in references}
     return {id_ for id_ in ids if id_}
 
 
 def _version(store: SecretsManager, arn: str, version: str) -> SecretVersionFacts:
-    return SecretVersionFacts(version, _members(store.get(arn, version_id=version).text))
+    return SecretVersionFacts(version, _values(store.get(arn, version_id=version).text))
 
 
-def _members(text: Secret | None) -> Mapping[str, Secret] | None:
-    """Return the keys of a JSON object; a value that is no string is kept as JSON writes it."""
+def _values(text: Secret | None) -> Mapping[str, Secret] | None:
+    """Return the keys and values of a JSON object; a value that is no string is kept as JSON writes it."""
     if text is None:
         return None
     try:
-        members = json.loads(text.reveal())
+        document = json.loads(text.reveal())
     except (ValueError, RecursionError):
         return None
-    if not isinstance(members, dict):
+    if not isinstance(document, dict):
         return None
     return {
         name: Secret(value if isinstance(value, str) else json.dumps(value, ensure_ascii=False))
-        for name, value in members.items()
+        for name, value in document.items()
     }
 
 
 def _policy(reader: Reader, arn: str) -> JsonObject | Unread | None:
-    def asked() -> JsonObject | None:
-        text = reader.call("secretsmanager", "get_resource_policy", SecretId=arn).get("ResourcePolicy")
+    def read() -> JsonObject | None:
+        response = reader.client("secretsmanager").call("get_resource_policy", SecretId=arn)
+        text = response.get("ResourcePolicy")
         return json.loads(text) if text else None
 
     try:
-        return attempt(f"the policy attached to {_words(arn)}", asked)
+        return attempt(f"the policy attached to {_subject(arn)}", read)
     except ValueError:
-        return Unread(f"the policy attached to {_words(arn)}", "it is no JSON")
+        return Unread(f"the policy attached to {_subject(arn)}", "it is no JSON")
 
 
-def _words(arn: str) -> str:
+def _subject(arn: str) -> str:
     return f"secret {arn.split(':', 6)[-1]}"

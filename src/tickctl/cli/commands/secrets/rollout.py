@@ -17,8 +17,9 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from tickctl.cli.commands.secrets.rollout_report import Report
+    from tickctl.core.ecs.model import Service, TaskDefinition
     from tickctl.core.ecs.plan import DefinitionPlan, RolloutPlan, ServicePlan
-    from tickctl.core.ecs.port import ContainerPlatform, Service, TaskDefinition
+    from tickctl.core.ecs.port import ContainerPlatform
     from tickctl.core.ecs.registration import DefinitionFile
     from tickctl.core.ecs.rollout import Started
     from tickctl.core.secrets.target import Target
@@ -265,7 +266,7 @@ def _deploy(
     now: "Service",
     done: _Done,
 ) -> None:
-    from tickctl.adapters.aws.failures import stranger
+    from tickctl.adapters.aws.errors import not_aws
     from tickctl.core.ecs.rollout import Started
 
     if plan.action == "none":
@@ -278,7 +279,7 @@ def _deploy(
             done.uncertain = now.name
             raise
     if now.primary is None:
-        raise stranger("ECS")
+        raise not_aws("ECS")
     done.started.append(Started(now.name, now.primary))
     if plan.action != "follow":
         run.output.notice(

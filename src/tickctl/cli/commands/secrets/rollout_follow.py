@@ -11,8 +11,9 @@ from tickctl.core.ecs.rollout import Ending, Progress, RolloutState, Started, ev
 from tickctl.errors import TickctlError
 
 if TYPE_CHECKING:
+    from tickctl.core.ecs.model import TaskDefinition
     from tickctl.core.ecs.plan import RolloutPlan, ServicePlan
-    from tickctl.core.ecs.port import ContainerPlatform, TaskDefinition
+    from tickctl.core.ecs.port import ContainerPlatform
 
 Tell = Callable[[Sequence[Progress]], None]
 _OUTCOMES: Final = {

@@ -9,7 +9,7 @@ from tickctl.cli.console.exit_codes import ExitCode
 from tickctl.core.ecs.plan import Action, DefinitionPlan, RolloutPlan, ServicePlan
 
 if TYPE_CHECKING:
-    from tickctl.core.ecs.port import TaskDefinition
+    from tickctl.core.ecs.model import TaskDefinition
     from tickctl.core.ecs.task_definition import ContainerChange
 
 _SHOWN: Final = 6

@@ -14,7 +14,8 @@ from tickctl.errors import ConfigurationError, NotFoundError, TickctlError
 if TYPE_CHECKING:
     from tickctl.cli.commands.secrets.current import Held
     from tickctl.core.ecs.key_states import Keys, KeyStatus, Observed
-    from tickctl.core.ecs.port import ContainerPlatform, Service, Task
+    from tickctl.core.ecs.model import Service, Task
+    from tickctl.core.ecs.port import ContainerPlatform
     from tickctl.core.secret import Secret
     from tickctl.core.secrets.target import Target
 

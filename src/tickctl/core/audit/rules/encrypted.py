@@ -3,8 +3,9 @@
 from collections.abc import Iterator
 
 from tickctl.core.audit.catalogue import Check
-from tickctl.core.audit.facts import AccountFacts, Definition, ManagedVolume, Unread
+from tickctl.core.audit.facts import AccountFacts, Unread
 from tickctl.core.audit.saying import failed, of_definition, of_revision, of_service, passed, unknown, unread
+from tickctl.core.ecs.model import ManagedVolume, TaskDefinition
 from tickctl.core.findings import Finding
 
 
@@ -65,7 +66,7 @@ def efs_at_rest(facts: AccountFacts) -> Iterator[Finding]:
     """Find file systems that aren't encrypted."""
     mounted: dict[str, None] = {}
     for arn, definition in facts.definitions.items():
-        if isinstance(definition, Definition):
+        if isinstance(definition, TaskDefinition):
             mounted.update(dict.fromkeys(mount.file_system for mount in definition.efs))
         else:
             yield unread(Check.EFS_AT_REST, of_revision(arn), definition)

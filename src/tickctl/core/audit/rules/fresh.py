@@ -3,10 +3,11 @@
 from collections.abc import Iterator
 
 from tickctl.core.audit.catalogue import Check
-from tickctl.core.audit.facts import AccountFacts, Definition, Service, Task, Unread
+from tickctl.core.audit.facts import AccountFacts, Unread
 from tickctl.core.audit.saying import failed, of_secret, of_service, passed, unknown, unread
 from tickctl.core.audit.values import references
 from tickctl.core.ecs.freshness import is_fresh
+from tickctl.core.ecs.model import Service, Task, TaskDefinition
 from tickctl.core.findings import Finding
 from tickctl.core.secrets.store import Phase
 
@@ -15,19 +16,21 @@ def stale_tasks(facts: AccountFacts) -> Iterator[Finding]:
     """Find tasks that were made before a secret of theirs changed last."""
     refers_to = {arn: _secrets(definition) for arn, definition in facts.definitions.items()}
     for service in facts.services:
-        if isinstance(service.tasks, Unread):
-            yield unread(Check.STALE_TASKS, of_service(service), service.tasks)
+        tasks = facts.tasks_of(service)
+        if isinstance(tasks, Unread):
+            yield unread(Check.STALE_TASKS, of_service(service), tasks)
             continue
         by_secret: dict[str, list[Task]] = {}
-        for task in service.tasks:
-            to = refers_to.get(task.definition, Unread(task.definition.rpartition("/")[2], "nobody has looked"))
-            if isinstance(to, Unread):
-                yield unread(Check.STALE_TASKS, of_service(service), to)
+        for task in tasks:
+            revision = task.task_definition
+            secrets = refers_to.get(revision, Unread(revision.rpartition("/")[2], "nobody has looked"))
+            if isinstance(secrets, Unread):
+                yield unread(Check.STALE_TASKS, of_service(service), secrets)
                 continue
-            for arn in to:
+            for arn in secrets:
                 by_secret.setdefault(arn, []).append(task)
-        for arn, tasks in by_secret.items():
-            yield from _of_secret(facts, service, arn, tasks)
+        for arn, referring in by_secret.items():
+            yield from _of_secret(facts, service, arn, referring)
 
 
 def _of_secret(facts: AccountFacts, service: Service, arn: str, tasks: list[Task]) -> Iterator[Finding]:
@@ -49,7 +52,7 @@ def _of_secret(facts: AccountFacts, service: Service, arn: str, tasks: list[Task
         yield passed(Check.STALE_TASKS, subject)
 
 
-def _secrets(definition: Definition | Unread) -> tuple[str, ...] | Unread:
+def _secrets(definition: TaskDefinition | Unread) -> tuple[str, ...] | Unread:
     """Return the secrets that a revision follows; one that is pinned to a version doesn't change."""
     if isinstance(definition, Unread):
         return definition

@@ -4,8 +4,9 @@ from collections.abc import Callable, Iterator
 from typing import Final
 
 from tickctl.core.audit.catalogue import Check
-from tickctl.core.audit.facts import AccountFacts, Container, Definition, Unread
+from tickctl.core.audit.facts import AccountFacts, Unread
 from tickctl.core.audit.saying import failed, of_definition, of_revision, passed, unread
+from tickctl.core.ecs.model import Container, TaskDefinition
 from tickctl.core.findings import Finding
 
 _HOST: Final = "host"
@@ -28,7 +29,7 @@ def privileged(facts: AccountFacts) -> Iterator[Finding]:
 
 
 def _each_definition(
-    facts: AccountFacts, check: Check, judge: Callable[[Definition], Iterator[Finding]]
+    facts: AccountFacts, check: Check, judge: Callable[[TaskDefinition], Iterator[Finding]]
 ) -> Iterator[Finding]:
     for arn, definition in facts.definitions.items():
         if isinstance(definition, Unread):
@@ -37,19 +38,19 @@ def _each_definition(
             yield from list(judge(definition)) or [passed(check, of_definition(definition))]
 
 
-def _mode(definition: Definition) -> Iterator[Finding]:
+def _mode(definition: TaskDefinition) -> Iterator[Finding]:
     if definition.network_mode != "awsvpc":
         mode = definition.network_mode or "the default, bridge"
         yield failed(Check.NETWORK_MODE, of_definition(definition), f"its network mode is {mode}")
 
 
-def _namespaces(definition: Definition) -> Iterator[Finding]:
+def _namespaces(definition: TaskDefinition) -> Iterator[Finding]:
     for kind, mode in (("processes", definition.pid_mode), ("memory", definition.ipc_mode)):
         if mode == _HOST:
             yield failed(Check.HOST_NAMESPACE, of_definition(definition), f"it shares {kind} with its host")
 
 
-def _rights(definition: Definition) -> Iterator[Finding]:
+def _rights(definition: TaskDefinition) -> Iterator[Finding]:
     for container in definition.containers:
         if message := _might(container):
             yield failed(Check.PRIVILEGED, of_definition(definition, container), message)

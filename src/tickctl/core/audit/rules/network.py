@@ -6,8 +6,9 @@ from itertools import chain
 from typing import Final
 
 from tickctl.core.audit.catalogue import Check
-from tickctl.core.audit.facts import AccountFacts, Ingress, Interface, SecurityGroup, Service, Task, Unread
+from tickctl.core.audit.facts import AccountFacts, Ingress, Interface, SecurityGroup, Unread
 from tickctl.core.audit.saying import failed, of_service, passed, unknown, unread, warned
+from tickctl.core.ecs.model import Service, Task
 from tickctl.core.findings import Finding
 
 _EVERYBODY: Final = frozenset({"0.0.0.0/0", "::/0"})
@@ -27,20 +28,20 @@ def public_ip(facts: AccountFacts) -> Iterator[Finding]:
             yield failed(check, subject, message, "start new tasks, and see to it that subnets give no addresses away")
         elif missing:
             yield from missing
-        elif service.networks or _tasks(service):
+        elif service.networks or _tasks(facts, service):
             yield passed(check, subject)
 
 
 def public_subnet(facts: AccountFacts) -> Iterator[Finding]:
     """Find subnets that the internet can reach."""
     check = Check.PUBLIC_SUBNET
-    findings: dict[str, None] = {}
+    subnet_ids: dict[str, None] = {}
     for service in facts.services:
-        findings.update(dict.fromkeys(subnet for network in service.networks for subnet in network.subnets))
-        findings.update(dict.fromkeys(subnet for task in _tasks(service) for subnet in task.subnets))
-        if isinstance(service.tasks, Unread):
-            yield unread(check, of_service(service), service.tasks)
-    for identity in findings:
+        subnet_ids.update(dict.fromkeys(subnet for network in service.networks for subnet in network.subnets))
+        subnet_ids.update(dict.fromkeys(subnet for task in _tasks(facts, service) for subnet in task.subnets))
+        if isinstance(tasks := facts.tasks_of(service), Unread):
+            yield unread(check, of_service(service), tasks)
+    for identity in subnet_ids:
         subject = f"subnet {identity}"
         subnet = facts.subnets.get(identity, Unread(subject, "nobody has looked"))
         routes = subnet if isinstance(subnet, Unread) else subnet.internet_routes
@@ -56,16 +57,16 @@ def public_subnet(facts: AccountFacts) -> Iterator[Finding]:
 def open_security_group(facts: AccountFacts) -> Iterator[Finding]:
     """Find security groups of tasks that let addresses in; the load balancer's own group may."""
     check = Check.OPEN_SECURITY_GROUP
-    findings: dict[str, None] = {}
+    group_ids: dict[str, None] = {}
     for service in facts.services:
         interfaces = tuple(_interfaces(facts, service))
-        findings.update(dict.fromkeys(group for network in service.networks for group in network.groups))
-        findings.update(dict.fromkeys(group for interface in interfaces for group in interface.groups))
+        group_ids.update(dict.fromkeys(group for network in service.networks for group in network.groups))
+        group_ids.update(dict.fromkeys(group for interface in interfaces for group in interface.groups))
         yield from _missing(facts, check, service)
         if not interfaces and any(not network.groups for network in service.networks):
             message = "it names no security group, so that the default one of its VPC counts, whichever that is"
             yield unknown(check, of_service(service), message, "name a group of its own")
-    for identity in findings:
+    for identity in group_ids:
         subject = f"security group {identity}"
         group = facts.groups.get(identity, Unread(subject, "nobody has looked"))
         if isinstance(group, Unread):
@@ -92,21 +93,22 @@ def _open(subject: str, group: SecurityGroup) -> Iterator[Finding]:
 
 def _missing(facts: AccountFacts, check: Check, service: Service) -> Iterator[Finding]:
     """Say what of a service's running tasks couldn't be read."""
-    if isinstance(service.tasks, Unread):
-        yield unread(check, of_service(service), service.tasks)
-    for task in _tasks(service):
+    if isinstance(tasks := facts.tasks_of(service), Unread):
+        yield unread(check, of_service(service), tasks)
+    for task in _tasks(facts, service):
         for identity in task.interfaces:
             interface = facts.interfaces.get(identity, Unread(f"network interface {identity}", "nobody has looked"))
             if isinstance(interface, Unread):
                 yield unread(check, of_service(service), interface)
 
 
-def _tasks(service: Service) -> tuple[Task, ...]:
-    return () if isinstance(service.tasks, Unread) else service.tasks
+def _tasks(facts: AccountFacts, service: Service) -> tuple[Task, ...]:
+    tasks = facts.tasks_of(service)
+    return () if isinstance(tasks, Unread) else tasks
 
 
 def _interfaces(facts: AccountFacts, service: Service) -> Iterator[Interface]:
-    for identity in chain.from_iterable(task.interfaces for task in _tasks(service)):
+    for identity in chain.from_iterable(task.interfaces for task in _tasks(facts, service)):
         interface = facts.interfaces.get(identity)
         if isinstance(interface, Interface):
             yield interface

@@ -4,9 +4,10 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from tickctl.core.audit.catalogue import Check
-from tickctl.core.audit.facts import AccountFacts, Container, Definition, Image, Named, SecretFacts, Unread
+from tickctl.core.audit.facts import AccountFacts, Image, SecretFacts, Unread
 from tickctl.core.audit.plain_values import shown, why_secret, why_secret_in
 from tickctl.core.audit.saying import failed, of_definition, of_revision, of_secret, passed, unknown, unread
+from tickctl.core.ecs.model import Container, Named, TaskDefinition
 from tickctl.core.findings import Finding
 from tickctl.core.secrets.store import CURRENT, Phase
 
@@ -70,7 +71,7 @@ def image_env(facts: AccountFacts, known: KnownNames) -> Iterator[Finding]:
         yield from findings or [passed(check, subject)]
 
 
-def _in(definition: Definition, container: Container, known: KnownNames) -> Iterator[Finding]:
+def _in(definition: TaskDefinition, container: Container, known: KnownNames) -> Iterator[Finding]:
     subject = of_definition(definition, container)
     kinds = (("environment", container.environment), ("label", container.labels), ("log option", container.log_options))
     yield from _named(Check.PLAIN_SECRET, subject, kinds, known)

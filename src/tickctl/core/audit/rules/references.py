@@ -4,10 +4,11 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from tickctl.core.audit.catalogue import Check
-from tickctl.core.audit.facts import AccountFacts, Definition, SecretFacts, SecretVersionFacts, Unread
+from tickctl.core.audit.facts import AccountFacts, SecretFacts, SecretVersionFacts, Unread
 from tickctl.core.audit.plain_values import shown
 from tickctl.core.audit.saying import failed, of_definition, of_revision, of_secret, passed, unknown, unread, warned
 from tickctl.core.audit.values import meant, references, secret_of, together
+from tickctl.core.ecs.model import TaskDefinition
 from tickctl.core.ecs.references import Reference
 from tickctl.core.findings import Finding
 from tickctl.core.secrets.store import CURRENT, Phase
@@ -25,7 +26,7 @@ class _Referred:
 def secret_exists(facts: AccountFacts) -> Iterator[Finding]:
     """Find secrets that aren't there, or won't be: those that are referred to, and those that were asked for."""
     yield from _each_reference(facts, Check.SECRET_EXISTS, _exists)
-    definitions = (definition for definition in facts.definitions.values() if isinstance(definition, Definition))
+    definitions = (definition for definition in facts.definitions.values() if isinstance(definition, TaskDefinition))
     referred = {to.arn for definition in definitions for _, _, to in references(definition) if to}
     for arn, secret in facts.secrets.items():
         if arn in referred:
@@ -86,7 +87,7 @@ def _each_reference(
 
 
 def _judged(
-    facts: AccountFacts, check: Check, definition: Definition, judge: Callable[[_Referred], Finding | None]
+    facts: AccountFacts, check: Check, definition: TaskDefinition, judge: Callable[[_Referred], Finding | None]
 ) -> Iterator[Finding | None]:
     for container, name, reference in references(definition):
         subject = f"{of_definition(definition, container)}, secret {shown(name)}"

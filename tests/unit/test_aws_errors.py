@@ -8,9 +8,9 @@ import pytest
 from botocore import exceptions as library
 from botocore.parsers import ResponseParserError
 
-from tickctl.adapters.aws import logs
-from tickctl.adapters.aws.failures import Request, explained, stranger
-from tickctl.adapters.aws.refusals import access_denied, aws_words
+from tickctl.adapters.aws.client import silence_library
+from tickctl.adapters.aws.errors import explained, not_aws
+from tickctl.adapters.aws.messages import Request, access_denied, without_values
 from tickctl.core.secret import MASK
 from tickctl.errors import (
     ConfigurationError,
@@ -49,7 +49,7 @@ def answer(code: str, message: str = "", status: int = 400) -> library.ClientErr
         ("ExpiredToken", "", 403, CredentialsRefusedError, "have expired"),
         ("UnrecognizedClientException", "", 400, CredentialsRefusedError, "doesn't know these credentials"),
         ("InvalidClientTokenId", "", 403, CredentialsRefusedError, "doesn't know these credentials"),
-        ("InvalidSignatureException", "", 400, CredentialsRefusedError, "refuses the signature"),
+        ("InvalidSignatureException", "", 400, CredentialsRefusedError, "rejects the signature"),
         (
             "AccessDeniedException",
             "Access to KMS is not allowed",
@@ -60,9 +60,9 @@ def answer(code: str, message: str = "", status: int = 400) -> library.ClientErr
         ("DecryptionFailure", "", 400, CredentialsRefusedError, "AWS KMS doesn't decrypt"),
         ("AccessDeniedException", "no", 400, CredentialsRefusedError, "doesn't allow secretsmanager:GetSecretValue"),
         ("Whatever", "", 403, CredentialsRefusedError, "doesn't allow secretsmanager:GetSecretValue"),
-        ("InternalServiceError", "", 500, UnreachableError, "has trouble of its own (InternalServiceError)"),
-        ("503", "<html>", 503, UnreachableError, "has trouble of its own (503)"),
-        ("ThrottlingException", "Rate exceeded", 400, UnreachableError, "asked too much"),
+        ("InternalServiceError", "", 500, UnreachableError, "has an internal error (InternalServiceError)"),
+        ("503", "<html>", 503, UnreachableError, "has an internal error (503)"),
+        ("ThrottlingException", "Rate exceeded", 400, UnreachableError, "throttling requests"),
         ("403", "<html>go away</html>", 403, UnreachableError, "isn't AWS"),
         ("", "", 404, UnreachableError, "isn't AWS"),
         ("ResourceNotFoundException", "", 400, NotFoundError, "gateway/production in eu-west-1 doesn't exist"),
@@ -90,8 +90,8 @@ def test_answers_to_a_read(code: str, message: str, status: int, kind: type[Tick
 @pytest.mark.parametrize(
     ("error", "said"),
     [
-        (answer("InternalServiceError", status=500), "has trouble of its own"),
-        (answer("ThrottlingException"), "asked too much"),
+        (answer("InternalServiceError", status=500), "has an internal error"),
+        (answer("ThrottlingException"), "throttling requests"),
         (answer("200", "<html>"), "isn't AWS"),
         (KeyError("a parser's"), "isn't AWS"),
         (ResponseParserError(VALUE), "isn't AWS"),
@@ -116,7 +116,7 @@ def test_of_a_move_without_an_answer_nobody_is_told_to_repeat_it() -> None:
     """'Back to the previous version' done twice is where it began."""
     error = explained(library.ReadTimeoutError(endpoint_url="https://x"), request("UpdateSecretVersionStage"))
     assert "whether UpdateSecretVersionStage was carried out is not known" in error.message
-    assert str(error.hint).startswith("look with 'tickctl secrets list --versions'")
+    assert str(error.hint).startswith("check with 'tickctl secrets list --versions'")
 
 
 @pytest.mark.parametrize(
@@ -230,15 +230,15 @@ def test_missing_version_is_named() -> None:
         (library.NoCredentialsError(), ConfigurationError, "there are no AWS credentials"),
         (library.PartialCredentialsError(provider="env", cred_var="x"), ConfigurationError, "incomplete"),
         (library.ProfileNotFound(profile=VALUE), ConfigurationError, "profile that AWS_PROFILE names"),
-        (library.SSOTokenLoadError(error_msg=VALUE), CredentialsRefusedError, "sign-in is over"),
-        (library.UnauthorizedSSOTokenError(), CredentialsRefusedError, "sign-in is over"),
-        (library.TokenRetrievalError(provider="x", error_msg=VALUE), CredentialsRefusedError, "sign-in is over"),
+        (library.SSOTokenLoadError(error_msg=VALUE), CredentialsRefusedError, "sign-in has expired"),
+        (library.UnauthorizedSSOTokenError(), CredentialsRefusedError, "sign-in has expired"),
+        (library.TokenRetrievalError(provider="x", error_msg=VALUE), CredentialsRefusedError, "sign-in has expired"),
         (library.CredentialRetrievalError(provider="x", error_msg=VALUE), ConfigurationError, "can't be fetched"),
         (library.MetadataRetrievalError(error_msg=VALUE), UnreachableError, "hands out this machine's"),
         (library.NoRegionError(), ConfigurationError, "no AWS region"),
-        (library.InvalidRegionError(region_name=VALUE), ConfigurationError, "no AWS region"),
+        (library.InvalidRegionError(region_name=VALUE), ConfigurationError, "not an AWS region"),
         (library.ConfigParseError(path=VALUE), ConfigurationError, "AWS's own configuration"),
-        (library.ParamValidationError(report=VALUE), ConfigurationError, "not the form that AWS wants"),
+        (library.ParamValidationError(report=VALUE), ConfigurationError, "rejects the request as malformed"),
         (library.UnknownServiceError(service_name=VALUE, known_service_names=""), ConfigurationError, "can't go on"),
         (ValueError(f"Invalid endpoint: {VALUE}"), ConfigurationError, "can't go on (ValueError)"),
         (answer("AccessDenied", VALUE), CredentialsRefusedError, "gives no credentials"),
@@ -273,7 +273,7 @@ def test_connections_that_fail(error: Exception, said: str) -> None:
 
 def test_stranger_names_the_service() -> None:
     """A proxy's page with status 200 has none of the members that AWS always sends."""
-    assert "AWS STS" in stranger("STS").message
+    assert "AWS STS" in not_aws("STS").message
 
 
 def test_denials_name_action_resource_identity_and_reason() -> None:
@@ -299,9 +299,9 @@ def test_denials_name_action_resource_identity_and_reason() -> None:
 
 def test_long_messages_end() -> None:
     """And what is no text is none."""
-    assert len(aws_words("x" * 10_000, {})) == 401
-    assert aws_words(None, {}) == ""
-    assert aws_words("a b", {"environment": [{"name": "A", "value": ""}], "count": 1}) == "a b"
+    assert len(without_values("x" * 10_000, {})) == 401
+    assert without_values(None, {}) == ""
+    assert without_values("a b", {"environment": [{"name": "A", "value": ""}], "count": 1}) == "a b"
 
 
 @pytest.fixture
@@ -319,8 +319,8 @@ def loggers() -> Iterator[list[logging.Logger]]:
 
 def test_library_does_not_log_requests(loggers: list[logging.Logger]) -> None:
     """Not even where somebody has asked for it."""
-    logs.hold_back()
+    silence_library()
     assert not any(logger.isEnabledFor(logging.DEBUG) for logger in loggers)
     logging.getLogger("botocore").setLevel(logging.ERROR)
-    logs.hold_back()
+    silence_library()
     assert logging.getLogger("botocore").level == logging.ERROR
