@@ -47,14 +47,14 @@ def test_service_that_is_as_it_should_be_is_left_alone(platform: Platform) -> No
     """Its tasks are newer than the secret, and refer to it."""
     made = decide(platform)
     assert actions(made) == {"gateway": Action.NONE}
-    assert (made.asked, made.changes, made.follows) == (True, False, False)
+    assert (made.changes, made.follows) == (False, False)
     assert made.definitions[0].source == "service gateway"
 
 
 def test_nothing_asked_is_nothing_to_do() -> None:
     """A push may be about the secret alone."""
     made = RolloutPlan(Wanted(ARN, ()))
-    assert (made.asked, made.changes, made.follows) == (False, False, False)
+    assert (made.changes, made.follows) == (False, False)
 
 
 @pytest.mark.parametrize(

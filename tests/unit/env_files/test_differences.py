@@ -2,8 +2,7 @@
 
 from tickctl.adapters.python_dotenv import python_dotenv
 from tickctl.core.secrets.env_files import EnvFile, read
-from tickctl.core.secrets.env_files.differences import Difference, OtherReader, differences
-from tickctl.core.secrets.env_files.docker_run import docker_run
+from tickctl.core.secrets.env_files.differences import Difference, OtherReader, differences, docker_run
 
 DOTENV, DOCKER = OtherReader.PYTHON_DOTENV, OtherReader.DOCKER_RUN
 READERS = {DOTENV: python_dotenv, DOCKER: docker_run}

@@ -4,7 +4,7 @@ import pytest
 
 from tickctl.core.secret import Secret
 from tickctl.core.secrets.env_files import EnvFile
-from tickctl.core.secrets.env_files.docker_run import LONGEST_LINE, docker_run
+from tickctl.core.secrets.env_files.differences import LONGEST_LINE, docker_run
 
 
 def test_lines_are_taken_literally() -> None:

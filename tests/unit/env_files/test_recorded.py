@@ -8,7 +8,7 @@ import pytest
 
 from tickctl.adapters.python_dotenv import python_dotenv
 from tickctl.core.secrets.env_files import EnvFile, Reading, RefusalKind, effective, read, values
-from tickctl.core.secrets.env_files.docker_run import docker_run
+from tickctl.core.secrets.env_files.differences import docker_run
 from tickctl.errors import ConfigurationError
 
 CASES = json.loads((Path(__file__).parents[2] / "data" / "env-grammar.json").read_text())

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from tickctl.adapters.python_dotenv import python_dotenv
 from tickctl.core.secret import Secret
 from tickctl.core.secrets.env_files import EnvFile, line, read, values, write
-from tickctl.core.secrets.env_files.docker_run import docker_run
+from tickctl.core.secrets.env_files.differences import docker_run
 from tickctl.errors import ConfigurationError
 
 VALUES = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"])) | st.text(

@@ -5,8 +5,8 @@ from typing import Final
 
 from tickctl.core.audit.catalogue import Check
 from tickctl.core.audit.facts import AccountFacts
-from tickctl.core.audit.rules import encrypted, fresh, isolation, network, plain_secrets, references, switches, tls
-from tickctl.core.audit.rules.plain_secrets import KnownNames, known_names
+from tickctl.core.audit.rules import encryption, forbidden_values, isolation, references
+from tickctl.core.audit.rules.forbidden_values import KnownNames, known_names
 from tickctl.core.audit.saying import nothing, unread
 from tickctl.core.findings import Finding
 
@@ -15,28 +15,28 @@ _RULES: Final[Mapping[Check, Callable[[AccountFacts], Iterator[Finding]]]] = {
     Check.SECRET_KEY: references.secret_key,
     Check.SECRET_STAGE: references.secret_stage,
     Check.SECRET_READABLE: references.secret_readable,
-    Check.STALE_TASKS: fresh.stale_tasks,
+    Check.STALE_TASKS: references.stale_tasks,
     Check.NETWORK_MODE: isolation.network_mode,
-    Check.PUBLIC_IP: network.public_ip,
-    Check.PUBLIC_SUBNET: network.public_subnet,
-    Check.OPEN_SECURITY_GROUP: network.open_security_group,
+    Check.PUBLIC_IP: isolation.public_ip,
+    Check.PUBLIC_SUBNET: isolation.public_subnet,
+    Check.OPEN_SECURITY_GROUP: isolation.open_security_group,
     Check.HOST_NAMESPACE: isolation.host_namespace,
     Check.PRIVILEGED: isolation.privileged,
-    Check.CONNECTION_URL: tls.connection_url,
-    Check.HTTPS_LISTENER: tls.https_listener,
-    Check.HTTP_REDIRECT: tls.http_redirect,
-    Check.TLS_POLICY: tls.tls_policy,
-    Check.EBS_VOLUME: encrypted.ebs_volume,
-    Check.EBS_DEFAULT: encrypted.ebs_default,
-    Check.ECS_VOLUME: encrypted.ecs_volume,
-    Check.EFS_TRANSIT: encrypted.efs_transit,
-    Check.EFS_AT_REST: encrypted.efs_at_rest,
-    Check.ALLOW_UNCONFIRMED: switches.allow_unconfirmed,
-    Check.DEMO_SECRET: switches.demo_secret,
+    Check.CONNECTION_URL: encryption.connection_url,
+    Check.HTTPS_LISTENER: encryption.https_listener,
+    Check.HTTP_REDIRECT: encryption.http_redirect,
+    Check.TLS_POLICY: encryption.tls_policy,
+    Check.EBS_VOLUME: encryption.ebs_volume,
+    Check.EBS_DEFAULT: encryption.ebs_default,
+    Check.ECS_VOLUME: encryption.ecs_volume,
+    Check.EFS_TRANSIT: encryption.efs_transit,
+    Check.EFS_AT_REST: encryption.efs_at_rest,
+    Check.ALLOW_UNCONFIRMED: forbidden_values.allow_unconfirmed,
+    Check.DEMO_SECRET: forbidden_values.demo_secret,
 }
 _BY_NAME: Final[Mapping[Check, Callable[[AccountFacts, KnownNames], Iterator[Finding]]]] = {
-    Check.PLAIN_SECRET: plain_secrets.plain_secret,
-    Check.IMAGE_ENV: plain_secrets.image_env,
+    Check.PLAIN_SECRET: forbidden_values.plain_secret,
+    Check.IMAGE_ENV: forbidden_values.image_env,
 }
 """Those that ask whether a name is that of a secret."""
 _OF_THE_REGION: Final = frozenset({Check.EBS_VOLUME, Check.EBS_DEFAULT})

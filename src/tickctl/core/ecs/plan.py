@@ -97,11 +97,6 @@ class RolloutPlan:
     """When the secret changed last, at the time of planning."""
 
     @property
-    def asked(self) -> bool:
-        """Whether any service or definition was named."""
-        return bool(self.definitions)
-
-    @property
     def changes(self) -> bool:
         """Whether something would be registered or deployed."""
         acting = {Action.UPDATE, Action.REDEPLOY}

@@ -108,8 +108,7 @@ def _findings(
     from tickctl.adapters.python_dotenv import python_dotenv
     from tickctl.cli.open.env_files import read_entries
     from tickctl.core.secrets.checks import check_entries, differing, placed, unreadable
-    from tickctl.core.secrets.env_files.differences import OtherReader, differences
-    from tickctl.core.secrets.env_files.docker_run import docker_run
+    from tickctl.core.secrets.env_files.differences import OtherReader, differences, docker_run
     from tickctl.errors import ConfigurationError
 
     files = load_env_files(paths, read_file=run.read_env_file)

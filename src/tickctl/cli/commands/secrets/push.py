@@ -152,7 +152,7 @@ def _read(run: Run, target: "Target", *, allow_shell: Sequence[str], force_insec
     """Return what a container would get, once nothing speaks against it in production."""
     from pathlib import Path
 
-    from tickctl.cli.commands.secrets.safety import refuse_unsafe
+    from tickctl.cli.commands.secrets.writing import refuse_unsafe
     from tickctl.cli.open.env_files import load_files, read_entries
     from tickctl.core.secrets.env_files import values
 

@@ -1,7 +1,8 @@
-"""The secret's part of a push: what is there, what would change, and the one write."""
+"""The secret's part of a push: what must not be pushed, what is there, what would change, and the one write."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tickctl.cli.commands.secrets.current import state_of
@@ -14,6 +15,7 @@ from tickctl.errors import ConfigurationError, ConflictError
 if TYPE_CHECKING:
     from tickctl.adapters.aws import Aws
     from tickctl.core.secret import Secret
+    from tickctl.core.secrets.env_files import Entry
     from tickctl.core.secrets.target import Target
 
 
@@ -24,6 +26,29 @@ class Written:
     arn: str
     version_id: str
     previous_version_id: str | None
+
+
+def refuse_unsafe(
+    run: Run, target: "Target", paths: Sequence[Path], entries: "Sequence[Entry]", *, force: bool
+) -> None:
+    """Warn of every value that must not go to production, and refuse a push of any unless it is forced.
+
+    Raises:
+        ConfigurationError: there is one.
+    """
+    from tickctl.adapters.examples import expectations
+    from tickctl.core.secrets.checks import unsafe
+
+    findings = unsafe(entries, expectations(target, paths))
+    for finding in findings:
+        location = f"{finding.file}:{finding.line}: " if finding.file and finding.line else ""
+        mend = f" ({finding.mend})" if finding.mend else ""
+        run.output.warning(f"{location}{finding.message}{mend}")
+    if findings and not force:
+        raise ConfigurationError(
+            "nothing pushed: these files aren't production-ready",
+            hint="fix the warnings above, or add --force-insecure to push all the same",
+        )
 
 
 def restored(run: Run, aws: "Aws", target: "Target", state: SecretState) -> SecretState:
@@ -41,7 +66,7 @@ def plan(aws: "Aws", target: "Target", state: SecretState, wanted: "Mapping[str,
     Raises:
         ConfigurationError: the secret holds something else than keys and values, can't take these, or is encrypted
             with another key than asked for.
-        ConflictError: it has changed since the state was told, or is scheduled for deletion.
+        ConflictError: it has changed since the state was read, or is scheduled for deletion.
     """
     current: dict[str, Secret] = {}
     version = state.version_of(CURRENT)

@@ -1,4 +1,4 @@
-"""What containers refer to is there, and may be read by the role that fetches it."""
+"""Secrets that task definitions refer to: they can be read, and running tasks have their current values."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -6,9 +6,20 @@ from dataclasses import dataclass
 from tickctl.core.audit.catalogue import Check
 from tickctl.core.audit.facts import AccountFacts, SecretFacts, SecretVersionFacts, Unread
 from tickctl.core.audit.plain_values import shown
-from tickctl.core.audit.saying import failed, of_definition, of_revision, of_secret, passed, unknown, unread, warned
+from tickctl.core.audit.saying import (
+    failed,
+    of_definition,
+    of_revision,
+    of_secret,
+    of_service,
+    passed,
+    unknown,
+    unread,
+    warned,
+)
 from tickctl.core.audit.values import meant, references, secret_of, together
-from tickctl.core.ecs.model import TaskDefinition
+from tickctl.core.ecs.freshness import is_fresh
+from tickctl.core.ecs.model import Service, Task, TaskDefinition
 from tickctl.core.ecs.references import Reference
 from tickctl.core.findings import Finding
 from tickctl.core.secrets.store import CURRENT, Phase
@@ -158,3 +169,52 @@ def _gone(facts: AccountFacts, arn: str) -> bool:
     """Whether there is nothing to be read, which is told by another check."""
     secret = facts.secrets.get(arn)
     return isinstance(secret, SecretFacts) and secret.state.phase is not Phase.LIVE
+
+
+def stale_tasks(facts: AccountFacts) -> Iterator[Finding]:
+    """Find tasks that were made before a secret of theirs changed last."""
+    refers_to = {arn: _secrets(definition) for arn, definition in facts.definitions.items()}
+    for service in facts.services:
+        tasks = facts.tasks_of(service)
+        if isinstance(tasks, Unread):
+            yield unread(Check.STALE_TASKS, of_service(service), tasks)
+            continue
+        by_secret: dict[str, list[Task]] = {}
+        for task in tasks:
+            revision = task.task_definition
+            secrets = refers_to.get(revision, Unread(revision.rpartition("/")[2], "nobody has looked"))
+            if isinstance(secrets, Unread):
+                yield unread(Check.STALE_TASKS, of_service(service), secrets)
+                continue
+            for arn in secrets:
+                by_secret.setdefault(arn, []).append(task)
+        for arn, referring in by_secret.items():
+            yield from _of_secret(facts, service, arn, referring)
+
+
+def _of_secret(facts: AccountFacts, service: Service, arn: str, tasks: list[Task]) -> Iterator[Finding]:
+    subject = f"{of_service(service)}, {of_secret(arn)}"
+    secret = facts.secrets.get(arn, Unread(of_secret(arn), "nobody has looked"))
+    if isinstance(secret, Unread):
+        yield unread(Check.STALE_TASKS, subject, secret)
+        return
+    if secret.state.phase is Phase.ABSENT:
+        return  # that is told by another check
+    fresh = [is_fresh(task, secret.state.changed_at) for task in tasks]
+    stale = fresh.count(False)
+    if stale:
+        made = f"{stale} of {len(tasks)} tasks were made" if len(tasks) > 1 else "its task was made"
+        yield failed(Check.STALE_TASKS, subject, f"{made} before the secret changed last")
+    elif None in fresh:
+        yield unknown(Check.STALE_TASKS, subject, "AWS doesn't say when the tasks were made, or the secret changed")
+    else:
+        yield passed(Check.STALE_TASKS, subject)
+
+
+def _secrets(definition: TaskDefinition | Unread) -> tuple[str, ...] | Unread:
+    """Return the secrets that a revision follows; one that is pinned to a version doesn't change."""
+    if isinstance(definition, Unread):
+        return definition
+    return tuple(
+        dict.fromkeys(reference.arn for _, _, reference in references(definition) if reference and reference.current)
+    )

@@ -1,4 +1,4 @@
-"""Checks of what the files say: keys given twice, never filled in, missing, or impossible to store."""
+"""Checks of what env files hold: keys given twice, never filled in, missing, or impossible to store or read alike."""
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -6,9 +6,11 @@ from itertools import pairwise
 from typing import Final
 
 from tickctl.core.secrets.checks.catalogue import Check
+from tickctl.core.secrets.checks.credentials import judged
 from tickctl.core.secrets.checks.expectations import Expectations
-from tickctl.core.secrets.checks.finding import Finding, Result, about
-from tickctl.core.secrets.env_files import Entry, describe
+from tickctl.core.secrets.checks.finding import Finding, Purpose, Result, about
+from tickctl.core.secrets.env_files import Entry, EnvFile, describe, effective
+from tickctl.core.secrets.env_files.differences import Difference
 from tickctl.core.secrets.plan import plan_push
 from tickctl.core.secrets.store import Phase, SecretState
 from tickctl.errors import ConfigurationError
@@ -32,6 +34,41 @@ _IN_BRACKETS: Final = re.compile(
 _SECRET_NAME: Final = re.compile(
     r"(?:KEY|SECRET|TOKEN|PASSWORD|PASSWD|CREDENTIALS?|(?:^|[_.-])(?:PASS|PWD|DSN))(?:_PREVIOUS)?$", re.IGNORECASE
 )
+_STOPS_A_PUSH: Final = frozenset(
+    {
+        Check.PLACEHOLDER,
+        Check.EXAMPLE_VALUE,
+        Check.REQUIRED,
+        Check.ALLOW_UNCONFIRMED,
+        Check.DEMO_SECRET,
+        Check.WEAK_SECRET,
+        Check.PREVIOUS_SECRET_SAME,
+        Check.ADMIN_CREDENTIAL,
+        Check.AWS_CREDENTIAL,
+    }
+)
+
+
+def check_entries(
+    entries: Sequence[Entry], expectations: Expectations, purpose: Purpose = Purpose.PRODUCTION
+) -> Iterator[Finding]:
+    """Check what the files say together; of keys that are given twice, the one that counts."""
+    counting = effective(entries)
+    yield from _refused(entries, counting)
+    yield from _repeated(entries)
+    yield from _unfilled(counting, expectations)
+    yield from _missing(counting, expectations)
+    yield from judged(counting, purpose)
+    yield from _unstorable(counting)
+
+
+def unsafe(entries: Sequence[Entry], expectations: Expectations | None = None) -> tuple[Finding, ...]:
+    """Return what must not go to production; a push stops at any of it unless it is told otherwise.
+
+    Refused entries aren't among them: `values` refuses those by itself.
+    """
+    findings = check_entries(entries, expectations or Expectations())
+    return tuple(finding for finding in findings if finding.check in _STOPS_A_PUSH)
 
 
 def is_placeholder(value: str) -> bool:
@@ -40,7 +77,7 @@ def is_placeholder(value: str) -> bool:
     return bool(_PLACEHOLDER.fullmatch(value) or _IN_BRACKETS.search(value))
 
 
-def repeated(entries: Sequence[Entry]) -> Iterator[Finding]:
+def _repeated(entries: Sequence[Entry]) -> Iterator[Finding]:
     """Find keys that are given more than once: in one file likely by mistake, in several on purpose."""
     by_name: dict[str, list[Entry]] = {}
     for entry in entries:
@@ -56,7 +93,7 @@ def repeated(entries: Sequence[Entry]) -> Iterator[Finding]:
                 yield about(earlier, Check.OVERRIDDEN, Result.NOTE, message)
 
 
-def refused(entries: Sequence[Entry], effective: Mapping[str, Entry]) -> Iterator[Finding]:
+def _refused(entries: Sequence[Entry], effective: Mapping[str, Entry]) -> Iterator[Finding]:
     """Find what the reader refuses, all of it; what a later line overrides stops no push."""
     for entry in entries:
         if entry.refusal is None:
@@ -68,7 +105,7 @@ def refused(entries: Sequence[Entry], effective: Mapping[str, Entry]) -> Iterato
         yield Finding(Check.REFUSED, result, message, mend, entry.file, entry.line, entry.name or None)
 
 
-def unstorable(effective: Mapping[str, Entry]) -> Iterator[Finding]:
+def _unstorable(effective: Mapping[str, Entry]) -> Iterator[Finding]:
     """Find what a push would refuse to write, whatever it is pushed to."""
     values = {name: entry.value for name, entry in effective.items() if entry.value is not None}
     try:
@@ -78,7 +115,7 @@ def unstorable(effective: Mapping[str, Entry]) -> Iterator[Finding]:
         yield Finding(Check.UNSTORABLE, Result.FAIL, error.message.removeprefix("can't push: "), mend)
 
 
-def unfilled(effective: Mapping[str, Entry], expectations: Expectations) -> Iterator[Finding]:
+def _unfilled(effective: Mapping[str, Entry], expectations: Expectations) -> Iterator[Finding]:
     """Find values that were left as an example has them."""
     for name, entry in effective.items():
         if not entry.value:
@@ -91,7 +128,7 @@ def unfilled(effective: Mapping[str, Entry], expectations: Expectations) -> Iter
             yield about(entry, Check.EXAMPLE_VALUE, Result.FAIL, message, "put a value of your own there")
 
 
-def missing(effective: Mapping[str, Entry], expectations: Expectations) -> Iterator[Finding]:
+def _missing(effective: Mapping[str, Entry], expectations: Expectations) -> Iterator[Finding]:
     """Find keys that must be there and aren't, or that are there without a value."""
     for name in dict.fromkeys((*expectations.required, *expectations.listed)):
         entry = effective.get(name)
@@ -107,3 +144,20 @@ def missing(effective: Mapping[str, Entry], expectations: Expectations) -> Itera
             else:
                 message = f"{name} is empty, so the container gets an empty value"
                 yield about(entry, Check.EMPTY, Result.NOTE, message)
+
+
+def unreadable(error: ConfigurationError, files: Sequence[EnvFile]) -> Finding:
+    """Return the finding for files that Compose wouldn't read; the error's words begin with file and line."""
+    for file in files:
+        line, colon, problem = error.message.removeprefix(f"{file.name}:").partition(": ")
+        if colon and line.isdigit():
+            return Finding(Check.UNREADABLE, Result.FAIL, problem, error.hint, file.name, int(line))
+    return Finding(Check.UNREADABLE, Result.FAIL, error.message, error.hint)
+
+
+def differing(difference: Difference) -> Finding:
+    """Return the finding for a value that other programs read in another way."""
+    readers = " and ".join(difference.readers)
+    verb = "reads" if len(difference.readers) == 1 else "read"
+    message = f"{readers} {verb} {difference.entry.name} in another way than Docker Compose"
+    return about(difference.entry, Check.READ_DIFFERENTLY, Result.WARNING, message, difference.mend)

@@ -6,10 +6,14 @@ from enum import StrEnum
 from typing import Final
 
 from tickctl.core.secret import Secret
+from tickctl.core.secrets.env_files.grammar import SPACES
 from tickctl.core.secrets.env_files.model import Entry, EnvFile, Reading
 from tickctl.core.secrets.env_files.reader import effective, read
 from tickctl.core.secrets.env_files.writer import FORMS
 from tickctl.errors import ConfigurationError
+
+LONGEST_LINE: Final = 64 * 1024 - 1
+"""Bytes, a carriage return included; the line reader of Go's bufio takes no more."""
 
 
 class OtherReader(StrEnum):
@@ -91,3 +95,22 @@ def _compose_reads(files: Sequence[EnvFile], name: str, value: Secret) -> bool:
         return {entry.name: entry.value for entry in read(files)} == {name: value}
     except ConfigurationError:
         return False
+
+
+def docker_run(files: Sequence[EnvFile]) -> Reading:
+    """Return what a container of `docker run --env-file` would get from these files, given in this order.
+
+    Each line counts literally, quotes and dollars included (docker/cli, `opts/file.go`): a line without `=` takes the
+    shell's value, and white space in a name refuses the file.
+    """
+    values: dict[str, Secret | None] = {}
+    for file in files:
+        for number, line in enumerate(file.text.removeprefix("\ufeff").split("\n"), start=1):
+            name, equals, value = line.removesuffix("\r").lstrip(SPACES).partition("=")
+            ignored = (not name and not equals) or name.startswith("#")
+            unfit = not ignored and (not name or " " in name or "\t" in name)
+            if unfit or len(line.encode(errors="replace")) > LONGEST_LINE:
+                return Reading({}, refused=(file.name, number))
+            if not ignored:
+                values[name] = Secret(value) if equals else None
+    return Reading(values)

@@ -1,15 +1,21 @@
-"""No secret stands as a plain value, neither in a task definition nor in an image."""
+"""Values that must not be there: secrets in the clear, public demo keys, development switches."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from typing import Final
 
 from tickctl.core.audit.catalogue import Check
 from tickctl.core.audit.facts import AccountFacts, Image, SecretFacts, Unread
 from tickctl.core.audit.plain_values import shown, why_secret, why_secret_in
 from tickctl.core.audit.saying import failed, of_definition, of_revision, of_secret, passed, unknown, unread
+from tickctl.core.audit.values import Given, each_value
 from tickctl.core.ecs.model import Container, Named, TaskDefinition
 from tickctl.core.findings import Finding
+from tickctl.core.secrets.public_keys import is_demo
 from tickctl.core.secrets.store import CURRENT, Phase
+
+_SWITCH: Final = "SUPABASE_ALLOW_UNCONFIRMED"
+_OFF: Final = frozenset({"", "false"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,3 +122,28 @@ def _keys(secret: SecretFacts | Unread) -> Iterable[str] | None:
     if version is None:
         return ()
     return None if isinstance(version, Unread) else version.values or ()
+
+
+def allow_unconfirmed(facts: AccountFacts) -> Iterator[Finding]:
+    """Find where unconfirmed addresses are let in."""
+    return each_value(facts, Check.ALLOW_UNCONFIRMED, _switch)
+
+
+def demo_secret(facts: AccountFacts) -> Iterator[Finding]:
+    """Find keys that everybody has."""
+    return each_value(facts, Check.DEMO_SECRET, _demo)
+
+
+def _switch(given: Given) -> Finding:
+    if given.name != _SWITCH or given.value.reveal().strip().lower() in _OFF:
+        return passed(Check.ALLOW_UNCONFIRMED, given.subject)
+    message = "it lets people in whose e-mail address nobody has confirmed"
+    return failed(Check.ALLOW_UNCONFIRMED, given.subject, message)
+
+
+def _demo(given: Given) -> Finding:
+    if not is_demo(given.value):
+        return passed(Check.DEMO_SECRET, given.subject)
+    return failed(
+        Check.DEMO_SECRET, given.subject, "it is a public key of local set-ups, so that anybody can sign tokens"
+    )
