@@ -16,8 +16,8 @@ import pytest
 from tickctl.adapters.embedded import EmbeddedDatabase, Server
 from tickctl.adapters.embedded.account import find_account
 from tickctl.adapters.embedded.binaries import find_binaries
+from tickctl.adapters.embedded.database import held
 from tickctl.adapters.embedded.home import Home
-from tickctl.adapters.embedded.locks import held
 from tickctl.adapters.embedded.postmaster import is_alive, life_line
 from tickctl.adapters.embedded.processes import command_line
 from tickctl.adapters.embedded.waiting import wait_until

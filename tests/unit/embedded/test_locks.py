@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tickctl.adapters.embedded.locks import held
+from tickctl.adapters.embedded.database import held
 from tickctl.adapters.embedded.waiting import wait_until
 from tickctl.errors import UnreachableError
 from tickctl.files import open_lock, try_lock

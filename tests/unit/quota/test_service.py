@@ -11,8 +11,8 @@ import pytest
 
 from tickctl.core.json import JsonObject
 from tickctl.core.quota import Caller, QuotaAdmin, QuotaState, ServiceRole, consume, refund_digest
-from tickctl.core.quota.cursor import Cursor
 from tickctl.core.quota.rows import Row, read
+from tickctl.core.quota.service import Cursor
 from tickctl.core.secret import Secret
 from tickctl.errors import InvalidInputError, NotFoundError, UnreachableError
 

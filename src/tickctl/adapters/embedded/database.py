@@ -18,14 +18,39 @@ from tickctl.adapters.embedded.account import find_account
 from tickctl.adapters.embedded.binaries import find_binaries
 from tickctl.adapters.embedded.failures import reported
 from tickctl.adapters.embedded.home import Home, remove, write_new
-from tickctl.adapters.embedded.locks import held
 from tickctl.adapters.embedded.postmaster import read_small, running, stop
 from tickctl.adapters.embedded.server import Server
 from tickctl.adapters.embedded.sockets import socket_folder
 from tickctl.adapters.embedded.startup import Startup
+from tickctl.adapters.embedded.waiting import wait_until
 from tickctl.core.secret import Secret
 from tickctl.errors import ConflictError, TickctlError, UnreachableError
 from tickctl.files import open_lock, try_lock
+
+PATIENCE_SECONDS: Final = 60.0
+NOTICE_SECONDS: Final = 1.0
+
+
+@contextmanager
+def held(path: Path, notify: Callable[[str], None], *, patience: float = PATIENCE_SECONDS) -> Iterator[None]:
+    """Hold the exclusive lock on a file; wait for it if need be, and say so after a second.
+
+    Raises:
+        UnreachableError: somebody else has held it for longer than `patience` seconds.
+    """
+    descriptor = open_lock(path)
+    try:
+        if not wait_until(lambda: try_lock(descriptor), min(NOTICE_SECONDS, patience)):
+            notify(f"waiting for another tickctl that is busy with {path.parent}")
+            if not wait_until(lambda: try_lock(descriptor), patience - NOTICE_SECONDS):
+                raise UnreachableError(
+                    f"another tickctl has been busy with {path.parent} for more than {patience:.0f} s",
+                    hint="try again when it has ended; `lsof` or `fuser` on the file `lock` in that folder names it",
+                )
+        yield
+    finally:
+        os.close(descriptor)
+
 
 # Whoever is busy for longer than that is starting the server, and will stop it, too.
 _LEAVING_SECONDS: Final = 10.0
