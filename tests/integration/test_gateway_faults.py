@@ -253,6 +253,19 @@ def test_a_flood_meets_a_hanging_store(where: Where, user: User, caplog: pytest.
         until(lambda: len(at.act.served.tasks()) <= usual + 2, "no task is left behind")
 
 
+def test_charges_of_calls_that_were_never_sent_are_not_looked_for(database: Database) -> None:
+    """Of those that wait for a connection to a database that hangs, the pool knows that."""
+    user = database.add_user()
+    with troubled(database, most_at_once=24) as at, ThreadPoolExecutor(24) as threads:
+        at.recovers(user)
+        at.line.hold()
+        replies = [threads.submit(at.act.post, user) for _ in range(24)]
+        assert {reply.result().status_code for reply in replies} == {503}
+        assert at.act.gate.settler.waiting <= 8
+        at.line.release()
+        at.recovers(user)
+
+
 def test_a_store_that_is_slow_with_one_user_is_quick_with_others(where: Where, user: User) -> None:
     """Somebody's row is locked: 503 for that one, in time; what comes through in the end is given back."""
     other = database_of(where).add_user(limit=None)
