@@ -1,14 +1,16 @@
 """Measures what one user's flood leaves to another user of the same gateway.
 
-Six hundred connections of one user each send the next request when they have the response: after the seconds that its
-Retry-After says, or at once. The other user sends fifty requests a second, each over a connection that is free. Told is
-how many of those were admitted beside the flood for each that was without it, and how much longer one took at the
-median. The gateway is that of `bench gateway`: one process of uvicorn before an application that does nothing, and 8
-connections to PostgreSQL. Requests without a pause take all of its processor, whatever the gate answers.
+Six hundred connections of one user each send the next request when they have the response: at once, or after the
+seconds that its Retry-After says and up to as many more, so that they don't come in step. The other user sends fifty
+requests a second, each over a connection that is free. Told is how many of those were admitted beside the flood for
+each that was without it, and how much longer one took at the median. The gateway is that of `bench gateway`: one
+process of uvicorn before an application that does nothing, and 8 connections to PostgreSQL. Requests without a pause
+take all of its processor, whatever the gate answers.
 """
 
 import asyncio
 import multiprocessing
+import random
 import statistics
 import tempfile
 import time
@@ -113,7 +115,7 @@ class _Flooding(asyncio.Protocol):
     def data_received(self, response: bytes) -> None:
         if self._pauses and response.startswith(b"HTTP/1.1 429 "):
             seconds = int(response.partition(b"retry-after: ")[2].split(b"\r\n", 1)[0])
-            asyncio.get_running_loop().call_later(seconds, self._send)
+            asyncio.get_running_loop().call_later(seconds * random.uniform(1, 2), self._send)  # noqa: S311
         else:
             self._send()
 
