@@ -12,14 +12,16 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from tickctl.adapters.env_files import load_env_files
+from tickctl.adapters.env_files import load_env_files, project_variables
 from tickctl.adapters.examples import expectations
 from tickctl.cli.console.boundary import open_closed_streams, report, require_stdout
 from tickctl.cli.console.files import private_file
-from tickctl.cli.open.env_files import DEFAULT_FILES, read_entries
-from tickctl.core.ecs.references import block, full_arn
+from tickctl.cli.open.env_files import DEFAULT_FILES
+from tickctl.core.ecs.references import block
+from tickctl.core.secret import Secret
+from tickctl.core.secrets.arn import full_arn, name_of
 from tickctl.core.secrets.checks import unsafe
-from tickctl.core.secrets.env_files import Entry, values
+from tickctl.core.secrets.env_files import Entry, read, values
 from tickctl.core.secrets.payload import encode
 from tickctl.core.secrets.plan import plan_push
 from tickctl.core.secrets.store import Phase, SecretState
@@ -37,12 +39,13 @@ def main() -> None:
     if options.payload == STDOUT:
         require_pipe()
     arn = full_arn(options.secret_arn)
-    entries = read_entries(load_env_files(options.env_file), allow_shell=options.allow_shell)
+    files = load_env_files(options.env_file)
+    allowed = {name: Secret(os.environ[name]) for name in options.allow_shell if name in os.environ}
+    entries = read(files, shell=os.environ.keys() | project_variables(files), allowed=allowed)
     wanted = values(entries)
     if options.payload:
         refuse_unsafe(options.env_file, entries, force=options.force_insecure)
-    name = arn.split(":", 6)[-1].rpartition("-")[0]
-    plan_push(SecretState(name, Phase.ABSENT), {}, wanted, prune=False)  # refuses what AWS would refuse
+    plan_push(SecretState(name_of(arn), Phase.ABSENT), {}, wanted, prune=False)  # refuses what AWS would refuse
     references = json.dumps(block(arn, wanted), indent=2) + "\n"
     if options.payload == STDOUT:
         sys.stdout.write(encode(wanted).reveal())

@@ -288,7 +288,7 @@ class TestProcesses:
         aws.cut("PutSecretValue", when="after", times=100)
         result = spied(*COMMANDS["push"], TICKCTL_DEBUG="1")
         assert result.code == 5, result.err
-        assert "session.py" in result.err
+        assert "client.py" in result.err
 
     def test_exec_hands_the_values_over_and_shows_none(
         self, aws: StrictAws, stored: Operator, spied: Callable[..., Result], watch: Watch

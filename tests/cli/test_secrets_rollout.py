@@ -178,7 +178,7 @@ def test_nothing_asked_asks_nobody() -> None:
     decided = rollout.plan(
         platform, Target(), secret_id="a", region="b", arn=None, keys=[], known=[], changed_at=None, rewritten=True
     )
-    assert not decided.asked
+    assert decided.definitions == ()
     assert rollout.report_json(carry_out(platform, decided)) == {"definitions": [], "services": []}
     assert platform.calls == []
 
