@@ -6,9 +6,8 @@ from pathlib import Path
 import pytest
 
 from quota_support import Database as OwnDatabase
-from tickctl.adapters.doctor import embedded
-from tickctl.adapters.doctor.database import look_at
 from tickctl.adapters.doctor.looks import attempt
+from tickctl.adapters.doctor.systems import read_database, read_embedded, url_of_running
 from tickctl.adapters.embedded import EmbeddedDatabase, Server
 from tickctl.adapters.schema import Plan, Step, StepKind
 from tickctl.core.doctor.facts import Database, Embedded, Problem, Schema, Unread
@@ -22,7 +21,7 @@ where c.relnamespace <> 'pg_catalog'::regnamespace
 
 def looked(database: OwnDatabase) -> Database:
     """Look at a test's database as its owner."""
-    return look_at(Secret(database.postgres_url), "the database")
+    return read_database(Secret(database.postgres_url), "the database")
 
 
 def test_current_schema(shared_database: OwnDatabase) -> None:
@@ -64,7 +63,7 @@ def test_database_that_doesn_t_say_leaves_the_hook_open(
     shared_database: OwnDatabase, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What was found out besides stays found out."""
-    monkeypatch.setattr("tickctl.adapters.doctor.database._HOOK", "select 1 / 0")
+    monkeypatch.setattr("tickctl.adapters.doctor.systems._HOOK", "select 1 / 0")
     found = looked(shared_database)
     assert found.hook == Unread("the database didn't say whether the hook is installed (SQLSTATE 22012)")
     assert found.schema == Schema()
@@ -72,7 +71,7 @@ def test_database_that_doesn_t_say_leaves_the_hook_open(
 
 def test_role_that_may_not_look_leaves_the_schema_open(shared_database: OwnDatabase) -> None:
     """It is no proof of anything."""
-    found = look_at(Secret(shared_database.authenticator_url), "the database")
+    found = read_database(Secret(shared_database.authenticator_url), "the database")
     assert isinstance(found.schema, Unread)
 
 
@@ -86,25 +85,25 @@ def test_database_of_no_supabase_project(database: OwnDatabase) -> None:
 def test_database_that_isn_t_there(shared_database: OwnDatabase) -> None:
     """A name that doesn't exist is wrong; a port where nobody listens is open."""
     missing = re.sub(rf"/{shared_database.name}\b", "/nowhere", shared_database.postgres_url)
-    assert isinstance(attempt(lambda: look_at(Secret(missing), "x")), Problem)
-    assert isinstance(attempt(lambda: look_at(Secret("postgresql://127.0.0.1:1/x"), "x")), Unread)
+    assert isinstance(attempt(lambda: read_database(Secret(missing), "x")), Problem)
+    assert isinstance(attempt(lambda: read_database(Secret("postgresql://127.0.0.1:1/x"), "x")), Unread)
 
 
 def test_folder_without_an_embedded_database_stays_as_it_is(tmp_path: Path) -> None:
     """Looking makes nothing."""
     home = tmp_path / "home"
-    assert embedded.look_at(home) is None
-    assert embedded.url_of_running(home) is None
+    assert read_embedded(home) is None
+    assert url_of_running(home) is None
     assert not home.exists()
 
 
 def test_running_embedded_database(embedded_database: EmbeddedDatabase, embedded_server: Server) -> None:
     """It is looked at through its socket."""
-    found = embedded.look_at(embedded_database.home)
+    found = read_embedded(embedded_database.home)
     assert found == Embedded(str(embedded_database.home), True, "18", "18")
-    url = embedded.url_of_running(embedded_database.home)
+    url = url_of_running(embedded_database.home)
     assert url is not None
-    assert isinstance(look_at(url, "the embedded database").schema, Schema)
+    assert isinstance(read_database(url, "the embedded database").schema, Schema)
 
 
 def test_embedded_database_that_doesn_t_run_is_not_started(tmp_path: Path) -> None:
@@ -115,8 +114,8 @@ def test_embedded_database_that_doesn_t_run_is_not_started(tmp_path: Path) -> No
     (home / "pgdata").mkdir()
     (home / "pgdata" / "PG_VERSION").write_text("17\n")
     before = sorted(path.name for path in home.rglob("*"))
-    assert embedded.look_at(home) == Embedded(str(home), False, "17", "18")
-    assert embedded.url_of_running(home) is None
+    assert read_embedded(home) == Embedded(str(home), False, "17", "18")
+    assert url_of_running(home) is None
     assert sorted(path.name for path in home.rglob("*")) == before
 
 
@@ -125,7 +124,7 @@ def test_folder_of_another_format(tmp_path: Path) -> None:
     home = tmp_path / "home"
     home.mkdir(mode=0o700)
     (home / "tickctl-home").write_text("2\n")
-    found = attempt(lambda: embedded.look_at(home))
+    found = attempt(lambda: read_embedded(home))
     assert isinstance(found, Problem)
     assert "format '2'" in found.message
 
@@ -133,7 +132,7 @@ def test_folder_of_another_format(tmp_path: Path) -> None:
 def test_folder_of_something_else(tmp_path: Path) -> None:
     """It is not touched, and said."""
     (tmp_path / "letter.txt").write_text("dear")
-    assert isinstance(attempt(lambda: embedded.look_at(tmp_path)), Problem)
+    assert isinstance(attempt(lambda: read_embedded(tmp_path)), Problem)
 
 
 def test_programs_that_are_missing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -142,4 +141,4 @@ def test_programs_that_are_missing(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     home.mkdir(mode=0o700)
     (home / "tickctl-home").write_text("1\n")
     monkeypatch.setattr("tickctl.adapters.embedded.binaries.find_spec", lambda _name: None)
-    assert isinstance(attempt(lambda: embedded.look_at(home)), Problem)
+    assert isinstance(attempt(lambda: read_embedded(home)), Problem)

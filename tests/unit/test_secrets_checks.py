@@ -25,7 +25,7 @@ from tickctl.core.secrets.checks import (
     verdict,
 )
 from tickctl.core.secrets.checks.content import is_placeholder
-from tickctl.core.secrets.checks.dockerignore import excludes
+from tickctl.core.secrets.checks.places import excludes
 from tickctl.core.secrets.env_files import Entry, EnvFile, Refusal, RefusalKind
 from tickctl.errors import ConfigurationError
 

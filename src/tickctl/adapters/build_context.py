@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Final
 
 from tickctl.core.secrets.checks import BuildContext
-from tickctl.core.secrets.checks.dockerignore import excludes
+from tickctl.core.secrets.checks.places import excludes
 from tickctl.files import read_regular
 
 IGNORE_FILE: Final = ".dockerignore"

@@ -1,11 +1,13 @@
-"""Loads env files for the secrets commands, and looks at what Docker Compose would read beside them."""
+"""Env files of the secrets commands: loads them, and tells what Docker Compose and python-dotenv would read besides."""
 
 from collections import Counter
 from collections.abc import Callable, Sequence
+from io import StringIO
 from pathlib import Path
 from typing import Final, TypeAlias
 
-from tickctl.core.secrets.env_files import EnvFile, read
+from tickctl.core.secret import Secret
+from tickctl.core.secrets.env_files import EnvFile, Reading, read
 from tickctl.settings import read_env_file
 
 _COMPOSE_FILES: Final = ("compose.yaml", "compose.yml", "docker-compose.yml", "docker-compose.yaml")
@@ -50,3 +52,25 @@ def project_variables(files: Sequence[EnvFile], *, read_file: ReadFile = read_en
 
 def _has_compose_file(folder: Path) -> bool:
     return any((folder / name).is_file() for name in _COMPOSE_FILES)
+
+
+def python_dotenv(files: Sequence[EnvFile]) -> Reading:
+    """Return what python-dotenv gives for files that are loaded in this order, later ones over earlier ones.
+
+    References are replaced as the library does it, but without this process's environment: another program's is
+    another one. What the library can't parse it leaves out, so it never refuses a file.
+    """
+    from dotenv.parser import parse_stream  # noqa: PLC0415 - for 'secrets check' only
+    from dotenv.variables import parse_variables  # noqa: PLC0415
+
+    values: dict[str, str | None] = {}
+    for file in files:
+        # As from a file that is open as text: each kind of line break is one.
+        text = file.text.replace("\r\n", "\n").replace("\r", "\n")
+        for binding in parse_stream(StringIO(text)):
+            if binding.key is None:
+                continue
+            values[binding.key] = binding.value and "".join(
+                atom.resolve(values) for atom in parse_variables(binding.value)
+            )
+    return Reading({name: None if value is None else Secret(value) for name, value in values.items()})

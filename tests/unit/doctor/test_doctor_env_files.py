@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tickctl.adapters.doctor.env_files import check
+from tickctl.adapters.doctor.configuration import check_env_files
 from tickctl.core.doctor.facts import EnvFiles
 from tickctl.core.secrets.checks import Check, Purpose
 from tickctl.core.secrets.target import Target
@@ -25,7 +25,7 @@ def files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Path, Path]:
 
 def checked(pushed: list[Path], others: list[Path]) -> EnvFiles | None:
     """Check files for production."""
-    return check(pushed, others, Target(), Purpose.PRODUCTION, {"PATH": "/usr/bin:/bin"})
+    return check_env_files(pushed, others, Target(), Purpose.PRODUCTION, {"PATH": "/usr/bin:/bin"})
 
 
 def about(found: EnvFiles | None, code: Check) -> list[str | None]:
@@ -58,7 +58,7 @@ def test_required_keys_are_those_of_what_is_pushed(files: tuple[Path, Path]) -> 
     pushed, own = files
     target = Target(required=("A_KEY",))
     for paths, missing in (([pushed], 1), ([], 0)):
-        found = check(paths, [own], target, Purpose.PRODUCTION, {"PATH": "/usr/bin:/bin"})
+        found = check_env_files(paths, [own], target, Purpose.PRODUCTION, {"PATH": "/usr/bin:/bin"})
         assert len(about(found, Check.REQUIRED)) == missing
 
 

@@ -1,6 +1,6 @@
 """Where other readers disagree with Compose, and whether the advice helps."""
 
-from tickctl.adapters.python_dotenv import python_dotenv
+from tickctl.adapters.env_files import python_dotenv
 from tickctl.core.secrets.env_files import EnvFile, read
 from tickctl.core.secrets.env_files.differences import Difference, OtherReader, differences, docker_run
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tickctl.adapters.python_dotenv import python_dotenv
+from tickctl.adapters.env_files import python_dotenv
 from tickctl.core.secret import Secret
 from tickctl.core.secrets.env_files import EnvFile
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tickctl.adapters.python_dotenv import python_dotenv
+from tickctl.adapters.env_files import python_dotenv
 from tickctl.core.secrets.env_files import EnvFile, Reading, RefusalKind, effective, read, values
 from tickctl.core.secrets.env_files.differences import docker_run
 from tickctl.errors import ConfigurationError

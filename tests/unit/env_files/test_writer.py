@@ -4,7 +4,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from tickctl.adapters.python_dotenv import python_dotenv
+from tickctl.adapters.env_files import python_dotenv
 from tickctl.core.secret import Secret
 from tickctl.core.secrets.env_files import EnvFile, line, read, values, write
 from tickctl.core.secrets.env_files.differences import docker_run

@@ -1,17 +1,22 @@
-"""Finds where each variable comes from: the environment and env files, read as the settings read them."""
+"""Finds where each variable comes from, and checks the env files: the settings' own and those that are pushed."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
 
-from tickctl.adapters.env_files import load_env_files
+from tickctl.adapters.env_files import load_env_files, project_variables
+from tickctl.adapters.examples import expectations
+from tickctl.adapters.file_facts import look_at
 from tickctl.core.audit.urls import CONNECTION_NAMES
-from tickctl.core.doctor.facts import Configuration, Found
+from tickctl.core.doctor.facts import Configuration, EnvFiles, Found
 from tickctl.core.secret import Secret
+from tickctl.core.secrets.checks import Finding, Purpose, check_entries, placed, unreadable
 from tickctl.core.secrets.env_files import Entry, read
+from tickctl.core.secrets.target import Target
 from tickctl.core.urls import is_loopback
 from tickctl.core.variables import PREFIXES
+from tickctl.errors import ConfigurationError
 from tickctl.settings import Settings
 
 ENVIRONMENT: Final = "environment"
@@ -55,3 +60,40 @@ def read_configuration(settings: Settings, environ: Mapping[str, str], paths: Se
 def _differing(entries: Collection[Entry]) -> tuple[str, ...]:
     *entries_of_name, counting = entries
     return tuple(entry.file for entry in entries_of_name if entry.value != counting.value)
+
+
+def check_env_files(
+    pushed: Sequence[Path], others: Collection[Path], target: Target, purpose: Purpose, environ: Mapping[str, str]
+) -> EnvFiles | None:
+    """Check where all files lie, and what those hold that are pushed; None where there is none.
+
+    Args:
+        pushed: what the services get.
+        others: what only an operator has, who may have keys that the services may not.
+        target: whose profile says which keys are required.
+        purpose: what the files are for.
+        environ: the process environment.
+
+    Raises:
+        ConfigurationError: a file can't be read.
+    """
+    paths = tuple(dict.fromkeys((*pushed, *others)))
+    if not paths:
+        return None
+    findings = [finding for path in paths for finding in placed(look_at(path, environ))]
+    if pushed:
+        findings += _of_content(pushed, target, purpose, environ)
+    return EnvFiles(tuple(map(str, paths)), tuple(findings))
+
+
+def _of_content(
+    paths: Sequence[Path], target: Target, purpose: Purpose, environ: Mapping[str, str]
+) -> Iterator[Finding]:
+    files = load_env_files(paths)
+    expected = expectations(target, paths)
+    try:
+        entries = read(files, shell=environ.keys() | project_variables(files))
+    except ConfigurationError as error:
+        yield unreadable(error, files)
+        return
+    yield from check_entries(entries, expected, purpose)

@@ -74,10 +74,10 @@ def _target(run: Run, env_name: str | None) -> "Target | Problem | Unread":
 
 
 def _env_files(run: Run, paths: Sequence[Path], target: Target, purpose: Purpose) -> object:
-    from tickctl.adapters.doctor.env_files import check
+    from tickctl.adapters.doctor.configuration import check_env_files
 
     pushed = _pushed_files(run, target)
-    return check(pushed, [path for path in paths if path not in pushed], target, purpose, run.environ)
+    return check_env_files(pushed, [path for path in paths if path not in pushed], target, purpose, run.environ)
 
 
 def _by_looks(run: Run) -> dict[str, Any]:
@@ -114,13 +114,13 @@ def _of_project(run: Run) -> Looks:
 
 
 def _of_databases(run: Run) -> Looks:
-    from tickctl.adapters.doctor import database, embedded
+    from tickctl.adapters.doctor import systems
     from tickctl.cli.open.backend import home_of
 
     home = home_of(run)
-    looks: Looks = {"embedded": lambda: embedded.look_at(home)}
+    looks: Looks = {"embedded": lambda: systems.read_embedded(home)}
     if url := run.settings.db_url:
-        looks["database"] = lambda: database.look_at(url, "the database of SUPABASE_DB_URL")
+        looks["database"] = lambda: systems.read_database(url, "the database of SUPABASE_DB_URL")
     elif run.settings.project_variable is None:
         looks["database"] = lambda: _embedded_database(home)
     return looks
@@ -128,10 +128,10 @@ def _of_databases(run: Run) -> Looks:
 
 def _embedded_database(home: Path) -> "Database | None":
     """Look at the embedded database, where commands would use it and it runs."""
-    from tickctl.adapters.doctor import database, embedded
+    from tickctl.adapters.doctor import systems
 
-    url = embedded.url_of_running(home)
-    return database.look_at(url, f"the embedded database in {home}") if url else None
+    url = systems.url_of_running(home)
+    return systems.read_database(url, f"the embedded database in {home}") if url else None
 
 
 def _mentions_aws(settings: "Configuration", target: Target) -> bool:
@@ -157,8 +157,8 @@ def _aws(run: Run, target: Target) -> Callable[[], object]:
 def _ask_aws(
     run: Run, aws: "Aws", target: Target
 ) -> "tuple[AwsIdentity | Problem | Unread, StoredSecret | Problem | Unread | None]":
-    from tickctl.adapters.doctor.aws import identity, stored
     from tickctl.adapters.doctor.looks import attempt
+    from tickctl.adapters.doctor.systems import identity, stored
     from tickctl.core.doctor.facts import AwsIdentity, Unread
 
     caller = attempt(lambda: identity(aws, target.account))

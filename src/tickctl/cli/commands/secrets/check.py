@@ -102,10 +102,9 @@ def _findings(
     purpose: Purpose,
     allow_shell: Sequence[str],
 ) -> Iterator["Finding"]:
-    from tickctl.adapters.env_files import load_env_files
+    from tickctl.adapters.env_files import load_env_files, python_dotenv
     from tickctl.adapters.examples import expectations
     from tickctl.adapters.file_facts import look_at
-    from tickctl.adapters.python_dotenv import python_dotenv
     from tickctl.cli.open.env_files import read_entries
     from tickctl.core.secrets.checks import check_entries, differing, placed, unreadable
     from tickctl.core.secrets.env_files.differences import OtherReader, differences, docker_run
