@@ -31,13 +31,13 @@ def read_services(reader: Reader, scope: Scope) -> tuple[tuple[Service, ...], tu
     names: Mapping[str, Sequence[str] | Unread] = dict.fromkeys(clusters, scope.services)
     if not scope.services:
         names = reader.each("clusters", clusters, partial(_service_arns, ecs, scope))
-    wanted = [
+    requests = [
         (cluster, batch)
         for cluster, listed in names.items()
         if not isinstance(listed, Unread)
         for batch in batches(listed, SERVICES_AT_ONCE)
     ]
-    described = reader.each("services", wanted, partial(_services, ecs, scope)).values()
+    described = reader.each("services", requests, partial(_services, ecs, scope)).values()
     services = [service for batch in described if not isinstance(batch, Unread) for service in batch]
     return tuple(services), tuple(unread for unread in (*names.values(), *described) if isinstance(unread, Unread))
 
@@ -49,9 +49,9 @@ def read_tasks(reader: Reader, services: Iterable[Service]) -> dict[str, tuple[T
     by_cluster: dict[str, list[str]] = {}
     for service, arns in listed.items():
         by_cluster.setdefault(service.cluster_name, []).extend(() if isinstance(arns, Unread) else arns)
-    wanted = [(cluster, batch) for cluster, arns in by_cluster.items() for batch in batches(arns, TASKS_AT_ONCE)]
+    requests = [(cluster, batch) for cluster, arns in by_cluster.items() for batch in batches(arns, TASKS_AT_ONCE)]
     tasks: dict[str, Task | Unread] = {}
-    for (_, batch), described in reader.each("tasks", wanted, partial(_tasks, ecs)).items():
+    for (_, batch), described in reader.each("tasks", requests, partial(_tasks, ecs)).items():
         tasks |= dict.fromkeys(batch, described) if isinstance(described, Unread) else described
     return {service.arn: _of_service(arns, tasks) for service, arns in listed.items()}
 

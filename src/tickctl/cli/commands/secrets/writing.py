@@ -127,14 +127,14 @@ def write(aws: "Aws", target: "Target", planned: PushPlan) -> Written:
 
 def _same_key(target: "Target", state: SecretState) -> None:
     """Refuse to write under another KMS key than the one that was asked for; AWS would use the old one silently."""
-    wanted, found = target.kms_key, state.kms_key
-    if wanted is None or found is None:
-        different = wanted is not None
+    key, current = target.kms_key, state.kms_key
+    if key is None or current is None:
+        different = key is not None
     else:
-        wanted, found = wanted.rpartition(":")[2], found.rpartition(":")[2]
+        key, current = key.rpartition(":")[2], current.rpartition(":")[2]
         # An alias and an id may mean the same key; only of a like pair can be told that they don't.
-        alike = wanted.startswith("alias/") == found.startswith("alias/")
-        different = alike and wanted.removeprefix("key/") != found.removeprefix("key/")
+        alike = key.startswith("alias/") == current.startswith("alias/")
+        different = alike and key.removeprefix("key/") != current.removeprefix("key/")
     if different:
         raise ConfigurationError(
             f"{state.name} is encrypted with {state.kms_key or 'the key of the account'}, not with {target.kms_key}",
