@@ -193,13 +193,6 @@ def unsigned(scene: Scene, user: User) -> str:
     return jwt.encode(whole, None, "none") + "AA"
 
 
-def after_one_that_hangs(scene: Scene) -> Request:
-    """Send a request while the store is still busy with another one."""
-    user = scene.database.add_user()
-    scene.post(user)
-    return lambda: scene.post(user)
-
-
 def beside_one_that_waits(scene: Scene) -> Request:
     """Send a request while another one of the user is being decided about."""
     user = scene.database.add_user()
@@ -456,9 +449,9 @@ STORES = [
         "store: too many wait for it",
         503,
         "overloaded",
-        after_one_that_hangs,
-        more={"store": Hanging()},
-        options={"timeout": 0.05, "most_waiting": 1},
+        beside_one_that_waits,
+        more={"store": BUSY},
+        options={"timeout": 1.5, "most_waiting": 1},
     ),
     Cause(
         "store: one of the user's waits for it",
