@@ -20,7 +20,7 @@ from quota_support import Database
 from source_support import tree_of
 from tickctl.core.quota import Decision
 from tickctl.core.tokens import Reason
-from tickctl.gateway import EXPOSED_HEADERS, GateOptions
+from tickctl.gateway import EXPOSED_HEADERS, GateOptions, Settler
 from tickctl.gateway.refusals import DECISIONS, VERDICTS
 
 PAGE = "https://app.example"
@@ -50,7 +50,10 @@ def act(request: pytest.FixtureRequest, where: Where, usual: Scene, cause: Cause
         yield usual
         return
     options = GateOptions(**({"timeout": UNHURRIED} | cause.options))
-    with scene(where, options=options, **cause.more) as made:
+    more = dict(cause.more)
+    if "store" in more:  # which may never say what became of a charge: the end must not wait for that
+        more["settler"] = Settler(more["store"], drain_seconds=0.1)
+    with scene(where, options=options, **more) as made:
         made.client.headers["Origin"] = PAGE
         yield made
 
