@@ -212,6 +212,7 @@ def test_ends_in_order_and_stops_the_database(
     with started(tmp_path, own, "--port", "0") as gateway:
         assert tickctl("local", "status", env=own).code == 0
         assert gateway.end(with_signal) == 0
+    assert "with the settings of 'tickctl local env'\n" in gateway.errors.read_text()
     assert gateway.errors.read_text().endswith("ended\n")
     assert tickctl("local", "status", env=own).code == 1
 

@@ -1,6 +1,7 @@
 """`tickctl local env`: somebody's own application on the embedded database, with nothing but what it prints."""
 
 import json
+import re
 import signal
 import socket
 import subprocess
@@ -29,26 +30,38 @@ async def app(scope, receive, send):
 
 app = TickGate(app, protect={"POST /tasks"})
 """
+GUIDE = Path(__file__).parents[2] / "docs" / "GATEWAY.md"
 NAMES = ["SUPABASE_DB_URL", "SUPABASE_JWT_SECRET", "SUPABASE_JWT_ISSUER"]
+
+
+def from_the_guide(application: str) -> str:
+    """Return the guide's command, which runs another application in place of its own."""
+    (command,) = re.findall(r"^\$ \((settings=.*)\)$", GUIDE.read_text(), re.MULTILINE)
+    assert "tickctl" in command
+    assert "uvicorn main:app" in command
+    return str(command).replace("tickctl", " ".join(COMMAND)).replace("uvicorn main:app", application)
 
 
 @contextmanager
 def served(folder: Path, env: dict[str, str]) -> Iterator[httpx.Client]:
-    """Run the application as its author would, with the exports evaluated by a shell."""
+    """Run the application as its author would, by the guide's command."""
     (folder / "main.py").write_text(APPLICATION)
-    tickctl = " ".join(COMMAND)
-    with socket.create_server(("127.0.0.1", 0)) as listener, (folder / "log.txt").open("wb") as log:
-        script = (
-            f'eval "$({tickctl} local env --export)" && unset TICKCTL_HOME &&'
-            f" exec {sys.executable} -m uvicorn main:app --lifespan off --fd {listener.fileno()}"
-        )
+    log_file = folder / "log.txt"
+    with socket.create_server(("127.0.0.1", 0)) as listener, log_file.open("wb") as log:
+        uvicorn = f"exec {sys.executable} -m uvicorn main:app --lifespan off --fd {listener.fileno()}"
         process = subprocess.Popen(
-            ["sh", "-c", script], env=env, cwd=folder, stdout=log, stderr=log, pass_fds=[listener.fileno()]
+            ["sh", "-c", from_the_guide(f"unset TICKCTL_HOME && {uvicorn}")],
+            env=env,
+            cwd=folder,
+            stdout=log,
+            stderr=log,
+            pass_fds=[listener.fileno()],
         )
         try:
             url = f"http://127.0.0.1:{listener.getsockname()[1]}"
             with httpx.Client(base_url=url, trust_env=False, timeout=PATIENCE) as client:
-                until(lambda: process.poll() is not None or answers(client), (folder / "log.txt").read_text())
+                until(lambda: process.poll() is not None or answers(client), "the application's start")
+                assert process.poll() is None, log_file.read_text()
                 yield client
         finally:
             process.send_signal(signal.SIGINT)
@@ -99,3 +112,21 @@ def test_settings_of_a_database_that_does_not_run_are_of_no_use(
     result = tickctl("local", "env", *options, env={"TICKCTL_HOME": str(tmp_path / "none")})
     assert (result.code, result.out) == (5, "")
     assert "tickctl local start" in result.err
+
+
+def test_without_them_the_application_does_not_start(tmp_path: Path) -> None:
+    """It would run on whatever project an env file names."""
+    script = from_the_guide("echo started")
+    env = environment(tmp_path, {"TICKCTL_HOME": str(tmp_path / "none")})
+    shell = subprocess.run(["sh", "-c", script], env=env, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert shell.returncode != 0
+    assert "started" not in shell.stdout
+
+
+def test_a_project_that_an_application_would_prefer_is_named(tickctl: Tickctl) -> None:
+    """The gate asks the API where one is configured, so the printed settings alone wouldn't count."""
+    project = {"SUPABASE_URL": "https://abc.supabase.co", "SUPABASE_ANON_KEY": "sb_publishable_x"}
+    result = tickctl("local", "env", "--json", env=project)
+    assert list(result.json) == NAMES
+    assert result.err.startswith("warning: SUPABASE_URL and SUPABASE_ANON_KEY are set")
+    assert tickctl("local", "env", "--json").err == ""

@@ -150,14 +150,19 @@ def env(
 ) -> None:
     """Print the settings of a gateway on the embedded database.
 
-    An application of your own that runs with them has the same users, limits and tokens. The secret among them signs
-    tokens for this database alone. The database must be running.
+    An application of your own that runs with them has the same users, limits and tokens. Start the database first.
+
+    The settings include a secret, but one of this development database only: it opens nothing else.
     """
     import shlex
 
     from tickctl.adapters.embedded import LOCAL_ISSUER
 
     database = _database(run)
+    if run.settings.supabase_url and run.settings.anon_key:
+        run.output.warning(
+            "SUPABASE_URL and SUPABASE_ANON_KEY are set: an application that reads them too works on that project"
+        )
     variables = {
         "SUPABASE_DB_URL": database.running().url("authenticator"),
         "SUPABASE_JWT_SECRET": database.jwt_secret().reveal(),
